@@ -1,0 +1,157 @@
+"""Every setting, declared once.
+
+One entry gives the key of the configuration file, the environment variable (`SSQL_` + upper case, dots as `_`),
+SET and SHOW PROPERTIES, the documentation row and the check on unknown keys. Code receives a frozen `Config`;
+nothing reads a global. Units are part of the type: `_ms` values are milliseconds, `_bytes` values bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from ssql.errors import ConfigError, UnknownSetting
+
+T = TypeVar("T")
+
+
+def _boolean(text: str) -> bool:
+    if text.strip().lower() in ("true", "yes", "on", "1"):
+        return True
+    if text.strip().lower() in ("false", "no", "off", "0"):
+        return False
+    raise ValueError("expected true or false")
+
+
+@dataclass(frozen=True)
+class Setting(Generic[T]):
+    """One setting: its key, default, parser and one line of documentation."""
+
+    key: str
+    default: T
+    doc: str
+    parse: Callable[[str], T]
+    #: ksqlDB's names for the same thing, accepted wherever the key is.
+    aliases: tuple[str, ...] = ()
+    #: may a client SET it for one request or session
+    per_query: bool = False
+
+    @property
+    def environment(self) -> str:
+        return "SSQL_" + self.key.upper().replace(".", "_").replace("-", "_")
+
+
+SETTINGS: dict[str, Setting[Any]] = {}
+
+
+def setting(
+    key: str, default: T, doc: str, *, parse: Callable[[str], T], aliases: tuple[str, ...] = (), per_query: bool = False
+) -> Setting[T]:
+    """Declare a setting; a second declaration of a key is refused."""
+    if key in SETTINGS:
+        raise ValueError(f"setting {key} is declared twice")
+    entry = Setting(key, default, doc, parse, aliases, per_query)
+    SETTINGS[key] = entry
+    return entry
+
+
+def _offset_reset(text: str) -> str:
+    if text.lower() not in ("earliest", "latest"):
+        raise ValueError("expected earliest or latest")
+    return text.lower()
+
+
+LISTEN = setting(
+    "listen", "127.0.0.1:8088", "Address and port that the server listens on.", parse=str, aliases=("listeners",)
+)
+DATA_DIR = setting("data.dir", "ssql-data", "Directory of the embedded log.", parse=str)
+KAFKA_BOOTSTRAP = setting(
+    "bootstrap.servers", "", "Kafka brokers; when empty the embedded log is used.", parse=str, aliases=("kafka",)
+)
+SERVICE_ID = setting(
+    "service.id", "default_", "Names this installation; prefix of its internal topics.", parse=str,
+    aliases=("ksql.service.id",),
+)
+BATCH_MAX_ROWS = setting(
+    "batch.max.rows", 65536, "An epoch takes at most this many rows from its inputs (1: every row shows its own effect).",
+    parse=int,
+)
+BATCH_MAX_MS = setting(
+    "batch.max.ms", 5, "An epoch ends at the latest this long (ms) after its first row arrived.", parse=int
+)
+AUTO_OFFSET_RESET = setting(
+    "auto.offset.reset", "latest", "Where a new query starts to read: earliest or latest.", parse=_offset_reset,
+    aliases=("ksql.streams.auto.offset.reset",), per_query=True,
+)
+KEY_FORMAT = setting(
+    "persistence.default.format.key", "KAFKA", "Key format where KEY_FORMAT is not given.",
+    parse=str.upper, aliases=("ksql.persistence.default.format.key",), per_query=True,
+)
+VALUE_FORMAT = setting(
+    "persistence.default.format.value", "", "Value format where VALUE_FORMAT is not given (empty: none).",
+    parse=str.upper, aliases=("ksql.persistence.default.format.value",), per_query=True,
+)
+DEFAULT_PARTITIONS = setting(
+    "topic.default.partitions", 1, "Partitions of a topic that is created without PARTITIONS.", parse=int
+)
+OUTPUT_TOPIC_PREFIX = setting(
+    "output.topic.name.prefix", "", "Prefix of topics that C*AS creates.", parse=str,
+    aliases=("ksql.output.topic.name.prefix",), per_query=True,
+)
+PULL_QUERY_MAX_ROWS = setting(
+    "query.pull.max.rows", 0, "Most rows that one pull query answers (0: no limit).", parse=int, per_query=True
+)
+MAX_PUSH_QUERIES = setting(
+    "max.push.queries", 1000, "Most push queries at one time.", parse=int, aliases=("ksql.max.push.queries",)
+)
+PUSH_BUFFER_ROWS = setting(
+    "query.push.buffer.rows", 100_000, "Rows that may wait for a slow push subscriber before it is cut off.", parse=int
+)
+
+
+def lookup(key: str) -> Setting[Any] | None:
+    """The setting of that key or alias, or None."""
+    found = SETTINGS.get(key)
+    if found is not None:
+        return found
+    return next((s for s in SETTINGS.values() if key in s.aliases), None)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Frozen values of all settings; `config[BATCH_MAX_ROWS]` reads one."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, entry: Setting[T]) -> T:
+        value: T = self.values.get(entry.key, entry.default)
+        return value
+
+    def with_values(self, overrides: Mapping[str, object]) -> Config:
+        """A copy in which `overrides` (keys or aliases, text or typed values) are set.
+
+        Raises:
+            UnknownSetting: for a key that is no setting, with the nearest name as a hint.
+            ConfigError: for a value that does not parse.
+        """
+        merged = dict(self.values)
+        for key, value in overrides.items():
+            entry = lookup(key)
+            if entry is None:
+                names = [n for s in SETTINGS.values() for n in (s.key, *s.aliases)]
+                raise UnknownSetting(key, candidates=names)
+            if isinstance(value, bool):
+                value = "true" if value else "false"  # noqa: PLW2901
+            try:
+                merged[entry.key] = entry.parse(str(value))
+            except ValueError as bad:
+                raise ConfigError(f'setting "{key}" cannot be "{value}": {bad}') from None
+        return Config(merged)
+
+
+def from_environment(environ: Mapping[str, str] = os.environ) -> Config:
+    """The defaults, overridden by `SSQL_...` variables."""
+    found = {s.key: environ[s.environment] for s in SETTINGS.values() if s.environment in environ}
+    return Config().with_values(found)

@@ -1,0 +1,303 @@
+"""One hierarchy of errors.
+
+Comes in: what went wrong, in the user's words, and where. Goes out: a code, a message, a position with a caret and
+a hint, rendered as text (prompt, log) or as JSON (HTTP). Knows nothing of any other package.
+
+The class owns code, wording and hint, so that no two call sites word the same thing twice. Wrong SQL is a
+`SqlError`; a broken invariant of ours is an `InternalError`; the two never mix.
+"""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open range of character offsets in the text that the user sent."""
+
+    start: int
+    end: int
+
+    def shift(self, by: int) -> Span:
+        return Span(self.start + by, self.end + by)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """1-based line and column (in characters), as the user counts them."""
+
+    line: int
+    column: int
+
+
+def position_of(text: str, offset: int) -> Position:
+    """The line and column of a character offset in `text`."""
+    before = text[: max(0, min(offset, len(text)))]
+    line = before.count("\n") + 1
+    return Position(line, len(before) - (before.rfind("\n") + 1) + 1)
+
+
+def _display_width(text: str) -> int:
+    wide = sum(unicodedata.east_asian_width(ch) in "WF" for ch in text)
+    return len(text) + wide
+
+
+def caret_lines(text: str, span: Span) -> str:
+    """The source line of `span` and a line of carets under it; tabs and wide characters keep the carets aligned."""
+    at = position_of(text, span.start)
+    line = text.split("\n")[at.line - 1].rstrip("\r")
+    prefix = f"LINE {at.line}: "
+    head = line[: at.column - 1]
+    length = max(1, min(span.end, span.start + len(line) - at.column + 1) - span.start)
+    marked = line[at.column - 1 : at.column - 1 + length]
+    pad = "".join("\t" if ch == "\t" else " " * _display_width(ch) for ch in head)
+    return f"{prefix}{line}\n{' ' * len(prefix)}{pad}{'^' * max(1, _display_width(marked))}"
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that a user most likely meant by `name`, or None."""
+    by_lower = {c.lower(): c for c in candidates}
+    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[found[0]] if found else None
+
+
+class SsqlError(Exception):
+    """Base of everything ssql raises on purpose.
+
+    `message` is lower case, short and in the user's words; `hint` says what to do; `span` is the place in `text`.
+    """
+
+    code: ClassVar[str] = "error"
+    #: HTTP status and ksqlDB's error code (status x 100 + detail).
+    status: ClassVar[int] = 500
+    ksql_code: ClassVar[int] = 50000
+
+    def __init__(self, message: str, *, hint: str | None = None, span: Span | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.span = span
+        self.text: str | None = None
+        self.statement: str | None = None
+
+    def within(self, text: str, offset: int = 0, statement: str | None = None) -> SsqlError:
+        """Attach the text that `span` counts in (once: the innermost caller knows best)."""
+        if self.text is None:
+            self.text = text
+            if self.span is not None and offset:
+                self.span = self.span.shift(offset)
+        if self.statement is None:
+            self.statement = statement
+        return self
+
+    @property
+    def position(self) -> Position | None:
+        if self.text is None or self.span is None:
+            return None
+        return position_of(self.text, self.span.start)
+
+    def render(self) -> str:
+        """The error as text: message and code, the line with a caret, the hint."""
+        lines = [f"error: {self.message}  [{self.code}]"]
+        if self.text is not None and self.span is not None:
+            lines.append(caret_lines(self.text, self.span))
+        if self.hint:
+            lines.append(f"HINT: {self.hint}")
+        return "\n".join(lines)
+
+    def as_json(self) -> dict[str, object]:
+        """The error as ksqlDB's error body, with code, position and hint beside it."""
+        at = self.position
+        body: dict[str, object] = {
+            "@type": "statement_error" if self.statement is not None else "generic_error",
+            "error_code": self.ksql_code,
+            "message": f"line {at.line}:{at.column}: {self.message}" if at else self.message,
+            "code": self.code,
+        }
+        if self.statement is not None:
+            body["statementText"] = self.statement
+            body["entities"] = []
+        if at is not None:
+            body["position"] = {"line": at.line, "column": at.column}
+        if self.hint:
+            body["hint"] = self.hint
+        return body
+
+
+class InternalError(SsqlError):
+    """A broken invariant of ours: never the user's fault, always worth a report."""
+
+    code = "internal_error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint="This is a bug in ssql. Please report it with the statement that caused it.")
+
+
+class SqlError(SsqlError):
+    """The statement is wrong; the user can mend it."""
+
+    code = "sql_error"
+    status = 400
+    ksql_code = 40001
+
+
+class SyntaxSqlError(SqlError):
+    code = "syntax_error"
+
+
+class NotSupportedYet(SqlError):
+    """The statement is understood, and not carried out yet."""
+
+    code = "not_supported_yet"
+
+    def __init__(self, what: str, *, span: Span | None = None, hint: str | None = None) -> None:
+        super().__init__(f"{what} is not supported yet", span=span, hint=hint)
+
+
+class InvalidStatement(SqlError):
+    """The statement parses, and its parts do not go together."""
+
+    code = "invalid_statement"
+
+
+class ColumnNotFound(SqlError):
+    code = "column_not_found"
+
+    def __init__(self, name: str, *, span: Span | None = None, candidates: Iterable[str] = ()) -> None:
+        close = nearest(name, candidates)
+        super().__init__(
+            f'column "{name}" does not exist', span=span, hint=f'Did you mean "{close}"?' if close else None
+        )
+
+
+class AmbiguousColumn(SqlError):
+    code = "ambiguous_column"
+
+    def __init__(self, name: str, sources: Iterable[str], *, span: Span | None = None) -> None:
+        options = ", ".join(f"{s}.{name}" for s in sources)
+        super().__init__(f'column "{name}" is ambiguous', span=span, hint=f"Write one of: {options}.")
+
+
+class SourceNotFound(SqlError):
+    code = "source_not_found"
+
+    def __init__(self, name: str, *, span: Span | None = None, candidates: Iterable[str] = ()) -> None:
+        close = nearest(name, candidates)
+        super().__init__(
+            f'stream or table "{name}" does not exist', span=span, hint=f'Did you mean "{close}"?' if close else None
+        )
+
+
+class SourceExists(SqlError):
+    code = "source_exists"
+
+    def __init__(self, kind: str, name: str, *, span: Span | None = None) -> None:
+        super().__init__(
+            f'a {kind} named "{name}" already exists',
+            span=span,
+            hint="Use CREATE OR REPLACE to change it, or IF NOT EXISTS to keep it.",
+        )
+
+
+class FunctionNotFound(SqlError):
+    code = "function_not_found"
+
+    def __init__(self, name: str, *, span: Span | None = None, candidates: Iterable[str] = ()) -> None:
+        close = nearest(name, candidates)
+        super().__init__(
+            f'function "{name}" does not exist', span=span, hint=f"Did you mean {close}?" if close else None
+        )
+
+
+class NoSuchSignature(SqlError):
+    code = "no_such_signature"
+
+    def __init__(self, name: str, given: Iterable[str], accepted: Iterable[str], *, span: Span | None = None) -> None:
+        super().__init__(
+            f"function {name} does not accept ({', '.join(given)})",
+            span=span,
+            hint="It accepts: " + "; ".join(accepted) + ".",
+        )
+
+
+class TypeMismatch(SqlError):
+    code = "type_mismatch"
+
+
+class UnknownProperty(SqlError):
+    code = "unknown_property"
+
+    def __init__(self, name: str, *, where: str, span: Span | None = None, candidates: Iterable[str] = ()) -> None:
+        close = nearest(name, candidates)
+        super().__init__(
+            f'unknown property "{name}" in {where}', span=span, hint=f"Did you mean {close}?" if close else None
+        )
+
+
+class InvalidProperty(SqlError):
+    code = "invalid_property"
+
+
+class QueryNotFound(SqlError):
+    code = "query_not_found"
+
+    def __init__(self, query_id: str, *, span: Span | None = None, candidates: Iterable[str] = ()) -> None:
+        close = nearest(query_id, candidates)
+        super().__init__(f'query "{query_id}" does not exist', span=span, hint=f"Did you mean {close}?" if close else None)
+
+
+class FormatError(SsqlError):
+    """A value cannot be written in, or a whole format set-up cannot be used for, the format that was asked for."""
+
+    code = "format_error"
+    status = 400
+    ksql_code = 40001
+
+
+class LogError(SsqlError):
+    """The log could not do what was asked: the message says what, and whether trying again may help."""
+
+    code = "log_error"
+
+
+class LogFull(LogError):
+    code = "disk_full"
+
+
+class LogUnavailable(LogError):
+    code = "log_unavailable"
+
+
+class TopicNotFound(LogError):
+    code = "topic_not_found"
+    status = 400
+    ksql_code = 40001
+
+    def __init__(self, name: str, *, candidates: Iterable[str] = ()) -> None:
+        close = nearest(name, candidates)
+        super().__init__(f'topic "{name}" does not exist', hint=f'Did you mean "{close}"?' if close else None)
+
+
+class LogFenced(LogError):
+    """Another process took over; this one must stop writing."""
+
+    code = "log_fenced"
+
+
+class ConfigError(SsqlError):
+    code = "config_error"
+    status = 400
+    ksql_code = 40000
+
+
+class UnknownSetting(ConfigError):
+    code = "unknown_setting"
+
+    def __init__(self, name: str, *, candidates: Iterable[str] = ()) -> None:
+        close = nearest(name, candidates)
+        super().__init__(f'unknown setting "{name}"', hint=f'Did you mean "{close}"?' if close else None)
