@@ -1,0 +1,97 @@
+"""What the rooms above see of the runtime: queries that run, and the answers that can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal, Protocol
+
+import pyarrow as pa
+
+from ssql.planner.relation import Relation
+from ssql.planner.steps import QueryPlan
+
+Offsets = Mapping[tuple[str, int], int]  # (topic, partition) -> the next offset to be read
+
+
+class QueryState(Enum):
+    CATCHING_UP = "CATCHING_UP"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    ERROR = "ERROR"
+    TERMINATED = "TERMINATED"
+
+
+@dataclass(frozen=True)
+class QueryStatus:
+    """How a query is doing. `error` is set in state ERROR, in the user's words."""
+
+    query_id: str
+    state: QueryState
+    error: str | None = None
+    rows_in: int = 0
+    rows_out: int = 0
+
+
+class TableView(Protocol):
+    """The rows of a table as of one frontier; never changes. Columns: the relation's (keys, values; WINDOWSTART and
+    WINDOWEND after the keys of a windowed one), then `_time` (ROWTIME, ms)."""
+
+    relation: Relation
+
+    def scan(self) -> pa.Table:
+        """All rows."""
+
+    def get(self, keys: pa.RecordBatch) -> pa.Table:
+        """The rows of these keys (columns: the relation's key columns, by position; windowed: of all their windows)."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One consistent cut: all tables as of the same frontier."""
+
+    tables: Mapping[str, TableView]
+    frontier: Offsets
+    epoch: int
+
+
+#: Called in the worker's thread with the rows of an epoch (columns of the plan, `_time`, `_diff`), and with None at the
+#: end (limit reached, or query failed: then with the reason). It must not block.
+Listener = Callable[[pa.RecordBatch | None, str | None], None]
+
+
+class Worker(Protocol):
+    """One worker: the dataflow of all queries, moving in epochs in its own thread. All calls are thread-safe."""
+
+    def start(self) -> None: ...
+
+    def close(self) -> None:
+        """Finish the epoch at hand and stop."""
+
+    def add(self, plans: Sequence[QueryPlan], *, start: Literal["earliest", "latest"]) -> None:
+        """Run queries (they catch up together, then join the others). Returns when they are known, before any row.
+
+        A query that ran before (same id) goes on from its state. Tables are read from the earliest offset always.
+        """
+
+    def subscribe(self, plan: QueryPlan, listener: Listener, *, start: Literal["earliest", "latest"]) -> None:
+        """Run a query whose rows go to a listener; it leaves no trace in the log."""
+
+    def drop(self, query_id: str, *, forget: bool = True) -> None:
+        """Stop a query (or subscription) at the last commit; `forget` its state."""
+
+    def pause(self, query_id: str) -> None: ...
+
+    def resume(self, query_id: str) -> None: ...
+
+    def status(self) -> Sequence[QueryStatus]: ...
+
+    def cut(self) -> Cut:
+        """The tables as of the last committed epoch."""
+
+    def wait_for(self, offsets: Offsets, timeout_s: float) -> bool:
+        """Wait until all queries have seen the inputs up to these offsets (those they read)."""
+
+    def caught_up(self, timeout_s: float) -> bool:
+        """Wait until every query has seen all that the log held when this was called, derived rows included."""
