@@ -1,0 +1,101 @@
+"""The engine as the server, the command and programs see it: statements in, entities and rows out.
+
+The engine holds the catalog and the worker. Every definition is a record in the command topic before it takes effect,
+and opening an engine replays that topic. All methods are thread-safe and may block: an event loop calls them in a
+thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from ssql.types import Column
+
+#: A JSON-able answer with `@type`, as section "entities" of ksqlDB's API describes them; `statementText` always.
+Entity = dict[str, Any]
+
+
+@dataclass
+class Session:
+    """What a client carries from statement to statement: SET properties and DEFINEd variables."""
+
+    properties: dict[str, object] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PullResult:
+    """The answer of a pull query. `mark_keys`: whether ksqlDB's header marks key columns (tables: yes, streams: no).
+
+    `rows` has the columns of `columns`, by position, in SQL types' Arrow form.
+    """
+
+    query_id: str
+    columns: tuple[Column, ...]
+    rows: pa.Table
+    mark_keys: bool = True
+    final_message: str | None = None
+
+
+class PushQuery(Protocol):
+    """A running push query."""
+
+    query_id: str
+    columns: tuple[Column, ...]
+
+    def on_rows(self, wake: Any) -> None:
+        """Register a callable without arguments that is called (in any thread) when `take` has something new."""
+
+    def take(self, max_rows: int = 10_000, timeout_s: float | None = None) -> pa.RecordBatch | None:
+        """The next changes: the columns and `_diff` (+1 upsert or row, -1 deletion of a table's row: an update is only its
+        +1). None when the query has ended (see `final_message`, `error`); an empty batch on time-out."""
+
+    @property
+    def final_message(self) -> str | None:
+        """"Limit Reached" when it ended by its LIMIT."""
+
+    @property
+    def error(self) -> Exception | None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class InsertAck:
+    """The outcome of one inserted row: its number in the call, and the error if it was refused."""
+
+    seq: int
+    error: Exception | None = None
+
+
+class Engine(Protocol):
+    def execute(self, text: str, session: Session | None = None) -> list[Entity]:
+        """Carry out a script of statements (no SELECT, no PRINT), in order.
+
+        SET, UNSET, DEFINE and UNDEFINE change `session`. On an error the statements before it stay carried out; the
+        error (a `SqlError`, with text, position and hint) has their entities in its attribute `entities`.
+        """
+
+    def query(self, sql: str, session: Session | None = None) -> PullResult | PushQuery:
+        """Run one SELECT: with EMIT a push query, else a pull query on the last committed epoch."""
+
+    def push_query(self, query_id: str) -> PushQuery | None:
+        """A running push query by its id."""
+
+    def insert(self, target: str, rows: Sequence[Mapping[str, Any]], session: Session | None = None) -> list[InsertAck]:
+        """Append rows given as JSON objects (column names ignoring case unless back-quoted), as one batch."""
+
+    def info(self) -> dict[str, Any]:
+        """version, kafkaClusterId, ksqlServiceId, serverStatus."""
+
+    def health(self) -> dict[str, Any]:
+        """The body of /healthcheck."""
+
+    def caught_up(self, timeout_s: float) -> bool:
+        """Wait until all queries have seen all that the log held when this was called."""
+
+    def close(self) -> None: ...
