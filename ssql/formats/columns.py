@@ -1,0 +1,85 @@
+"""Arrow helpers that every format shares: row-wise UTF-8 checks, buffers of binary arrays, building batches.
+
+All helpers take and give whole arrays; none of them loops over rows unless a row is bad.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ssql.formats.api import BadRow
+from ssql.types import Column
+
+NOT_UTF8 = "not valid UTF-8"
+
+
+def selected(columns: Sequence[Column], needed: frozenset[str] | None) -> tuple[Column, ...]:
+    """The columns to decode, in declared order."""
+    return tuple(c for c in columns if needed is None or c.name in needed)
+
+
+def batch_of(columns: Sequence[Column], arrays: Sequence[pa.Array], rows: int) -> pa.RecordBatch:
+    """A record batch of `rows` rows, also where there are no columns at all."""
+    if not columns:
+        return pa.RecordBatch.from_struct_array(pa.StructArray.from_buffers(pa.struct([]), rows, [None]))
+    schema = pa.schema([pa.field(c.name, c.type.arrow) for c in columns])
+    return pa.RecordBatch.from_arrays(list(arrays), schema=schema)
+
+
+def sorted_bad(bad: Iterable[BadRow]) -> tuple[BadRow, ...]:
+    return tuple(sorted(bad, key=lambda row: row.index))
+
+
+def valid_mask(array: pa.Array) -> npt.NDArray[np.bool_]:
+    """One bool a row: True where it is not null."""
+    if array.null_count == 0:
+        return np.ones(len(array), dtype=np.bool_)
+    mask: npt.NDArray[np.bool_] = array.is_valid().to_numpy(zero_copy_only=False)
+    return mask
+
+
+def binary_parts(array: pa.Array) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    """The offsets (n + 1 of them, in bytes) and the bytes of a binary or string array, without copying."""
+    rows = len(array)
+    _, offsets, data = array.buffers()
+    if rows == 0 or offsets is None:
+        return np.zeros(rows + 1, dtype=np.int32), np.zeros(0, dtype=np.uint8)
+    starts = np.frombuffer(offsets, dtype=np.int32)[array.offset : array.offset + rows + 1]
+    content = np.frombuffer(data, dtype=np.uint8) if data is not None and data.size else np.zeros(0, dtype=np.uint8)
+    return starts, content
+
+
+def nulled(array: pa.Array, rows: Sequence[int]) -> pa.Array:
+    """`array` with the given rows made null."""
+    if not rows:
+        return array
+    mask = np.zeros(len(array), dtype=np.bool_)
+    mask[list(rows)] = True
+    return pa.compute.if_else(pa.array(mask), pa.scalar(None, array.type), array)
+
+
+def utf8(data: pa.BinaryArray) -> tuple[pa.StringArray, list[BadRow]]:
+    """`data` as text. Rows that are not UTF-8 are null in it and are named in the list.
+
+    One pass over the bytes where all is well (about 0.1 ns a byte); a bisection finds the bad rows otherwise.
+    """
+    try:
+        return data.cast(pa.string()), []
+    except pa.ArrowInvalid:
+        rows = _undecodable(data, 0)
+    return nulled(data, rows).cast(pa.string()), [BadRow(row, NOT_UTF8) for row in rows]
+
+
+def _undecodable(data: pa.BinaryArray, first: int) -> list[int]:
+    try:
+        data.cast(pa.string())
+    except pa.ArrowInvalid:
+        if len(data) == 1:
+            return [first]
+        half = len(data) // 2
+        return _undecodable(data.slice(0, half), first) + _undecodable(data.slice(half), first + half)
+    return []
