@@ -13,7 +13,7 @@ import difflib
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,8 @@ class SsqlError(Exception):
         self.span = span
         self.text: str | None = None
         self.statement: str | None = None
+        #: What the statements before this one in the same request answered.
+        self.entities: list[dict[str, Any]] = []
 
     def within(self, text: str, offset: int = 0, statement: str | None = None) -> SsqlError:
         """Attach the text that `span` counts in (once: the innermost caller knows best)."""
@@ -121,7 +123,7 @@ class SsqlError(Exception):
         }
         if self.statement is not None:
             body["statementText"] = self.statement
-            body["entities"] = []
+            body["entities"] = self.entities
         if at is not None:
             body["position"] = {"line": at.line, "column": at.column}
         if self.hint:
@@ -222,6 +224,28 @@ class NoSuchSignature(SqlError):
             f"function {name} does not accept ({', '.join(given)})",
             span=span,
             hint="It accepts: " + "; ".join(accepted) + ".",
+        )
+
+
+class TypeNotFound(SqlError):
+    code = "type_not_found"
+
+    def __init__(self, name: str, *, span: Span | None = None, candidates: Iterable[str] = ()) -> None:
+        close = nearest(name, candidates)
+        super().__init__(
+            f'type "{name}" does not exist', span=span, hint=f"Did you mean {close}?" if close else None
+        )
+
+
+class VariableNotFound(SqlError):
+    code = "variable_not_found"
+
+    def __init__(self, name: str, *, span: Span | None = None, candidates: Iterable[str] = ()) -> None:
+        close = nearest(name, candidates)
+        super().__init__(
+            f'variable "{name}" is not defined',
+            span=span,
+            hint=f'Did you mean "{close}"?' if close else f"Define it first: DEFINE {name} = 'value';",
         )
 
 
@@ -379,3 +403,88 @@ class ServerStopping(SsqlError):
 
     def __init__(self) -> None:
         super().__init__("the server is shutting down")
+
+
+class SourceInUse(SqlError):
+    """A stream or table cannot go while others depend on it."""
+
+    code = "source_in_use"
+
+    def __init__(
+        self, kind: str, name: str, *, readers: Iterable[str], writers: Iterable[str], span: Span | None = None
+    ) -> None:
+        uses = [f"{what} {', '.join(ids)}" for what, ids in (("read by", readers), ("written by", writers)) if ids]
+        super().__init__(
+            f'{kind} "{name}" cannot be dropped: it is {" and ".join(uses)}',
+            span=span,
+            hint="Terminate these queries, or drop what they fill, first.",
+        )
+
+
+class ReadOnlySource(SqlError):
+    code = "read_only_source"
+
+    def __init__(self, kind: str, name: str, what: str, *, span: Span | None = None) -> None:
+        super().__init__(f'{what} is not possible on read-only {kind} "{name}"', span=span)
+
+
+class TypeExists(SqlError):
+    code = "type_exists"
+
+    def __init__(self, name: str, *, span: Span | None = None) -> None:
+        super().__init__(f'a type named "{name}" already exists', span=span, hint="Use IF NOT EXISTS to keep it.")
+
+
+class QueryExists(SqlError):
+    code = "query_exists"
+
+    def __init__(self, query_id: str, *, span: Span | None = None) -> None:
+        super().__init__(f'a query named "{query_id}" already exists', span=span, hint="Choose another QUERY_ID.")
+
+
+class AssertionNotMet(SqlError):
+    """What an ASSERT statement claims is not so, after its timeout."""
+
+    code = "assertion_not_met"
+    status = 417
+    ksql_code = 41700
+
+
+class TooManyPushQueries(SqlError):
+    code = "too_many_push_queries"
+    ksql_code = 40003
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"{limit} push queries are running already", hint="End one of them, or raise max.push.queries."
+        )
+
+
+class SubscriberTooSlow(SsqlError):
+    """A push query was ended: its rows were not taken fast enough."""
+
+    code = "subscriber_too_slow"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"the push query was ended: {limit} rows were waiting for a reader that is too slow",
+            hint="Read faster, select fewer rows, or raise query.push.buffer.rows.",
+        )
+
+
+class QueryFailed(SsqlError):
+    """A query stopped with an error; the reason is in the user's words."""
+
+    code = "query_failed"
+
+    def __init__(self, query_id: str, reason: str) -> None:
+        super().__init__(f'query "{query_id}" failed: {reason}')
+
+
+class CommandsUnreadable(SsqlError):
+    """The command topic cannot be replayed."""
+
+    code = "commands_unreadable"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the command topic cannot be read: {why}")
