@@ -1,0 +1,111 @@
+"""The catalog: an immutable snapshot of all that is defined.
+
+A change gives a new snapshot; readers keep the one they have, and need no locks. `Catalog` is what the planner sees
+as `Relations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from ssql.planner.relation import Relation
+from ssql.types import SqlType
+
+Origin = Literal["CREATE", "QUERY", "SYSTEM"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A stream or a table.
+
+    `statement`: the text that made it. `sequence`: the number of its command. `origin`: CREATE (plain), QUERY (the
+    result of a C*AS, `query_id`), or SYSTEM (one of our own).
+    """
+
+    relation: Relation
+    statement: str
+    sequence: int
+    origin: Origin = "CREATE"
+    query_id: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.relation.name
+
+
+@dataclass(frozen=True)
+class PersistentQuery:
+    """A query that runs until it is terminated.
+
+    `properties`: the per-query settings in force when it was made (text). `reads`: the relations as they were then,
+    and `types` the custom types: a later ALTER does not change what the query selects.
+    """
+
+    id: str
+    statement: str
+    sink: str
+    sequence: int
+    start: Literal["earliest", "latest"]
+    properties: Mapping[str, str] = field(default_factory=dict)
+    reads: Mapping[str, Relation] = field(default_factory=dict)
+    types: Mapping[str, SqlType] = field(default_factory=dict)
+    paused: bool = False
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All sources, types and queries, by name (as stored) and in the order they were made."""
+
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    types: Mapping[str, SqlType] = field(default_factory=dict)
+    queries: Mapping[str, PersistentQuery] = field(default_factory=dict)
+
+    # --- what the planner asks -----------------------------------------------
+
+    def relation(self, name: str) -> Relation | None:
+        found = self.sources.get(name)
+        return found.relation if found else None
+
+    def relation_names(self) -> Sequence[str]:
+        return tuple(self.sources)
+
+    # --- who uses what -------------------------------------------------------
+
+    def readers(self, name: str) -> tuple[str, ...]:
+        """The ids of the queries that read from a source."""
+        return tuple(q.id for q in self.queries.values() if name in q.reads)
+
+    def writers(self, name: str) -> tuple[str, ...]:
+        """The ids of the queries that write into a source."""
+        return tuple(q.id for q in self.queries.values() if q.sink == name)
+
+    # --- changes -------------------------------------------------------------
+
+    def with_source(self, source: Source) -> Catalog:
+        return replace(self, sources={**self.sources, source.name: source})
+
+    def without_source(self, name: str) -> Catalog:
+        return replace(self, sources={k: v for k, v in self.sources.items() if k != name})
+
+    def with_query(self, query: PersistentQuery) -> Catalog:
+        return replace(self, queries={**self.queries, query.id: query})._mark_derived(query.sink)
+
+    def without_query(self, query_id: str) -> Catalog:
+        sink = self.queries[query_id].sink
+        return replace(self, queries={k: v for k, v in self.queries.items() if k != query_id})._mark_derived(sink)
+
+    def with_type(self, name: str, sql_type: SqlType) -> Catalog:
+        return replace(self, types={**self.types, name: sql_type})
+
+    def without_type(self, name: str) -> Catalog:
+        return replace(self, types={k: v for k, v in self.types.items() if k != name})
+
+    def _mark_derived(self, name: str) -> Catalog:
+        """Keep `derived` true: exactly while a query of ours writes the source."""
+        source = self.sources.get(name)
+        derived = any(q.sink == name for q in self.queries.values())
+        if source is None or source.relation.derived == derived:
+            return self
+        return self.with_source(replace(source, relation=replace(source.relation, derived=derived)))

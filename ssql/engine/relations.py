@@ -1,0 +1,296 @@
+"""From a definition to a relation: columns, formats, time, window, and the topic behind it.
+
+CREATE STREAM and TABLE take formats from WITH, else from the settings. C*AS takes what WITH does not say from the
+left-most source of its query: formats with their delimiters, and the number of partitions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ssql.catalog.catalog import Catalog
+from ssql.config import DEFAULT_PARTITIONS, KEY_FORMAT, OUTPUT_TOPIC_PREFIX, VALUE_FORMAT, Config
+from ssql.engine import properties as p
+from ssql.errors import FormatError, InvalidProperty, InvalidStatement, NotSupportedYet, Span
+from ssql.formats.api import FormatSpec
+from ssql.formats.registry import format_named
+from ssql.log.api import Log, Topic
+from ssql.planner.relation import HeaderColumn, Kind, KeyWindow, Relation, TimestampSpec
+from ssql.sql.statements import ColumnDef, CreateSource
+from ssql.sql.type_syntax import resolve_type
+from ssql.types import BIGINT, BYTES, STRING, TIMESTAMP, Array, Column, Schema, SqlType, Struct, quote
+
+RESERVED = ("ROWTIME", "ROWPARTITION", "ROWOFFSET", "WINDOWSTART", "WINDOWEND")
+_HEADERS = Array(Struct((("KEY", STRING), ("VALUE", BYTES))))
+
+
+@dataclass(frozen=True)
+class TopicWanted:
+    """A topic that a definition needs. `partitions` None: as the topic has, or by default when it is new."""
+
+    name: str
+    default_partitions: int
+    partitions: int | None = None
+    partitions_span: Span | None = None
+    replicas: int = 1
+    config: dict[str, str] = field(default_factory=dict)
+
+
+def ensure_topic(log: Log, wanted: TopicWanted) -> Topic:
+    """The topic, made where it is missing.
+
+    Raises:
+        InvalidProperty: where it exists with another number of partitions than is asked for.
+    """
+    check_topic(log, wanted)
+    partitions = wanted.partitions or wanted.default_partitions
+    return log.topic(wanted.name) or log.create_topic(
+        wanted.name, partitions, replicas=wanted.replicas, config=wanted.config
+    )
+
+
+def check_topic(log: Log, wanted: TopicWanted) -> None:
+    """Raise what `ensure_topic` would raise, and make nothing."""
+    found = log.topic(wanted.name)
+    if found is not None and wanted.partitions is not None and found.partitions != wanted.partitions:
+        raise InvalidProperty(
+            f"A Kafka topic with the name '{wanted.name}' already exists, with different partition/replica "
+            f"configuration than required: it has {found.partitions} partitions",
+            span=wanted.partitions_span,
+            hint=f"Leave PARTITIONS away, or set it to {found.partitions}.",
+        )
+
+
+# --- CREATE STREAM, CREATE TABLE ---------------------------------------------
+
+
+def created(
+    statement: CreateSource, with_: p.With, config: Config, catalog: Catalog
+) -> tuple[Relation, TopicWanted]:
+    """The relation that CREATE STREAM or TABLE declares, and the topic that it needs."""
+    schema = _declared(statement.kind, statement.columns, catalog, statement.name.span)
+    topic = with_[p.KAFKA_TOPIC]
+    if topic is None:
+        raise InvalidProperty(
+            'Missing required property "KAFKA_TOPIC" which has no default value.',
+            span=statement.name.span,
+            hint="Add WITH (KAFKA_TOPIC = '...').",
+        )
+    value_name = with_[p.VALUE_FORMAT] or with_[p.FORMAT] or config[VALUE_FORMAT]
+    if not value_name:
+        raise InvalidProperty(
+            "Statement is missing the 'VALUE_FORMAT' property from the WITH clause. Either provide one or set a default "
+            "via the 'ksql.persistence.default.format.value' config.",
+            span=statement.name.span,
+            hint="Add VALUE_FORMAT = 'JSON' to the WITH clause.",
+        )
+    key_name = with_[p.KEY_FORMAT] or with_[p.FORMAT] or config[KEY_FORMAT]
+    window_type = with_[p.WINDOW_TYPE]
+    headers = tuple(HeaderColumn(c.name.text, c.header) for c in statement.columns if c.role in ("headers", "header"))
+    relation = Relation(
+        name=statement.name.text,
+        kind=statement.kind,
+        schema=schema,
+        topic=topic,
+        key_format=_format(key_name, with_, p.KEY_DELIMITER),
+        value_format=_format(value_name, with_, p.VALUE_DELIMITER, wrap=with_[p.WRAP_SINGLE_VALUE]),
+        window=KeyWindow(window_type, with_[p.WINDOW_SIZE]) if window_type else None,
+        timestamp=timestamp_of(with_, schema),
+        headers=headers,
+        read_only=statement.read_only,
+    )
+    check_formats(relation, with_)
+    return relation, _topic(relation, with_, config[DEFAULT_PARTITIONS])
+
+
+def _declared(kind: Kind, columns: Sequence[ColumnDef], catalog: Catalog, at: Span) -> Schema:
+    """The declared columns as a schema: key columns first, names checked."""
+    if not columns:
+        raise InvalidStatement(
+            "The statement does not define any columns.", span=at, hint="Declare them: (ID INT KEY, NAME STRING)."
+        )
+    seen: dict[str, ColumnDef] = {}
+    for column in columns:
+        name = column.name.text
+        if name in RESERVED:
+            raise InvalidStatement(
+                f"'{name}' is a reserved column name. You cannot use it as a name for a column.", span=column.name.span
+            )
+        if name in seen:
+            raise InvalidStatement(f"Duplicate column names: {quote(name)}", span=column.name.span)
+        _check_role(kind, column)
+        seen[name] = column
+    _check_headers(columns)
+    if kind == "TABLE" and not any(c.role == "primary key" for c in columns):
+        raise InvalidStatement(
+            "Tables require a PRIMARY KEY. Please define the PRIMARY KEY.",
+            span=at,
+            hint="Write PRIMARY KEY after the type of the key column.",
+        )
+    typed = [Column(c.name.text, column_type(c, catalog), key=c.role in ("key", "primary key")) for c in columns]
+    for column, declared in zip(typed, columns, strict=True):
+        needed: SqlType | None = {"headers": _HEADERS, "header": BYTES}.get(declared.role)
+        if needed is not None and column.type != needed:
+            role = "HEADERS" if declared.role == "headers" else f"HEADER('{declared.header}')"
+            raise InvalidStatement(
+                f"Invalid type for {role} column: expected {needed}, got {column.type}", span=declared.name.span
+            )
+    return Schema((*(c for c in typed if c.key), *(c for c in typed if not c.key)))
+
+
+def _check_role(kind: Kind, column: ColumnDef) -> None:
+    name, span = column.name.text, column.name.span
+    if kind == "STREAM" and column.role == "primary key":
+        raise InvalidStatement(f"Column {quote(name)} is a 'PRIMARY KEY' column: please use 'KEY' for streams.", span=span)
+    if kind == "TABLE" and column.role == "key":
+        raise InvalidStatement(
+            f"Column {quote(name)} is a 'KEY' column: please use 'PRIMARY KEY' for tables.", span=span
+        )
+
+
+def _check_headers(columns: Sequence[ColumnDef]) -> None:
+    """One HEADERS column, or any number of HEADER('k') columns with different keys."""
+    seen: set[str | None] = set()
+    for column in columns:
+        if column.role not in ("headers", "header"):
+            continue
+        if column.header in seen or (seen and (column.header is None or None in seen)):
+            found = "HEADERS" if None in seen else f"HEADER('{column.header}')" if column.header in seen else "HEADER"
+            raise InvalidStatement(f"Schema already contains a {found} column.", span=column.name.span)
+        seen.add(column.header)
+
+
+def column_type(column: ColumnDef, catalog: Catalog) -> SqlType:
+    """The type of a declared column, custom types resolved. Raises `TypeNotFound`."""
+    return resolve_type(column.type, catalog.types.get)
+
+
+# --- C*AS --------------------------------------------------------------------
+
+
+def sink(
+    name: str,
+    kind: Kind,
+    schema: Schema,
+    window: KeyWindow | None,
+    base: Relation,
+    base_partitions: int,
+    with_: p.With,
+    config: Config,
+    *,
+    unkeyed: bool = False,
+) -> tuple[Relation, TopicWanted]:
+    """The relation that C*AS fills, and its topic.
+
+    `base` is the left-most source of the query; `unkeyed` says that PARTITION BY NULL took the key away.
+    """
+    asked_key = with_[p.KEY_FORMAT] or (with_[p.FORMAT] if schema.keys else None)
+    if unkeyed and with_[p.KEY_FORMAT]:
+        raise InvalidProperty("Key format specified for stream without key columns.", span=with_.span(p.KEY_FORMAT))
+    key_name = asked_key or base.key_format.name
+    if unkeyed:
+        key_name = "NONE"
+    elif key_name == "NONE" and asked_key is None and schema.keys:
+        key_name = config[KEY_FORMAT]
+    value_name = with_[p.VALUE_FORMAT] or with_[p.FORMAT] or base.value_format.name
+    relation = Relation(
+        name=name,
+        kind=kind,
+        schema=schema,
+        topic=with_[p.KAFKA_TOPIC] or config[OUTPUT_TOPIC_PREFIX] + name,
+        key_format=_format(key_name, with_, p.KEY_DELIMITER, base=base.key_format),
+        value_format=_format(
+            value_name, with_, p.VALUE_DELIMITER, base=base.value_format, wrap=with_[p.WRAP_SINGLE_VALUE]
+        ),
+        window=window,
+        derived=True,
+    )
+    check_formats(relation, with_)
+    return relation, _topic(relation, with_, base_partitions)
+
+
+# --- shared ------------------------------------------------------------------
+
+
+def _format(
+    name: str,
+    with_: p.With,
+    delimiter: p.WithProperty[str],
+    *,
+    base: FormatSpec | None = None,
+    wrap: bool | None = None,
+) -> FormatSpec:
+    inherited = dict(base.properties) if base is not None and base.name == name else {}
+    given = with_[delimiter]
+    if given is not None:
+        inherited["delimiter"] = given
+    return FormatSpec(name, inherited, wrap)
+
+
+def check_formats(relation: Relation, with_: p.With) -> None:
+    """Raise where the formats cannot hold the columns; the error points at the property that asks for the format."""
+    headers = {h.name for h in relation.headers}
+    halves = (
+        (relation.key_format, relation.schema.keys, True, (p.KEY_FORMAT, p.FORMAT, p.KEY_DELIMITER)),
+        (
+            relation.value_format,
+            tuple(c for c in relation.schema.values if c.name not in headers),
+            False,
+            (p.WRAP_SINGLE_VALUE, p.VALUE_FORMAT, p.FORMAT, p.VALUE_DELIMITER),
+        ),
+    )
+    for spec, columns, is_key, sources in halves:
+        try:
+            format_named(spec.name).check(spec, columns, is_key=is_key)
+        except (FormatError, NotSupportedYet) as bad:
+            if bad.span is None:
+                bad.span = with_.span(*sources)
+            raise
+
+
+def timestamp_of(with_: p.With, schema: Schema) -> TimestampSpec | None:
+    """The TIMESTAMP column of WITH: BIGINT or TIMESTAMP, or STRING with TIMESTAMP_FORMAT."""
+    name, pattern = with_[p.TIMESTAMP], with_[p.TIMESTAMP_FORMAT]
+    if name is None:
+        if pattern is not None:
+            raise InvalidProperty(
+                "TIMESTAMP_FORMAT is of no use without TIMESTAMP", span=with_.name_span(p.TIMESTAMP_FORMAT)
+            )
+        return None
+    column = schema.by_name.get(name)
+    if column is None:
+        raise InvalidProperty(
+            f"The TIMESTAMP column set in the WITH clause does not exist in the schema: '{name}'",
+            span=with_.span(p.TIMESTAMP),
+        )
+    fits = column.type == STRING if pattern is not None else column.type in (BIGINT, TIMESTAMP)
+    if not fits:
+        raise InvalidProperty(
+            f"Timestamp column, {quote(name)}, should be LONG(INT64), TIMESTAMP, or a String with a timestamp_format "
+            "specified",
+            span=with_.span(p.TIMESTAMP),
+        )
+    return TimestampSpec(name, pattern)
+
+
+def _topic(relation: Relation, with_: p.With, default_partitions: int) -> TopicWanted:
+    windowed = relation.window is not None
+    policy = "delete" if relation.kind == "STREAM" else "compact,delete" if windowed else "compact"
+    retention = with_[p.RETENTION_MS]
+    if retention is not None and policy == "compact":
+        raise InvalidProperty(
+            "Invalid config variable in the WITH clause: RETENTION_MS. Non-windowed tables do not support retention.",
+            span=with_.name_span(p.RETENTION_MS),
+        )
+    config = {"cleanup.policy": policy}
+    if retention is not None:
+        config["retention.ms"] = str(retention)
+    return TopicWanted(
+        relation.topic,
+        default_partitions,
+        with_[p.PARTITIONS],
+        with_.span(p.PARTITIONS),
+        with_[p.REPLICAS] or 1,
+        config,
+    )
