@@ -249,6 +249,13 @@ class VariableNotFound(SqlError):
         )
 
 
+class LiteralRequired(SqlError):
+    code = "literal_required"
+
+    def __init__(self, function: str, position: int, *, span: Span | None = None) -> None:
+        super().__init__(f"parameter {position} of function {function} must be a literal constant", span=span)
+
+
 class TypeMismatch(SqlError):
     code = "type_mismatch"
 
