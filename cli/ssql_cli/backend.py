@@ -1,0 +1,104 @@
+"""What statements are sent to: an engine in this process, or a server. The rest of the command cannot tell which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, Config
+
+#: An answer of `execute`: a JSON object with `@type`.
+Entity = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class AnswerColumn:
+    """A column of an answer: its name, and its SQL type as ksqlDB prints it."""
+
+    name: str
+    type: str
+
+
+class Row(NamedTuple):
+    """One row of an answer: values in JSON's types by position, numbers with a point as `decimal.Decimal`.
+
+    `deleted`: the row of a table is gone; its values are null except for the key's.
+    """
+
+    values: Sequence[Any]
+    deleted: bool = False
+
+
+class Answer(Protocol):
+    """The rows of a query. Iterating gives lists of rows as they come; an empty list is a sign of life only.
+
+    Raises `SsqlError` where the query fails on its way.
+    """
+
+    columns: tuple[AnswerColumn, ...]
+    #: A push query: rows go on to come until it is closed or has reached its limit.
+    live: bool
+
+    def __iter__(self) -> Iterator[list[Row]]: ...
+
+    @property
+    def final_message(self) -> str | None:
+        """Why a push query ended by itself."""
+
+    def close(self) -> None:
+        """Stop the query. Closing twice is nothing."""
+
+
+class Backend(Protocol):
+    """Carries out statements in one session: what SET and DEFINE say lasts until `close`."""
+
+    #: What is worked with, for the prompt's banner: a directory, or an address.
+    place: str
+
+    def execute(self, text: str) -> list[Entity]:
+        """Carry out one statement that is no query. Raises `SsqlError`."""
+
+    def query(self, sql: str) -> Answer:
+        """Start one SELECT. Raises `SsqlError`."""
+
+    def close(self) -> None: ...
+
+
+def open_backend(config: Config, server: str | None = None, variables: Mapping[str, str] | None = None) -> Backend:
+    """The backend that arguments and configuration ask for.
+
+    `server` is an address; without one, an engine in this process on Kafka or on the configured directory, unless a
+    server works in that directory: then that server.
+
+    Raises:
+        ServerUnavailable: nothing answers at the address.
+        DirectoryInUse: another process that is no server works in the directory.
+    """
+    if server is not None:
+        return _remote(server, variables)
+    if config[KAFKA_BOOTSTRAP]:
+        return _local(config, variables)
+    from ssql_cli.lock import DirectoryLock, take_or_find
+
+    found = take_or_find(Path(config[DATA_DIR]))
+    if not isinstance(found, DirectoryLock):
+        return _remote(found, variables)
+    try:
+        return _local(config, variables, lock=found)
+    except BaseException:
+        found.release()
+        raise
+
+
+def _remote(url: str, variables: Mapping[str, str] | None) -> Backend:
+    from ssql_cli.remote import RemoteBackend
+
+    return RemoteBackend(url, variables)
+
+
+def _local(config: Config, variables: Mapping[str, str] | None, lock: Any = None) -> Backend:
+    from ssql_cli.local import LocalBackend
+
+    return LocalBackend(config, variables, lock=lock)

@@ -1,0 +1,52 @@
+"""`ssql`: the prompt; or with -e, -f or a pipe: statements that are carried out at once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ssql_cli import settings
+from ssql_cli.backend import open_backend
+from ssql_cli.exits import Exit
+from ssql_cli.runner import Runner
+
+
+def run(args: argparse.Namespace) -> Exit:
+    """Raises `SsqlError` for what fails."""
+    config = settings.load(args.config, data=args.data, kafka=args.kafka)
+    text = _text(args)
+    backend = open_backend(config, args.server, _variables(args.define))
+    try:
+        if text is None:
+            from ssql_cli.shell import Shell
+
+            Shell(backend, args.output).run()
+        else:
+            Runner(backend, args.output, sys.stdout, sys.stderr).run(text)
+    finally:
+        backend.close()
+    return Exit.OK
+
+
+def _text(args: argparse.Namespace) -> str | None:
+    """The statements that are given, or None: then there is someone to ask for them."""
+    if args.execute is not None:
+        return str(args.execute)
+    if args.file == "-" or (args.file is None and not sys.stdin.isatty()):
+        return sys.stdin.read()
+    return None if args.file is None else settings.read_text(Path(args.file))
+
+
+def _variables(definitions: Sequence[str]) -> dict[str, str]:
+    """`NAME=VALUE` arguments as variables."""
+    found: dict[str, str] = {}
+    for definition in definitions:
+        name, equals, value = definition.partition("=")
+        if not equals or not name.isidentifier():
+            from ssql.errors import ConfigError
+
+            raise ConfigError(f'--define expects NAME=VALUE, not "{definition}"')
+        found[name] = value
+    return found

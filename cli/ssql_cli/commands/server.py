@@ -1,0 +1,55 @@
+"""`ssql server`: serves the REST API until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, LISTEN
+from ssql.engine.api import Engine
+from ssql.errors import ConfigError
+from ssql.server.serve import serve
+from ssql_cli import settings
+from ssql_cli.exits import Exit
+from ssql_cli.lock import DirectoryLock
+
+
+def run(args: argparse.Namespace) -> Exit:
+    """Serve; the address is told on stderr once statements are answered. Raises `SsqlError` for what fails."""
+    config = settings.load(args.config, data=args.data, kafka=args.kafka, listen=args.listen)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    script = None if args.queries is None else settings.read_text(Path(args.queries))
+    lock = None if config[KAFKA_BOOTSTRAP] else DirectoryLock(Path(config[DATA_DIR]))
+
+    def open_engine() -> Engine:
+        from ssql.engine.engine import LocalEngine
+
+        engine = LocalEngine(config)
+        if script is not None:
+            from ssql_cli.queries_file import carry_out
+
+            try:
+                carry_out(engine, script)
+            except BaseException:
+                engine.close()
+                raise
+        return engine
+
+    def ready(url: str) -> None:
+        if lock is not None:
+            lock.announce(url)
+        print(f"ssql server is ready at {url}", file=sys.stderr, flush=True)
+
+    try:
+        serve(config, ready=ready, open_engine=open_engine)
+    except OSError as bad:
+        reason = (bad.strerror or str(bad)).lower()
+        raise ConfigError(
+            f"cannot listen on {config[LISTEN]}: {reason}", hint="Choose another with --listen."
+        ) from None
+    finally:
+        if lock is not None:
+            lock.release()
+    return Exit.OK

@@ -1,0 +1,195 @@
+"""Answers of statements that are no queries, as rows or as text.
+
+One table of the entities that are lists; what is none (descriptions, plans) is text, or its JSON where programs read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from ssql_cli.backend import AnswerColumn, Entity, Row
+from ssql_cli.output import json_text, row_writer
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A list entity: where its elements are, and each column's title, SQL type and value in an element."""
+
+    elements: Callable[[Entity], Sequence[Any]]
+    columns: tuple[tuple[str, str, Callable[[Any], Any]], ...]
+
+
+def _of(key: str) -> Callable[[Any], Any]:
+    return lambda element: element.get(key)
+
+
+def _text(title: str, key: str) -> tuple[str, str, Callable[[Any], Any]]:
+    return (title, "STRING", _of(key))
+
+
+def _joined(values: Any) -> str:
+    return ", ".join(map(str, values or ()))
+
+
+_SOURCES = (
+    _text("NAME", "name"),
+    _text("TOPIC", "topic"),
+    _text("KEY_FORMAT", "keyFormat"),
+    _text("VALUE_FORMAT", "valueFormat"),
+    ("WINDOWED", "BOOLEAN", _of("isWindowed")),
+)
+
+LISTINGS: Mapping[str, Listing] = {
+    "streams": Listing(lambda e: e["streams"], _SOURCES),
+    "tables": Listing(lambda e: e["tables"], _SOURCES),
+    "queries": Listing(
+        lambda e: e["queries"],
+        (
+            _text("ID", "id"),
+            _text("TYPE", "queryType"),
+            _text("STATE", "state"),
+            ("SINKS", "STRING", lambda q: _joined(q.get("sinks"))),
+            ("QUERY", "STRING", lambda q: " ".join(str(q.get("queryString", "")).split())),
+        ),
+    ),
+    "kafka_topics": Listing(
+        lambda e: e["topics"],
+        (_text("TOPIC", "name"), ("PARTITIONS", "INTEGER", lambda t: len(t.get("replicaInfo") or ()))),
+    ),
+    "kafka_topics_extended": Listing(
+        lambda e: e["topics"],
+        (
+            _text("TOPIC", "name"),
+            ("PARTITIONS", "INTEGER", lambda t: len(t.get("replicaInfo") or ())),
+            ("CONSUMERS", "INTEGER", _of("consumerCount")),
+            ("CONSUMER_GROUPS", "INTEGER", _of("consumerGroupCount")),
+        ),
+    ),
+    "properties": Listing(
+        lambda e: e["properties"],
+        (_text("NAME", "name"), _text("SCOPE", "scope"), _text("VALUE", "value"), _text("LEVEL", "level")),
+    ),
+    "function_names": Listing(
+        lambda e: e["functions"], (_text("NAME", "name"), _text("TYPE", "type"), _text("CATEGORY", "category"))
+    ),
+    "type_list": Listing(
+        lambda e: [{"name": name, "type": schema_text(kind)} for name, kind in e["types"].items()],
+        (_text("NAME", "name"), _text("TYPE", "type")),
+    ),
+    "variables": Listing(lambda e: e["variables"], (_text("NAME", "name"), _text("VALUE", "value"))),
+}
+
+
+def write_entity(entity: Entity, form: str, out: TextIO, notices: TextIO) -> None:
+    """Write one answer: rows and descriptions to `out`, what is only said to `notices`."""
+    for warning in entity.get("warnings") or ():
+        notices.write(f"warning: {warning.get('message')}\n")
+    kind = str(entity.get("@type"))
+    if kind == "currentStatus":
+        notices.write(str((entity.get("commandStatus") or {}).get("message", "done")) + "\n")
+    elif form == "json":
+        out.write(json_text(entity) + "\n")
+    elif kind in LISTINGS:
+        _write_listing(LISTINGS[kind], entity, form, out)
+    elif kind in TEXTS:
+        out.write(TEXTS[kind](entity).rstrip() + "\n")
+    elif kind == "terminate_query":
+        notices.write(f"query {entity.get('queryId')} is stopped\n")
+    elif kind == "warning_entity":
+        notices.write(f"{entity.get('message')}\n")
+    else:
+        out.write(json_text(entity) + "\n")
+    out.flush()
+    notices.flush()
+
+
+def _write_listing(listing: Listing, entity: Entity, form: str, out: TextIO) -> None:
+    writer = row_writer(form, out, [AnswerColumn(title, kind) for title, kind, _ in listing.columns])
+    writer.rows([Row([value(element) for _, _, value in listing.columns]) for element in listing.elements(entity)])
+    writer.end()
+
+
+def schema_text(schema: Mapping[str, Any]) -> str:
+    """A schema object of the REST API as a SQL type."""
+    kind, member, fields = schema.get("type"), schema.get("memberSchema"), schema.get("fields")
+    if kind == "ARRAY" and member:
+        return f"ARRAY<{schema_text(member)}>"
+    if kind == "MAP" and member:
+        return f"MAP<STRING, {schema_text(member)}>"
+    if kind == "STRUCT":
+        return "STRUCT<" + ", ".join(f"{f['name']} {schema_text(f['schema'])}" for f in fields or ()) + ">"
+    numbers = schema.get("parameters")
+    if kind == "DECIMAL" and numbers:
+        return f"DECIMAL({numbers.get('precision')}, {numbers.get('scale')})"
+    return str(kind)
+
+
+def _fields(fields: Sequence[Mapping[str, Any]]) -> list[str]:
+    names = [str(f["name"]) for f in fields]
+    width = max(map(len, names), default=0)
+    return [
+        f"  {name:<{width}}  {schema_text(f['schema'])}" + (f"  ({str(f['type']).lower()})" if f.get("type") else "")
+        for name, f in zip(names, fields, strict=True)
+    ]
+
+
+def _source_text(described: Mapping[str, Any]) -> str:
+    kind = str(described.get("type", "source")).lower()
+    lines = [f"{kind} {described.get('name')}", *_fields(described.get("fields") or ())]
+    facts = {
+        "topic": described.get("topic"),
+        "key format": described.get("keyFormat"),
+        "value format": described.get("valueFormat"),
+        "window": described.get("windowType"),
+        "timestamp column": described.get("timestamp"),
+        "partitions": described.get("partitions") or None,
+        "read by": _joined(q["id"] for q in described.get("readQueries") or ()),
+        "written by": _joined(q["id"] for q in described.get("writeQueries") or ()),
+    }
+    if described.get("extended"):
+        facts |= {
+            "statement": described.get("statement"),
+            "statistics": described.get("statistics"),
+            "errors": described.get("errorStats"),
+        }
+    return "\n".join([*lines, *(f"{name}: {value}" for name, value in facts.items() if value)])
+
+
+def _query_text(described: Mapping[str, Any]) -> str:
+    lines = [f"query {described['id']}" if described.get("id") else "query"]
+    lines += _fields(described.get("fields") or ())
+    for name in ("state", "sources", "sinks"):
+        value = described.get(name)
+        if value:
+            lines.append(f"{name}: {_joined(value) if isinstance(value, list) else value}")
+    for part in ("executionPlan", "topology"):
+        if described.get(part):
+            lines += ["", str(described[part]).strip()]
+    lines += [f"error: {e.get('errorMessage')}" for e in described.get("queryErrors") or ()]
+    return "\n".join(lines)
+
+
+def _function_text(described: Mapping[str, Any]) -> str:
+    lines = [
+        f"{described.get('name')} ({str(described.get('type', '')).lower()})",
+        str(described.get("description", "")),
+    ]
+    for form in described.get("functions") or ():
+        arguments = ", ".join(
+            f"{a['name'] or ''} {a['type']}".strip() + ("..." if a.get("isVariadic") else "")
+            for a in form.get("arguments") or ()
+        )
+        lines.append(f"  {described.get('name')}({arguments}) -> {form.get('returnType')}")
+    return "\n".join(lines)
+
+
+#: Entities that are described in text.
+TEXTS: Mapping[str, Callable[[Entity], str]] = {
+    "sourceDescription": lambda e: _source_text(e["sourceDescription"]),
+    "source_descriptions": lambda e: "\n\n".join(map(_source_text, e["sourceDescriptions"])),
+    "queryDescription": lambda e: _query_text(e["queryDescription"]),
+    "query_descriptions": lambda e: "\n\n".join(map(_query_text, e["queryDescriptions"])),
+    "describe_function": _function_text,
+}

@@ -1,0 +1,125 @@
+"""The backend that is an engine in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, Config
+from ssql.engine.api import Engine, PullResult, PushQuery, Session
+from ssql.server.rows import render_rows
+from ssql.types import Column
+from ssql_cli.backend import Answer, AnswerColumn, Entity, Row
+
+if TYPE_CHECKING:
+    from ssql_cli.lock import DirectoryLock
+
+#: Rows that are turned into Python values at a time.
+SLICE_ROWS = 10_000
+#: Seconds after which a push query without rows gives a sign of life: what Ctrl-C may have to wait.
+PATIENCE_S = 0.2
+
+#: Numbers with a point keep the digits that the REST API would send.
+_ROWS = msgspec.json.Decoder(list[list[Any]], float_hook=Decimal)
+
+
+class LocalBackend:
+    """An engine of its own, closed with the backend; `lock` is released then."""
+
+    def __init__(
+        self,
+        config: Config,
+        variables: Mapping[str, str] | None = None,
+        *,
+        engine: Engine | None = None,
+        lock: DirectoryLock | None = None,
+    ) -> None:
+        if engine is None:
+            from ssql.engine.engine import LocalEngine
+
+            engine = LocalEngine(config)
+        self.engine = engine
+        self.session = Session(variables=dict(variables or {}))
+        self.place = config[KAFKA_BOOTSTRAP] or config[DATA_DIR]
+        self._lock = lock
+
+    def execute(self, text: str) -> list[Entity]:
+        return self.engine.execute(text, self.session)
+
+    def query(self, sql: str) -> Answer:
+        result = self.engine.query(sql, self.session)
+        return _Pulled(result) if isinstance(result, PullResult) else _Pushed(result)
+
+    def close(self) -> None:
+        try:
+            self.engine.close()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
+
+
+class _Pulled:
+    """The rows of a pull query: all there already."""
+
+    live = False
+
+    def __init__(self, result: PullResult) -> None:
+        self._result = result
+        self.columns = _answer_columns(result.columns)
+        self.final_message: str | None = None
+
+    def __iter__(self) -> Iterator[list[Row]]:
+        for batch in self._result.rows.combine_chunks().to_batches(max_chunksize=SLICE_ROWS):
+            yield _rows(batch, self._result.columns)
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+
+class _Pushed:
+    """The rows of a push query, as they come."""
+
+    live = True
+
+    def __init__(self, query: PushQuery) -> None:
+        self._query = query
+        self.columns = _answer_columns(query.columns)
+
+    def __iter__(self) -> Iterator[list[Row]]:
+        while (batch := self._query.take(SLICE_ROWS, PATIENCE_S)) is not None:
+            yield _rows(batch, self._query.columns)
+        if self._query.error is not None:
+            raise self._query.error
+
+    @property
+    def final_message(self) -> str | None:
+        return self._query.final_message
+
+    def close(self) -> None:
+        self._query.close()
+
+
+def _answer_columns(columns: Sequence[Column]) -> tuple[AnswerColumn, ...]:
+    return tuple(AnswerColumn(c.name, str(c.type)) for c in columns)
+
+
+def _rows(batch: pa.RecordBatch, columns: Sequence[Column]) -> list[Row]:
+    """The rows of a batch in the values that the REST API gives them; `_diff`, if there, follows the columns."""
+    if batch.num_rows == 0:
+        return []
+    values = batch.columns[: len(columns)]
+    if batch.num_columns == len(columns):
+        return [Row(row) for row in _ROWS.decode(_json(render_rows(values, columns, "[", "],")))]
+    deleted = pc.less(batch.column(len(columns)), 0)
+    text = _json(render_rows(values, columns, "[", "],", deleted, "],"))
+    return [Row(row, gone) for row, gone in zip(_ROWS.decode(text), deleted.to_pylist(), strict=True)]
+
+
+def _json(elements: bytes) -> bytes:
+    return b"[" + bytes(elements)[:-1] + b"]"

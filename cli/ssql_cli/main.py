@@ -1,0 +1,99 @@
+"""Arguments -> one module of `commands/`; errors -> stderr and an exit code.
+
+Nothing heavy is imported before a sub-command needs it: `ssql --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from ssql.errors import InternalError, SsqlError
+from ssql_cli.exits import Exit
+
+#: Set to anything, an unexpected failure is shown with its stack.
+TRACEBACK_VARIABLE = "SSQL_TRACEBACK"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code is one of `Exit`."""
+    args = _parser().parse_args(arguments)
+    try:
+        command = importlib.import_module(args.module)
+        return int(command.run(args))
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Who read our rows has gone (`| head`): no fault, and the interpreter shall not flush into it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except SsqlError as error:
+        from ssql_cli.problems import exit_code
+
+        print(error.render(), file=sys.stderr)
+        return exit_code(error)
+    except Exception as bug:
+        if os.environ.get(TRACEBACK_VARIABLE):
+            traceback.print_exc()
+        print(InternalError(f"unexpected {type(bug).__name__}: {bug}").render(), file=sys.stderr)
+        return Exit.FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    from ssql import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="ssql",
+        description="Streaming SQL on a local directory or on Kafka. Without a sub-command: a prompt, or with -e or -f "
+        "statements that are carried out at once. Rows go to stdout, everything else to stderr.",
+        epilog="Exit codes: 0 done, 1 a statement failed, 2 wrong arguments or configuration, 3 not available now, "
+        "130 interrupted.",
+    )
+    parser.add_argument("--version", action="version", version=f"ssql {__version__}")
+    parser.set_defaults(module="ssql_cli.commands.query")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--server", metavar="URL", help="work on this server, such as http://127.0.0.1:8088")
+    place.add_argument("--data", metavar="DIR", help="work in this directory (default: ssql-data)")
+    place.add_argument("--kafka", metavar="BOOTSTRAP", help="work on Kafka, without a server")
+    text = parser.add_mutually_exclusive_group()
+    text.add_argument("-e", "--execute", metavar="SQL", help="carry out these statements and end")
+    text.add_argument("-f", "--file", metavar="FILE", help="carry out the statements of a file and end (-: stdin)")
+    parser.add_argument("-o", "--output", choices=("table", "json", "csv"), default="table", help="form of rows")
+    parser.add_argument(
+        "-d", "--define", metavar="NAME=VALUE", action="append", default=[], help="define a variable; may be repeated"
+    )
+    parser.add_argument("--config", metavar="FILE", help="configuration file (.toml, or .properties)")
+
+    commands = parser.add_subparsers(title="sub-commands", metavar="", dest="command")
+    server = commands.add_parser("server", help="serve the REST API", description="Serve the REST API.")
+    server.set_defaults(module="ssql_cli.commands.server")
+    server.add_argument("--listen", metavar="HOST:PORT", help="address to answer at (default: 127.0.0.1:8088)")
+    _place(server)
+    server.add_argument("--queries", metavar="FILE", help="carry out a file of statements first")
+
+    run = commands.add_parser(
+        "run", help="run a file of queries, without a server", description="Run a file of queries until stopped."
+    )
+    run.set_defaults(module="ssql_cli.commands.run")
+    run.add_argument("file", metavar="FILE", help="statements that create sources and queries")
+    _place(run)
+
+    demo = commands.add_parser(
+        "demo", help="a year of flights through streaming SQL", description="Run a year of flights through ssql."
+    )
+    demo.set_defaults(module="ssql_cli.demo.command")
+    _place(demo)
+    demo.add_argument("--no-prompt", action="store_true", help="do not offer the prompt at the end")
+    return parser
+
+
+def _place(parser: argparse.ArgumentParser) -> None:
+    """Where a sub-command works."""
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--data", metavar="DIR", help="directory of the embedded log (default: ssql-data)")
+    place.add_argument("--kafka", metavar="BOOTSTRAP", help="work on Kafka instead of the embedded log")
+    parser.add_argument("--config", metavar="FILE", help="configuration file (.toml, or .properties)")

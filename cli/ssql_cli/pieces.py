@@ -1,0 +1,89 @@
+"""Cuts text into statements at their semicolons, without parsing them.
+
+Cheap enough for every key stroke at the prompt. It knows what a semicolon may hide in: strings, quoted names and
+comments. What a statement means is the parser's to say; only its first words are looked at here, to know which call
+answers it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from ssql.errors import Span, SsqlError
+
+#: What can hide a semicolon; an opened one without its end runs to the end of the text.
+_TOKEN = re.compile(
+    r"""
+      (?P<quoted> '(?:[^']|'')*(?:'|\Z) | "(?:[^"]|"")*(?:"|\Z) | `(?:[^`]|``)*(?:`|\Z) )
+    | (?P<comment> --[^\n]*(?:\n|\Z) | /\*.*?(?:\*/|\Z) )
+    | (?P<end> ; )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_BLANK = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))*", re.DOTALL)
+
+
+class Kind(Enum):
+    """Which call answers a statement."""
+
+    QUERY = "query"  # rows
+    SCRIPT = "script"  # RUN SCRIPT: the file's statements, read on this side
+    OTHER = "other"  # entities
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One statement: its text with the semicolon (if there is one) and where it starts in the whole.
+
+    Comments before a statement belong to none.
+    """
+
+    text: str
+    offset: int
+    complete: bool
+
+    @property
+    def kind(self) -> Kind:
+        words = self.text[:64].split(None, 2)
+        first = words[0].upper().rstrip(";*") if words else ""
+        if first == "SELECT":
+            return Kind.QUERY
+        if first == "RUN" and len(words) > 1 and words[1].upper() == "SCRIPT":
+            return Kind.SCRIPT
+        return Kind.OTHER
+
+
+def split(text: str) -> list[Piece]:
+    """The statements of `text` in order; the last one may be incomplete (no semicolon). Blank ones are left out."""
+    pieces: list[Piece] = []
+    start = _start(text, 0)
+    for token in _TOKEN.finditer(text):
+        if token.lastgroup != "end" or token.start() < start:
+            continue
+        if token.start() > start:
+            pieces.append(Piece(text[start : token.end()], start, complete=True))
+        start = _start(text, token.end())
+    if start < len(text):
+        pieces.append(Piece(text[start:].rstrip(), start, complete=False))
+    return pieces
+
+
+def is_complete(text: str) -> bool:
+    """Whether `text` ends with a finished statement (or holds none at all)."""
+    pieces = split(text)
+    return not pieces or pieces[-1].complete
+
+
+def located(error: SsqlError, piece: Piece, text: str) -> SsqlError:
+    """`error` of a piece with its position in the whole text, so that line numbers are those that the user sees."""
+    if error.text is not None and error.span is not None and text.startswith(error.text, piece.offset):
+        error.span = Span(error.span.start + piece.offset, error.span.end + piece.offset)
+        error.text = text
+    return error
+
+
+def _start(text: str, at: int) -> int:
+    blank = _BLANK.match(text, at)
+    return blank.end() if blank else at

@@ -1,0 +1,216 @@
+"""The backend that is a server, through its REST API.
+
+What SET and DEFINE say is kept on this side and sent with each request, as ksqlDB's clients do it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from ssql.errors import Span, SsqlError
+from ssql_cli.backend import Answer, AnswerColumn, Entity, Row
+from ssql_cli.problems import RemoteError, ServerUnavailable
+
+#: Seconds until an address without an answer counts as unreachable.
+CONNECT_TIMEOUT_S = 10.0
+
+_JSON = msgspec.json.Decoder(float_hook=Decimal)
+_SCHEMA_TOKEN = re.compile(r"`(?:[^`]|``)*`|[<>(),]")
+_HIDING = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_QUOTED_NAME = re.compile(r"\s*`((?:[^`]|``)*)`")
+_SESSION_STATEMENT = re.compile(r"(SET|UNSET|DEFINE|UNDEFINE)\b", re.IGNORECASE)
+
+
+class RemoteBackend:
+    """One session on a server. A connection a request: a push query keeps its own for as long as it runs."""
+
+    def __init__(self, url: str, variables: Mapping[str, str] | None = None) -> None:
+        parts = urlsplit(url if "//" in url else f"http://{url}")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ServerUnavailable(url, "the address is not of the form http://host:port")
+        self.place = f"{parts.scheme}://{parts.netloc}"
+        self._secure = parts.scheme == "https"
+        self._host, self._port = parts.hostname, parts.port or (443 if self._secure else 8088)
+        self.properties: dict[str, object] = {}
+        self.variables = dict(variables or {})
+        info = self._ask("GET", "/info")
+        if not isinstance(info, dict) or "KsqlServerInfo" not in info:
+            raise ServerUnavailable(self.place, "what answers there is no ssql server")
+
+    def execute(self, text: str) -> list[Entity]:
+        entities: list[Entity] = self._ask("POST", "/ksql", self._request(text), text)
+        if _SESSION_STATEMENT.match(text):
+            self._remember(text)
+        return entities
+
+    def query(self, sql: str) -> Answer:
+        connection, response = self._send("POST", "/query", self._request(sql), sql)
+        return _Streamed(self, connection, response, sql)
+
+    def close_query(self, query_id: str) -> None:
+        """Tell the server that nobody reads a push query any more."""
+        self._ask("POST", "/close-query", {"queryId": query_id})
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _request(self, sql: str) -> dict[str, object]:
+        return {"ksql": sql, "streamsProperties": self.properties, "sessionVariables": self.variables}
+
+    def _remember(self, text: str) -> None:
+        from ssql.sql import statements
+        from ssql.sql.parser import parse_statement
+
+        match parse_statement(text, self.variables):
+            case statements.SetProperty(name=name, value=value):
+                self.properties[name] = value
+            case statements.UnsetProperty(name=name):
+                self.properties.pop(name, None)
+            case statements.Define(name=name, value=value):
+                self.variables[name.text] = value
+            case statements.Undefine(name=name):
+                self.variables.pop(name.text, None)
+
+    def _ask(self, method: str, path: str, body: object = None, sql: str | None = None) -> Any:
+        connection, response = self._send(method, path, body, sql)
+        try:
+            text = response.read()
+            return _JSON.decode(text) if text else None
+        except (OSError, http.client.HTTPException) as bad:
+            raise ServerUnavailable(self.place, _reason(bad)) from None
+        except msgspec.DecodeError:
+            raise ServerUnavailable(self.place, "what answers there is no ssql server") from None
+        finally:
+            connection.close()
+
+    def _send(
+        self, method: str, path: str, body: object, sql: str | None
+    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        """Send a request and read the head of its answer; an error answer is raised."""
+        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        connection = kind(self._host, self._port, timeout=CONNECT_TIMEOUT_S)
+        try:
+            connection.connect()
+            connection.sock.settimeout(None)  # statements may take long; a push query is silent for hours
+            headers = {"Accept": "application/vnd.ksql.v1+json", "Content-Type": "application/vnd.ksql.v1+json"}
+            data = None if body is None else msgspec.json.encode(body)
+            connection.request(method, path, data, headers if data is not None else {"Accept": headers["Accept"]})
+            response = connection.getresponse()
+            if response.status < 400:
+                return connection, response
+            text = response.read()
+        except (OSError, http.client.HTTPException) as bad:
+            connection.close()
+            raise ServerUnavailable(self.place, _reason(bad)) from None
+        connection.close()
+        try:
+            answer = _JSON.decode(text)
+        except msgspec.DecodeError:
+            raise ServerUnavailable(self.place, f"it answered {response.status} {response.reason}") from None
+        raise _error(answer, sql)
+
+
+class _Streamed:
+    """The rows of a query in ksqlDB's first form: one JSON array, an element a line."""
+
+    def __init__(
+        self,
+        backend: RemoteBackend,
+        connection: http.client.HTTPConnection,
+        response: http.client.HTTPResponse,
+        sql: str,
+    ) -> None:
+        self._backend, self._connection, self._response, self._sql = backend, connection, response, sql
+        self._ended = False
+        self.final_message: str | None = None
+        header = self._element()
+        if header is None or "header" not in header:
+            self.close()
+            raise _error(header["errorMessage"], sql) if header else ServerUnavailable(backend.place, "no answer")
+        self._query_id = header["header"].get("queryId")
+        self.columns = parse_schema(header["header"]["schema"])
+        self.live = is_push(sql)
+
+    def __iter__(self) -> Iterator[list[Row]]:
+        while (element := self._element()) is not None:
+            if "row" in element:
+                row = element["row"]
+                yield [Row(row["columns"], bool(row.get("tombstone")))]
+            elif "finalMessage" in element:
+                self.final_message = element["finalMessage"]
+            elif "errorMessage" in element:
+                raise _error(element["errorMessage"], self._sql)
+
+    def close(self) -> None:
+        ended, self._ended = self._ended, True
+        self._connection.close()
+        if not ended and self.live and self._query_id:
+            with contextlib.suppress(SsqlError):  # the server ends the query of a closed connection in any case
+                self._backend.close_query(self._query_id)
+
+    def _element(self) -> dict[str, Any] | None:
+        """The next element, or None at the end of the array."""
+        while not self._ended:
+            try:
+                line = self._response.readline()
+            except (OSError, http.client.HTTPException) as bad:
+                raise ServerUnavailable(self._backend.place, _reason(bad)) from None
+            if not line:
+                raise ServerUnavailable(self._backend.place, "the connection was lost")
+            self._ended = line.rstrip().endswith(b"]")
+            text = line.strip(b"[], \r\n")  # elements are objects: what is left begins and ends with a brace
+            if text:
+                element: dict[str, Any] = _JSON.decode(text)
+                return element
+        return None
+
+
+def is_push(sql: str) -> bool:
+    """Whether a SELECT is a push query: it has the word EMIT outside strings, names and comments."""
+    return bool(re.search(r"\bEMIT\b", _HIDING.sub(" ", sql), re.IGNORECASE))
+
+
+def parse_schema(text: str) -> tuple[AnswerColumn, ...]:
+    """The columns of a header's schema, such as "`ID` STRING KEY, `N` MAP<STRING, BIGINT>"."""
+    columns: list[AnswerColumn] = []
+    depth = start = 0
+    for token in _SCHEMA_TOKEN.finditer(text + ","):
+        depth += {"<": 1, "(": 1, ">": -1, ")": -1}.get(token.group(), 0)
+        if token.group() == "," and depth == 0:
+            name = _QUOTED_NAME.match(text, start)
+            if name is not None:
+                kind = text[name.end() : token.start()].strip().removesuffix(" KEY")
+                columns.append(AnswerColumn(name.group(1).replace("``", "`"), kind))
+            start = token.end()
+    return tuple(columns)
+
+
+def _error(body: Any, sql: str | None) -> SsqlError:
+    """The error that a server's error body tells of, with its place in the statement that was sent."""
+    if not isinstance(body, dict):
+        return RemoteError(str(body), "remote_error", None)
+    message, at = str(body.get("message", "the server gave no reason")), body.get("position")
+    text = sql if sql is not None else body.get("statementText")
+    error = RemoteError(message, str(body.get("code", body.get("error_code", "remote_error"))), body.get("hint"))
+    if isinstance(at, dict) and text:
+        error.message = message.removeprefix(f"line {at['line']}:{at['column']}: ")
+        lines = text.split("\n")
+        start = sum(len(line) + 1 for line in lines[: at["line"] - 1]) + at["column"] - 1
+        word = re.compile(r"\w+|.?", re.DOTALL).match(text, start)
+        error.span = Span(start, max(start + 1, word.end() if word else start))
+        error.text = text
+    return error
+
+
+def _reason(bad: Exception) -> str:
+    if isinstance(bad, TimeoutError):
+        return "no answer in time"
+    return (getattr(bad, "strerror", None) or str(bad) or type(bad).__name__).lower()

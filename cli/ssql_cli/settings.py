@@ -1,0 +1,78 @@
+"""The command's configuration: defaults, then environment, then file, then arguments; the later one wins.
+
+A file is TOML (`*.toml`; tables are joined with dots) or Java properties (anything else): the keys are those of
+`ssql.config`, ksqlDB's names for them too.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, LISTEN, Config, from_environment
+from ssql.errors import ConfigError
+from ssql_cli.problems import FileUnreadable
+
+
+def load(
+    file: str | None = None, *, data: str | None = None, kafka: str | None = None, listen: str | None = None
+) -> Config:
+    """The configuration of one run.
+
+    Raises:
+        UnknownSetting, ConfigError: a key or value of the environment or the file is wrong.
+        FileUnreadable: the file cannot be read.
+    """
+    config = from_environment()
+    if file is not None:
+        config = config.with_values(read_file(Path(file)))
+    given = {DATA_DIR.key: data, KAFKA_BOOTSTRAP.key: kafka, LISTEN.key: listen}
+    return config.with_values({key: value for key, value in given.items() if value is not None})
+
+
+def read_file(path: Path) -> dict[str, object]:
+    """The keys and values of a configuration file."""
+    text = read_text(path)
+    if path.suffix.lower() != ".toml":
+        return dict(_properties(text))
+    try:
+        return _flat(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as bad:
+        raise ConfigError(f'"{path}" is no valid TOML: {bad}') from None
+
+
+def read_text(path: Path) -> str:
+    """The text of a file that the user named.
+
+    Raises:
+        FileUnreadable: it is not there, may not be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as bad:
+        raise FileUnreadable(str(path), (bad.strerror or str(bad)).lower()) from None
+    except UnicodeDecodeError:
+        raise FileUnreadable(str(path), "it is not UTF-8 text") from None
+
+
+def _flat(table: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = value
+    return found
+
+
+def _properties(text: str) -> dict[str, str]:
+    """`key=value`, `key: value` or `key value` lines; `#` and `!` start comments, a last `\\` joins lines."""
+    found: dict[str, str] = {}
+    for line in re.sub(r"\\\r?\n[ \t]*", "", text).splitlines():
+        stripped = line.strip()
+        if stripped and stripped[0] not in "#!":
+            key, _, value = re.sub(r"\s*[=:]\s*|\s+", "=", stripped, count=1).partition("=")
+            found[key] = value
+    return found
