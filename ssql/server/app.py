@@ -1,0 +1,109 @@
+"""The application: routes, middlewares, and what opens and closes with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from ssql.server.close_query import post_close_query
+from ssql.server.failures import errors_as_json
+from ssql.server.health import get_healthcheck, get_live, get_ready
+from ssql.server.info import get_info, get_metadata, get_metadata_id, get_root
+from ssql.server.inserts_stream import post_inserts_stream
+from ssql.server.ksql import post_ksql
+from ssql.server.properties import get_is_valid_property
+from ssql.server.query import post_query
+from ssql.server.query_stream import post_query_stream
+from ssql.server.state import STATE, ServerState, logger
+from ssql.server.status import get_status, get_statuses
+
+if TYPE_CHECKING:
+    from ssql.engine.api import Engine
+
+#: Largest body (bytes) of requests that are read as a whole.
+MAX_BODY_BYTES = 32 << 20
+
+ROUTES = (
+    web.get("/", get_root),
+    web.get("/info", get_info),
+    web.get("/healthcheck", get_healthcheck),
+    web.get("/chc/live", get_live),
+    web.get("/chc/ready", get_ready),
+    web.get("/v1/metadata", get_metadata),
+    web.get("/v1/metadata/id", get_metadata_id),
+    web.get("/is_valid_property/{name}", get_is_valid_property),
+    web.get("/status", get_statuses),
+    web.get("/status/{type}/{entity}/{action}", get_status),
+    web.post("/ksql", post_ksql),
+    web.post("/query", post_query),
+    web.post("/query-stream", post_query_stream),
+    web.post("/close-query", post_close_query),
+    web.post("/inserts-stream", post_inserts_stream),
+)
+
+
+def make_app(engine: Engine | Callable[[], Engine]) -> web.Application:
+    """The REST API over an engine.
+
+    Given an open engine, the application serves it and leaves it open. Given a function that opens one, it calls
+    that in a thread once it runs, answers "starting" (503) until then, and closes the engine when it ends;
+    `app[STATE].opened` tells when and whether it could be opened.
+    """
+    app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY_BYTES)
+    app[STATE] = ServerState()
+    app.add_routes(ROUTES)
+    if callable(engine):
+        app.cleanup_ctx.append(_threads)
+        app.cleanup_ctx.append(_opened_by(engine))
+    else:
+        app[STATE].engine = engine
+        app.cleanup_ctx.append(_threads)
+    app.on_shutdown.append(_end_push_queries)
+    return app
+
+
+async def _threads(app: web.Application) -> AsyncIterator[None]:
+    yield
+    await asyncio.to_thread(app[STATE].threads.shutdown)
+
+
+def _opened_by(open_engine: Callable[[], Engine]) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        state = app[STATE]
+        state.opened = asyncio.get_running_loop().create_future()
+        state.opened.add_done_callback(_retrieve)
+        opening = asyncio.create_task(_open(state, open_engine))
+        yield
+        await opening
+        if state.engine is not None:
+            await asyncio.to_thread(state.engine.close)
+            logger.info("engine closed")
+
+    return context
+
+
+async def _open(state: ServerState, open_engine: Callable[[], Engine]) -> None:
+    assert state.opened is not None
+    try:
+        state.engine = await asyncio.to_thread(open_engine)
+    except Exception as error:
+        state.opened.set_exception(error)
+    else:
+        state.opened.set_result(None)
+        logger.info("engine open")
+
+
+def _retrieve(opened: asyncio.Future[None]) -> None:
+    """Take note of a failure, so that asyncio does not report it a second time; whoever waits for it still gets it."""
+    if not opened.cancelled() and opened.exception() is not None:
+        logger.error("engine not opened error=%r", str(opened.exception()))
+
+
+async def _end_push_queries(app: web.Application) -> None:
+    """New requests are refused from here on; streams get their end."""
+    state = app[STATE]
+    state.stopping = True
+    await asyncio.gather(*(pump.close() for pump in list(state.pumps)), return_exceptions=True)

@@ -1,0 +1,26 @@
+"""POST /close-query: end a running push query."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from ssql.errors import BadRequest
+from ssql.server.requests import body_of
+from ssql.server.state import STATE, engine_of, in_thread
+
+
+class CloseQueryRequest(msgspec.Struct):
+    queryId: str  # noqa: N815
+
+
+async def post_close_query(request: web.Request) -> web.Response:
+    query_id = (await body_of(request, CloseQueryRequest)).queryId
+    query = await in_thread(request, engine_of(request).push_query, query_id)
+    if query is None:
+        raise BadRequest(f'push query "{query_id}" does not exist')
+    await in_thread(request, query.close)
+    for pump in request.app[STATE].pumps:
+        if pump.query.query_id == query_id:
+            pump.wake()
+    return web.Response()

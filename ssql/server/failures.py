@@ -1,0 +1,93 @@
+"""Errors as HTTP answers: the one place where an exception becomes a body and a log line.
+
+A `SsqlError` answers with its own status and body; the mistakes that aiohttp finds (unknown path, wrong method, too
+large a body) with the error of ours that says the same; anything else is a fault of ours: the body says no more than
+that, the log has all of it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from ssql.errors import BadRequest, BodyTooLarge, MethodNotAllowed, PathNotFound, SsqlError
+
+logger = logging.getLogger("ssql.server")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+#: Seconds after which a client may ask again, while the server starts.
+RETRY_AFTER_S = 10
+
+_UNEXPECTED: dict[str, Any] = {
+    "@type": "generic_error",
+    "error_code": 50000,
+    "message": "the server could not carry out the request",
+    "code": "internal_error",
+    "hint": "This is a bug in ssql. The server's log has the details: please report them.",
+}
+
+
+def error_body(error: BaseException) -> dict[str, Any]:
+    """The JSON body of an error: ksqlDB's fields, with what was carried out before it."""
+    if not isinstance(error, SsqlError):
+        return dict(_UNEXPECTED)
+    return error.as_json()
+
+
+def error_response(error: BaseException) -> web.Response:
+    status = error.status if isinstance(error, SsqlError) else 500
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
+    return web.Response(
+        status=status, body=msgspec.json.encode(error_body(error)), content_type="application/json", headers=headers
+    )
+
+
+def log_error(request: web.Request, error: BaseException) -> None:
+    """A request that was refused is a line; a fault of ours a line with its whole trace."""
+    if isinstance(error, SsqlError) and error.status != 500:
+        logger.info(
+            "request refused method=%s path=%s status=%d error_code=%d code=%s message=%r",
+            request.method,
+            request.path,
+            error.status,
+            error.ksql_code,
+            error.code,
+            error.message,
+        )
+    else:
+        logger.error("request failed method=%s path=%s", request.method, request.path, exc_info=error)
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    error: Exception
+    try:
+        return await handler(request)
+    except web.HTTPException as answer:
+        if answer.status < 400:
+            raise
+        error = _own(request, answer)
+    except ConnectionResetError:
+        raise  # the client is gone: there is nobody to answer
+    except Exception as raised:
+        error = raised
+    log_error(request, error)
+    return error_response(error)
+
+
+def _own(request: web.Request, answer: web.HTTPException) -> SsqlError:
+    """The error of ours for one that aiohttp raised."""
+    match answer:
+        case web.HTTPMethodNotAllowed():
+            return MethodNotAllowed(request.method, request.path, answer.allowed_methods)
+        case web.HTTPRequestEntityTooLarge():
+            return BodyTooLarge(request.client_max_size)
+        case web.HTTPNotFound():
+            return PathNotFound(request.path)
+        case _:
+            return BadRequest(answer.reason.lower())

@@ -1,0 +1,16 @@
+"""GET /is_valid_property/{name}: may a client set this property."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from ssql.config import SETTINGS, lookup
+from ssql.errors import UnknownSetting
+from ssql.server.info import json_response
+
+
+async def get_is_valid_property(request: web.Request) -> web.Response:
+    name = request.match_info["name"]
+    if lookup(name) is None:
+        raise UnknownSetting(name, candidates=[known for s in SETTINGS.values() for known in (s.key, *s.aliases)])
+    return json_response(request, True)

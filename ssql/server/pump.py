@@ -1,0 +1,195 @@
+"""Row streams to a client: the answer of a pull query, and a push query for as long as both sides want it.
+
+The engine wakes the pump from its own threads; the pump takes what is there, writes it, and waits for the client to
+read before it takes more: what a slow client has not read stays with the engine, which has a bound for it. One
+batch and the socket's own buffer are all that is held here.
+
+A stream ends when the query does (limit, error, closed by /close-query, server shutting down) or when the client goes
+away, which cancels the handler; either way the query is closed, once, outside the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from aiohttp import web
+
+from ssql.server.failures import error_body, log_error
+from ssql.server.state import STATE, engine_of, in_thread, logger
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ssql.engine.api import PullResult, PushQuery, Session
+    from ssql.server.framing import Framing
+
+#: Rows written at a time: large enough to be cheap, small enough to keep in memory for every slow client.
+ROWS_AT_ONCE = 4096
+
+#: Batches up to this size are rendered in the event loop: about 0.2 ms, less than a hop to a thread and back is worth.
+INLINE_ROWS = 512
+
+#: Without an event the pump looks this often (s) whether its client is still there. Only servers that do not cancel
+#: the handlers of lost connections need it.
+LOST_CLIENT_CHECK_S = 1.0
+
+QUERY_COMPLETED = "Query Completed"
+
+
+async def run_query(request: web.Request, sql: str, session: Session) -> PullResult | PushQuery:
+    """Run a query; one whose client goes away while it starts is closed as soon as it has started."""
+    started = asyncio.ensure_future(in_thread(request, engine_of(request).query, sql, session))
+    try:
+        return await asyncio.shield(started)
+    except asyncio.CancelledError:
+        started.add_done_callback(lambda done: _close_unwanted(request, done))
+        raise
+
+
+def _close_unwanted(request: web.Request, started: asyncio.Future[PullResult | PushQuery]) -> None:
+    if not started.cancelled() and started.exception() is None and is_push(started.result()):
+        _close(request, cast("PushQuery", started.result()))
+
+
+def is_push(result: PullResult | PushQuery) -> bool:
+    return hasattr(result, "take")
+
+
+def _close(request: web.Request, query: PushQuery) -> asyncio.Future[None]:
+    """Close a query in a thread (it may wait for an epoch), whether or not anyone waits for it."""
+    closing = asyncio.get_running_loop().run_in_executor(request.app[STATE].threads, query.close)
+    closing.add_done_callback(lambda done: _note_close(query.query_id, done))
+    return closing
+
+
+def _note_close(query_id: str, done: asyncio.Future[None]) -> None:
+    if not done.cancelled() and (error := done.exception()) is not None:
+        logger.error("push query not closed query_id=%s", query_id, exc_info=error)
+    else:
+        logger.info("push query ended query_id=%s", query_id)
+
+
+async def _stream(
+    request: web.Request,
+    framing: Framing,
+    content_type: str,
+    header: bytes,
+    write_rows: Callable[[web.StreamResponse], Awaitable[bytes]],
+) -> web.StreamResponse:
+    """A row stream: the header, what `write_rows` writes, and the end that it returns.
+
+    After the header the status is sent, so that an error can only be the last element.
+    """
+    response = web.StreamResponse(headers={"Content-Type": content_type, "X-Content-Type-Options": "nosniff"})
+    await response.prepare(request)
+    await response.write(header)
+    try:
+        last = await write_rows(response)
+    except ConnectionError:
+        raise
+    except Exception as error:
+        log_error(request, error)
+        last = framing.error(error_body(error))
+    await response.write(last)
+    await response.write_eof()
+    return response
+
+
+async def _write_rows(
+    request: web.Request, response: web.StreamResponse, framing: Framing, batch: pa.RecordBatch, columns: Any
+) -> None:
+    """Render and write a batch; returns when the client has room for more."""
+    if batch.num_rows <= INLINE_ROWS:
+        await response.write(framing.rows(batch, columns))
+    else:
+        await response.write(await in_thread(request, framing.rows, batch, columns))
+
+
+async def send_pull(
+    request: web.Request, result: PullResult, framing: Framing, content_type: str
+) -> web.StreamResponse:
+    """Write the answer of a pull query."""
+
+    async def write_rows(response: web.StreamResponse) -> bytes:
+        for batch in result.rows.to_batches(max_chunksize=ROWS_AT_ONCE):
+            await _write_rows(request, response, framing, batch, result.columns)
+        return framing.end(result.final_message)
+
+    header = framing.header(result.query_id, result.columns, result.mark_keys)
+    return await _stream(request, framing, content_type, header, write_rows)
+
+
+class Pump:
+    """One push query and the client it goes to."""
+
+    def __init__(self, request: web.Request, query: PushQuery, framing: Framing, content_type: str) -> None:
+        self.request = request
+        self.query = query
+        self.framing = framing
+        self.content_type = content_type
+        self._loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look for rows, or for the end. May be called from any thread, at any time."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be woken
+            self._loop.call_soon_threadsafe(self._news.set)
+
+    async def close(self) -> None:
+        """End the query; the client gets what was there before, and the end of the stream."""
+        await _close(self.request, self.query)
+        self.wake()
+
+    async def run(self) -> web.StreamResponse:
+        pumps = self.request.app[STATE].pumps
+        pumps.add(self)
+        try:
+            self.query.on_rows(self.wake)
+            header = self.framing.header(self.query.query_id, self.query.columns, mark_keys=False)
+            return await _stream(self.request, self.framing, self.content_type, header, self._write_rows)
+        finally:
+            pumps.discard(self)
+            _close(self.request, self.query)
+            if self.framing.left_out:
+                logger.warning(
+                    "deletions left out query_id=%s rows=%d content_type=%s",
+                    self.query.query_id,
+                    self.framing.left_out,
+                    self.content_type,
+                )
+
+    async def _write_rows(self, response: web.StreamResponse) -> bytes:
+        while True:
+            self._news.clear()  # before the look, so that rows that come after it are not missed
+            batch = self.query.take(ROWS_AT_ONCE, 0)
+            if batch is None:
+                break
+            if batch.num_rows:
+                await _write_rows(self.request, response, self.framing, batch, self.query.columns)
+            else:
+                await self._wait()
+        if self.query.error is not None:
+            log_error(self.request, self.query.error)
+            return self.framing.error(error_body(self.query.error))
+        return self.framing.end(self.query.final_message or QUERY_COMPLETED)
+
+    async def _wait(self) -> None:
+        while not self._news.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOST_CLIENT_CHECK_S):
+                    await self._news.wait()
+            transport = self.request.transport
+            if transport is None or transport.is_closing():
+                raise ConnectionResetError("the client is gone")
+
+
+async def send_rows(
+    request: web.Request, result: PullResult | PushQuery, framing: Framing, content_type: str
+) -> web.StreamResponse:
+    """Write a query's rows, whichever kind it is."""
+    if is_push(result):
+        return await Pump(request, cast("PushQuery", result), framing, content_type).run()
+    return await send_pull(request, cast("PullResult", result), framing, content_type)

@@ -1,0 +1,177 @@
+"""Requests read and checked: JSON bodies, Accept headers, and which path a statement belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from ssql.errors import BadRequest, NotAcceptable, NotSupportedYet, SqlError, WrongEndpoint
+from ssql.sql.lexer import Kind, Token, tokens
+
+if TYPE_CHECKING:
+    from ssql.engine.api import Session
+
+T = TypeVar("T")
+
+
+class KsqlRequest(msgspec.Struct):
+    """Body of /ksql and /query. Sequence numbers and request properties are read and mean nothing here: an answer is
+    always of the newest state, and there is no internal forwarding."""
+
+    ksql: str
+    streamsProperties: dict[str, Any] | None = None  # noqa: N815
+    sessionVariables: dict[str, str] | None = None  # noqa: N815
+
+    def session(self) -> Session:
+        return session_of(self.streamsProperties, self.sessionVariables)
+
+
+class QueryStreamRequest(msgspec.Struct):
+    """Body of /query-stream."""
+
+    sql: str
+    properties: dict[str, Any] | None = None
+    sessionVariables: dict[str, str] | None = None  # noqa: N815
+
+    def session(self) -> Session:
+        return session_of(self.properties, self.sessionVariables)
+
+
+def session_of(properties: dict[str, Any] | None, variables: dict[str, str] | None) -> Session:
+    """The session that a request carries: its properties and variables, for this request alone."""
+    from ssql.engine.api import Session
+
+    return Session(dict(properties or {}), dict(variables or {}))
+
+
+def decoded(body: bytes, shape: type[T]) -> T:
+    """A JSON object of that shape; fields that the shape does not have are ignored.
+
+    Raises:
+        BadRequest: it is not JSON, a field is missing, or one has the wrong type.
+    """
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except msgspec.ValidationError as bad:
+        text = str(bad)
+        raise BadRequest("the request has the wrong fields: " + text[:1].lower() + text[1:]) from None
+    except msgspec.DecodeError:
+        raise BadRequest("the request is not a JSON object") from None
+
+
+async def body_of(request: web.Request, shape: type[T]) -> T:
+    return decoded(await request.read(), shape)
+
+
+def negotiated(request: web.Request, offered: Sequence[str]) -> str:
+    """The content type to answer with: of those offered, the one with the highest q, then the one named first.
+
+    Wildcards and no Accept at all mean the first one offered.
+
+    Raises:
+        NotAcceptable: the client accepts none of them.
+    """
+    header = ",".join(request.headers.getall("Accept", []))
+    if not header.strip():
+        return offered[0]
+    ranges = [_media_range(part) for part in header.split(",") if part.strip()]
+    best: tuple[float, int, int] | None = None
+    chosen = ""
+    for place, content_type in enumerate(offered):
+        # The most specific range that names a type decides its q.
+        matches = [
+            (specific, -n, q)
+            for n, (pattern, q) in enumerate(ranges)
+            if (specific := _specificity(pattern, content_type)) >= 0
+        ]
+        if not matches:
+            continue
+        _, first, q = max(matches)
+        rank = (q, first, -place)
+        if q > 0 and (best is None or rank > best):
+            best, chosen = rank, content_type
+    if best is None:
+        raise NotAcceptable(header, offered)
+    return chosen
+
+
+def _media_range(text: str) -> tuple[str, float]:
+    name, *parameters = (part.strip() for part in text.split(";"))
+    q = 1.0
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip().lower() == "q":
+            try:
+                q = float(value)
+            except ValueError:
+                raise BadRequest(f'"{value}" is no quality value of an Accept header') from None
+    return name.lower(), q
+
+
+def _specificity(pattern: str, content_type: str) -> int:
+    """2: the type itself, 1: `kind/*`, 0: `*/*`, -1: another type."""
+    if pattern == content_type:
+        return 2
+    if pattern == content_type.partition("/")[0] + "/*":
+        return 1
+    return 0 if pattern == "*/*" else -1
+
+
+# --- which path a statement belongs to -----------------------------------------
+
+#: First words of statements that /ksql carries out.
+STATEMENTS = frozenset(
+    {
+        "ALTER", "ASSERT", "CREATE", "DEFINE", "DESCRIBE", "DROP", "EXPLAIN", "INSERT", "LIST", "PAUSE", "RESUME",
+        "RUN", "SET", "SHOW", "TERMINATE", "UNDEFINE", "UNSET",
+    }
+)  # fmt: skip
+
+
+def first_tokens(script: str) -> Iterator[Token]:
+    """The first word of each statement of a script (or what stands in its place), opening brackets passed over."""
+    fresh = True
+    for token in tokens(script):
+        if token.kind is Kind.SYMBOL:
+            fresh = fresh or token.raw == ";"
+        elif fresh:
+            fresh = False
+            yield token
+
+
+def check_script(script: str) -> None:
+    """Refuse a script for /ksql that has a query in it, before any of it is carried out.
+
+    Raises:
+        WrongEndpoint: with the place of the first SELECT or PRINT statement.
+    """
+    for token in first_tokens(script):
+        if token.kind is Kind.WORD and token.value in ("SELECT", "PRINT"):
+            raise WrongEndpoint(token.value, "/ksql", instead="/query", span=token.span).within(
+                script, statement=script.strip()
+            )
+
+
+def check_query(sql: str, path: str) -> None:
+    """Refuse what is not one SELECT. What is no SQL at all is left to the parser, which says it better.
+
+    Raises:
+        WrongEndpoint: for another statement.
+        NotSupportedYet: for PRINT.
+        SqlError: for no statement, or more than one.
+    """
+    found = list(first_tokens(sql))
+    refusal: SqlError | None = None
+    if not found:
+        refusal = SqlError("there is no statement in the request")
+    elif len(found) > 1:
+        refusal = SqlError(f"{path} carries out one statement at a time", span=found[1].span)
+    elif (first := found[0]).value == "PRINT":
+        refusal = NotSupportedYet("PRINT", span=first.span)
+    elif first.kind is Kind.WORD and first.value in STATEMENTS:
+        refusal = WrongEndpoint(first.value, path, instead="/ksql", span=first.span)
+    if refusal is not None:
+        raise refusal.within(sql, statement=sql.strip())

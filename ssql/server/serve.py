@@ -1,0 +1,127 @@
+"""A server process: it listens at once, opens the engine, and ends on SIGTERM or SIGINT.
+
+Ending: no new connections, push queries get their end, requests under way finish, the engine closes at a commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from ssql.config import LISTEN, Config
+from ssql.errors import ConfigError
+from ssql.server.access_log import AccessLog
+from ssql.server.app import make_app
+from ssql.server.state import STATE, logger
+
+if TYPE_CHECKING:
+    from ssql.engine.api import Engine
+
+#: Seconds that requests under way have to finish once the server ends.
+SHUTDOWN_TIMEOUT_S = 10.0
+
+#: Connections that may wait to be accepted.
+BACKLOG = 128
+
+
+def serve(
+    config: Config,
+    *,
+    ready: Callable[[str], None] | None = None,
+    open_engine: Callable[[], Engine] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT. `ready` is called with the URL once statements are answered.
+
+    `open_engine` opens the engine in place of `LocalEngine(config)`; it may carry out statements before it returns.
+
+    Raises:
+        ConfigError: `listen` is no address.
+        SsqlError: the engine cannot be opened.
+        OSError: the address is in use.
+    """
+    listener = _listener(config[LISTEN])
+    url = _url(listener)
+
+    with contextlib.closing(listener):
+        asyncio.run(_serve(listener, url, open_engine or functools.partial(_local_engine, config), ready))
+
+
+async def _serve(
+    listener: socket.socket, url: str, open_engine: Callable[[], Engine], ready: Callable[[str], None] | None
+) -> None:
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    app = make_app(open_engine)
+    runner = web.AppRunner(
+        app,
+        handler_cancellation=True,
+        access_log_class=AccessLog,
+        access_log=logging.getLogger("ssql.server.access"),
+        shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+    )
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener, backlog=BACKLOG).start()
+        logger.info("listening url=%s", url)
+        opening = app[STATE].opened
+        assert opening is not None
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait((opening, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if opening.done():
+            opening.result()  # an engine that cannot be opened ends the server
+            threading.Thread(target=_warm_up, name="ssql-warm-up").start()
+            if ready is not None:
+                ready(url)
+        await stopping
+        logger.info("stopping")
+    finally:
+        await runner.cleanup()
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    if threading.current_thread() is threading.main_thread():  # only there signals can be taken
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+
+
+def _local_engine(config: Config) -> Engine:
+    from ssql.engine.engine import LocalEngine
+
+    return LocalEngine(config)
+
+
+def _warm_up() -> None:
+    """Compile the kernels before the first rows need them."""
+    from ssql.formats.kernels import warm_up
+
+    warm_up()
+
+
+def _listener(address: str) -> socket.socket:
+    """A listening socket on `host:port`, or on the first of ksqlDB's `http://host:port,...`; port 0 takes any."""
+    first = address.split(",", maxsplit=1)[0].strip()
+    try:
+        parts = urlsplit(first if "://" in first else "//" + first)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if host is None or port is None or parts.scheme not in ("", "http"):
+        raise ConfigError(f'setting "listen" cannot be "{address}"', hint="Write an address as 127.0.0.1:8088.")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

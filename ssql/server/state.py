@@ -1,0 +1,81 @@
+"""What the handlers of one application share, under typed keys."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from aiohttp import web
+
+from ssql.errors import ServerStarting, ServerStopping
+
+if TYPE_CHECKING:
+    from ssql.engine.api import Engine
+    from ssql.server.pump import Pump
+
+logger = logging.getLogger("ssql.server")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: Engine calls that run at the same time; more of them wait their turn.
+ENGINE_THREADS = 32
+
+#: Outcomes that /status still answers.
+STATUSES_KEPT = 1000
+
+
+@dataclass
+class ServerState:
+    """The engine (None until it is open) and what is under way."""
+
+    engine: Engine | None = None
+    stopping: bool = False
+    #: Set when the engine is open, or could not be opened (then with the error).
+    opened: asyncio.Future[None] | None = None
+    pumps: set[Pump] = field(default_factory=set)
+    #: commandStatus by commandId, of the statements carried out last.
+    statuses: OrderedDict[str, dict[str, Any]] = field(default_factory=OrderedDict)
+    threads: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(ENGINE_THREADS, thread_name_prefix="ssql-engine-call")
+    )
+
+    def note_statuses(self, entities: list[dict[str, Any]]) -> None:
+        """Remember the outcomes among the entities of a /ksql answer."""
+        for entity in entities:
+            if entity.get("@type") == "currentStatus" and entity.get("commandId"):
+                command = str(entity["commandId"])
+                self.statuses[command] = entity.get("commandStatus") or {}
+                self.statuses.move_to_end(command)
+        while len(self.statuses) > STATUSES_KEPT:
+            self.statuses.popitem(last=False)
+
+
+STATE: web.AppKey[ServerState] = web.AppKey("state", ServerState)
+
+
+def engine_of(request: web.Request) -> Engine:
+    """The open engine.
+
+    Raises:
+        ServerStarting: it is not open yet.
+        ServerStopping: the server no longer takes requests.
+    """
+    state = request.app[STATE]
+    if state.stopping:
+        raise ServerStopping
+    if state.engine is None:
+        raise ServerStarting
+    return state.engine
+
+
+async def in_thread(request: web.Request, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a call that may block (an engine call, a large rendering) outside the event loop."""
+    threads = request.app[STATE].threads
+    return await asyncio.get_running_loop().run_in_executor(threads, functools.partial(call, *args, **kwargs))
