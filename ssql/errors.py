@@ -188,11 +188,12 @@ class AmbiguousColumn(SqlError):
 class SourceNotFound(SqlError):
     code = "source_not_found"
 
-    def __init__(self, name: str, *, span: Span | None = None, candidates: Iterable[str] = ()) -> None:
+    def __init__(
+        self, name: str, *, span: Span | None = None, candidates: Iterable[str] = (), kind: str | None = None
+    ) -> None:
         close = nearest(name, candidates)
-        super().__init__(
-            f'stream or table "{name}" does not exist', span=span, hint=f'Did you mean "{close}"?' if close else None
-        )
+        what = f"{kind.capitalize()} {name}" if kind else f'stream or table "{name}"'
+        super().__init__(f"{what} does not exist", span=span, hint=f'Did you mean "{close}"?' if close else None)
 
 
 class SourceExists(SqlError):
