@@ -92,11 +92,19 @@ class Writer(Protocol):
 
     def begin(self) -> None: ...
 
-    def append(self, topic: str, batch: pa.RecordBatch, partition: int | npt.NDArray[np.int32] | None = None) -> None:
+    def append(
+        self,
+        topic: str,
+        batch: pa.RecordBatch,
+        partition: int | npt.NDArray[np.int32] | None = None,
+        *,
+        mark: bool = False,
+    ) -> None:
         """Add records (RECORD_SCHEMA) to the transaction, in order.
 
         `partition`: one for all, one a record, or None: murmur2 of the key as Java producers do it
         (`(murmur2(key) & 0x7fffffff) % partitions`), records without a key spread over the partitions.
+        `mark`: let readers tell these records as this writer's, which `skip_writer` needs (costs a header in Kafka).
         """
 
     def commit(self) -> None:
