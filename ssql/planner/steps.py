@@ -134,12 +134,14 @@ class Aggregate(Step):
 class Regroup(Step):
     """Computes touched groups again from all their rows, and yields the difference: for what cannot be merged.
 
-    State: every row of the input, by `keys`. `statement` reads `delta` (all rows of the touched groups, with
+    State: every row of the input, by `keys`; `row_identity` are the input's columns that identify a row (with the
+    keys). `statement` reads `delta` (all rows of the touched groups, with
     `_time`, `_seq`; `_diff` is 1) and yields the rows of the answer with `_time`, `_seq` (`_diff` is set by the
     operator). `unique`: the answer's columns that identify a row within it (keys first).
     """
 
     keys: tuple[str, ...]
+    row_identity: tuple[str, ...]
     unique: tuple[str, ...]
     statement: Statement
 

@@ -1,0 +1,302 @@
+"""The dataflow: queries and relations as one graph, and what one epoch does to it.
+
+Relations and queries alternate: a query reads the deltas of relations, and what it writes is part of the delta of
+another relation in the same epoch. Every node runs after those that it reads from, so all of them show the same prefix
+of the inputs when the epoch ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from ssql.errors import InvalidStatement, SsqlError
+from ssql.log.api import Log
+from ssql.planner.relation import Relation
+from ssql.planner.steps import QueryPlan, Scan, Sink, Statement
+from ssql.runtime.arrangement import Arrangement
+from ssql.runtime.decode import RelationDecoder
+from ssql.runtime.delta import Delta, delta_schema
+from ssql.runtime.inputs import EpochInput, Inputs, TopicPartition
+from ssql.runtime.operators import emit, sink
+from ssql.runtime.operators.base import Context, Operator, Stateful, make_operator
+from ssql.runtime.rejects import Reject, Rejects
+from ssql.runtime.relation_node import RelationNode
+from ssql.runtime.statement import Session
+
+
+class QueryFailure(Exception):
+    """A query could not do its part of an epoch: it is to be detached, and the epoch run again without it."""
+
+    def __init__(self, query_id: str, cause: Exception) -> None:
+        super().__init__(f"{query_id}: {cause}")
+        self.query_id = query_id
+        self.cause = cause
+
+
+class Query:
+    """A planned query and the operators that run it. Its state does not depend on the dataflow that it is part of."""
+
+    def __init__(self, plan: QueryPlan, session: Session, rejects: Rejects, *, durable: bool) -> None:
+        self.plan = plan
+        self.durable = durable
+        self.operators: dict[str, Operator] = {}
+        self.rows_in = self.rows_out = 0
+        schemas: dict[str, pa.Schema] = {}
+        for step in plan.steps:
+            schemas[step.id] = delta_schema(step.schema)
+            if not isinstance(step, Scan):
+                inputs = tuple(schemas[i] for i in step.inputs)
+                self.operators[step.id] = make_operator(step, Context(plan.query_id, inputs, session, rejects))
+
+    @property
+    def id(self) -> str:
+        return self.plan.query_id
+
+    @property
+    def scans(self) -> Iterator[Scan]:
+        return (s for s in self.plan.steps if isinstance(s, Scan))
+
+    @property
+    def end(self) -> Operator:
+        return self.operators[self.plan.steps[-1].id]
+
+    def run(self, relations: Mapping[str, Delta]) -> Delta:
+        """The query's output for the relations' deltas."""
+        results: dict[str, Delta] = {}
+        for step in self.plan.steps:
+            if isinstance(step, Scan):
+                delta = relations[step.relation.name]
+                self.rows_in += len(delta)
+                results[step.id] = Delta(delta.batch.select(delta_schema(step.schema).names))
+                continue
+            inputs = [results[i] for i in step.inputs]
+            if any(len(d) for d in inputs):
+                results[step.id] = self.operators[step.id].on_deltas(*inputs)
+            else:
+                results[step.id] = Delta.empty(delta_schema(step.schema))
+        out = results[self.plan.steps[-1].id]
+        self.rows_out += len(out)
+        return out
+
+    def stateful(self) -> Iterator[tuple[str, Stateful]]:
+        return ((name, op) for name, op in self.operators.items() if isinstance(op, Stateful))
+
+    def states(self) -> Iterator[tuple[str, Arrangement]]:
+        """Arrangements by state id."""
+        for step_id, operator in self.stateful():
+            for name, arrangement in operator.arrangements().items():
+                yield f"{self.id}/{step_id}/{name}", arrangement
+
+    def memo(self) -> dict[str, dict[str, int]]:
+        return {step_id: dict(m) for step_id, op in self.stateful() if (m := op.memo())}
+
+    def restore_memo(self, memo: Mapping[str, Mapping[str, int]]) -> None:
+        for step_id, operator in self.stateful():
+            operator.restore_memo(memo.get(step_id, {}))
+
+    def close(self) -> None:
+        for operator in self.operators.values():
+            operator.close()
+
+
+@dataclass
+class Outputs:
+    """What an epoch made: records by topic, rows for listeners by query, rejects located."""
+
+    records: list[tuple[str, pa.RecordBatch]] = field(default_factory=list)
+    emitted: list[tuple[str, pa.RecordBatch]] = field(default_factory=list)
+
+
+class Dataflow:
+    """A graph of queries over relations, with inputs of its own. Single-threaded."""
+
+    def __init__(self, name: str, log: Log, max_rows: int, session: Session, rejects: Rejects) -> None:
+        self.name = name
+        self.log = log
+        self.session = session
+        self.rejects = rejects
+        self.inputs = Inputs(log, max_rows)
+        self.relations: dict[str, RelationNode] = {}
+        self.queries: dict[str, Query] = {}
+        self._order: list[RelationNode | Query] = []
+        self._memo: dict[str, dict[str, dict[str, int]]] = {}
+
+    # --- the graph -------------------------------------------------------------
+
+    def put(
+        self,
+        queries: Iterable[Query],
+        nodes: Mapping[str, RelationNode],
+        positions: Mapping[TopicPartition, int],
+        *,
+        skip_writer: str | None = None,
+    ) -> None:
+        """Add queries. Relations that are new here come from `nodes` where it has them (with their state), else empty.
+
+        Raises `InvalidStatement` when queries would feed each other in a circle; nothing is changed then.
+        """
+        added = list(queries)
+        before = dict(self.queries)
+        self.queries |= {q.id: q for q in added}
+        try:
+            names = self._wanted()
+            relations = self._named_relations()
+            order = _topological(names, self.queries.values())
+        except SsqlError:
+            self.queries = before
+            raise
+        for name in names:
+            needed = self._needed(name)
+            old = self.relations.get(name) or nodes.get(name)
+            if old is None or not needed <= old.needed:
+                wider = needed | (old.needed if old is not None else frozenset())
+                node = RelationNode(relations[name], wider, self._lifetime(name))
+                if old is not None:
+                    node.stream_time = old.stream_time
+                    node.arrangement = old.arrangement
+                old = node
+            fresh = self.relations.get(name) is not old
+            self.relations[name] = old
+            if fresh:
+                self._read(old, positions, skip_writer)
+        self._order = [self.relations[n] if isinstance(n, str) else n for n in order]
+
+    def remove(self, query_id: str) -> tuple[Query, dict[str, RelationNode]]:
+        """Take a query out; relations that nothing else needs go with it."""
+        query = self.queries.pop(query_id)
+        wanted = set(self._wanted())
+        gone = {name: node for name, node in self.relations.items() if name not in wanted}
+        for name, node in gone.items():
+            del self.relations[name]
+            self.inputs.forget(node.relation)
+        order = _topological(list(self.relations), self.queries.values())
+        self._order = [self.relations[n] if isinstance(n, str) else n for n in order]
+        return query, gone
+
+    def _wanted(self) -> list[str]:
+        """Relations that are read here, and tables that are written here: these can be asked."""
+        names = {s.relation.name: None for q in self.queries.values() for s in q.scans}
+        for query in self.queries.values():
+            target = query.plan.sink
+            if target is not None and target.relation.kind == "TABLE":
+                names[target.relation.name] = None
+        return list(names)
+
+    def _named_relations(self) -> dict[str, Relation]:
+        found = {s.relation.name: s.relation for q in self.queries.values() for s in q.scans}
+        return found | {t.relation.name: t.relation for q in self.queries.values() if (t := q.plan.sink) is not None}
+
+    def _needed(self, name: str) -> frozenset[str]:
+        """The columns that queries read of a relation; of a table all, and ROWTIME."""
+        relation = self._named_relations()[name]
+        if relation.kind == "TABLE":
+            bounds = ("WINDOWSTART", "WINDOWEND") if relation.window is not None else ()
+            pseudo = {
+                c for q in self.queries.values() for s in q.scans if s.relation.name == name for c in s.schema.names
+            }
+            return frozenset((*relation.schema.names, *bounds, "ROWTIME")) | pseudo
+        return frozenset(
+            c for q in self.queries.values() for s in q.scans if s.relation.name == name for c in s.schema.names
+        )
+
+    def _lifetime(self, name: str) -> int | None:
+        sinks = [t for q in self.queries.values() if (t := q.plan.sink) is not None and t.relation.name == name]
+        return sinks[0].lifetime_ms if sinks else None
+
+    def _time(self, name: str) -> Statement | None:
+        return next((s.time for q in self.queries.values() for s in q.scans if s.relation.name == name), None)
+
+    def _read(self, node: RelationNode, positions: Mapping[TopicPartition, int], skip_writer: str | None) -> None:
+        decoder = RelationDecoder(node.relation, node.needed, self._time(node.relation.name), self.session)
+        self.inputs.read(node.relation, decoder, positions, skip_writer=skip_writer)
+
+    # --- an epoch --------------------------------------------------------------
+
+    def run(self, epoch: EpochInput) -> Outputs:
+        """Run every node once. Raises `QueryFailure`; then `rollback` makes it as if the epoch had not begun."""
+        self._memo = {q.id: q.memo() for q in self.queries.values()}
+        written: dict[str, list[Delta]] = {}
+        deltas: dict[str, Delta] = {}
+        outputs = Outputs()
+        for node in self._order:
+            if isinstance(node, RelationNode):
+                name = node.relation.name
+                deltas[name] = node.advance(epoch.rows.get(name), written.get(name, ()))
+                continue
+            try:
+                out = node.run(deltas)
+            except Exception as failure:
+                raise QueryFailure(node.id, failure) from failure
+            end = node.end
+            if isinstance(end, sink.Sink):
+                written.setdefault(end.step.relation.name, []).append(out)
+                if end.records is not None:
+                    outputs.records.append((end.step.relation.topic, end.records))
+                    end.records = None
+            elif isinstance(end, emit.Emit) and end.rows is not None and end.rows.num_rows:
+                outputs.emitted.append((node.id, end.rows))
+        self.rejects.errors += [self._attributed(r) for r in epoch.rejects]
+        return outputs
+
+    def _attributed(self, reject: Reject) -> Reject:
+        """A record that could not be read is reported once, for the queries that read its topic."""
+        topic = reject.position.topic if reject.position is not None else ""
+        readers = sorted({q.id for q in self.queries.values() for s in q.scans if s.relation.topic == topic})
+        return Reject(",".join(readers), reject.reason, reject.seq, reject.position)
+
+    def arrangements(self) -> Iterator[Arrangement]:
+        for node in self.relations.values():
+            if node.arrangement is not None:
+                yield node.arrangement
+        for query in self.queries.values():
+            for _, arrangement in query.states():
+                yield arrangement
+
+    def rollback(self) -> None:
+        for arrangement in self.arrangements():
+            arrangement.rollback()
+        for query in self.queries.values():
+            query.restore_memo(self._memo.get(query.id, {}))
+        self.rejects.clear()
+
+    def close(self) -> None:
+        self.inputs.close()
+
+
+def _topological(relations: Sequence[str], queries: Iterable[Query]) -> list[str | Query]:
+    """Relations (by name) and queries, each after those that it reads from."""
+    everything = list(queries)
+    writers: dict[str, list[Query]] = {}
+    for query in everything:
+        target: Sink | None = query.plan.sink
+        if target is not None:
+            writers.setdefault(target.relation.name, []).append(query)
+    known = set(relations)
+    done: dict[str | Query, bool] = {}
+    order: list[str | Query] = []
+
+    def visit(node: str | Query) -> None:
+        if node in done:
+            if not done[node]:
+                name = node if isinstance(node, str) else node.id
+                raise InvalidStatement(f'queries would feed "{name}" from itself')
+            return
+        done[node] = False
+        if isinstance(node, str):
+            for writer in writers.get(node, ()):
+                visit(writer)
+        else:
+            for scan in node.scans:
+                if scan.relation.name in known:
+                    visit(scan.relation.name)
+        done[node] = True
+        order.append(node)
+
+    for name in relations:
+        visit(name)
+    for query in everything:
+        visit(query)
+    return order

@@ -1,0 +1,322 @@
+"""The inputs of a dataflow: topics polled and decoded, their rows merged by time into the input of an epoch.
+
+Rows of one partition keep their order. Between partitions the row with the smaller time goes first (a partition's
+time being the greatest seen in it so far, so an out-of-order row does not jump back), tables before streams at equal
+times. While a partition has more to read, nothing later than what it may still bring is let through: so replaying
+a backlog gives the same order however it is cut into epochs.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from ssql.log.api import Fetch, Log
+from ssql.planner.relation import Relation
+from ssql.runtime.decode import RelationDecoder, Rows, position_in
+from ssql.runtime.delta import Delta, Indices, Int64s, Mask, concat, delta_schema
+from ssql.runtime.rejects import Position, Reject
+
+TopicPartition = tuple[str, int]
+FOREVER = 1 << 62
+#: How long (ms) to wait for a partition that has more to read before going on without it.
+ALIGN_MS = 500.0
+
+
+@dataclass
+class _Piece:
+    """A decoded fetch of one partition, read from record `at` on. `order` never decreases."""
+
+    fetch: Fetch
+    order: Int64s
+    rows: dict[str, Rows]
+    at: int = 0
+
+    def __len__(self) -> int:
+        return int(self.fetch.batch.num_rows)
+
+
+@dataclass
+class _Partition:
+    """Where one partition stands: `position` is processed, `fetched` is read into `pieces`."""
+
+    position: int
+    fetched: int
+    end: int
+    pieces: list[_Piece] = field(default_factory=list)
+    time: int = -FOREVER
+    paused: bool = False
+
+    @property
+    def buffered(self) -> int:
+        return sum(len(p) - p.at for p in self.pieces)
+
+
+@dataclass
+class _Topic:
+    decoders: dict[str, RelationDecoder]
+    partitions: dict[int, _Partition]
+    skip_writer: str | None
+    is_table: bool
+
+
+@dataclass(frozen=True)
+class EpochInput:
+    """What an epoch reads: for each relation its rows (+1, in order of `_seq`) and whether each is live."""
+
+    rows: Mapping[str, tuple[Delta, Mask]]
+    rejects: tuple[Reject, ...]
+    records: int
+    positions: Mapping[TopicPartition, int]
+    next_seq: int
+    _located: tuple[tuple[Int64s, Fetch, int], ...] = ()
+
+    def locate(self, seq: int) -> Position | None:
+        """The input record at a place of the merged order."""
+        for seqs, fetch, start in self._located:
+            found = int(np.searchsorted(seqs, seq))
+            if found < len(seqs) and seqs[found] == seq:
+                return position_in(fetch, start + found)
+        return None
+
+
+class Inputs:
+    """All topics that a dataflow reads. Used by the worker's thread only, `wake` apart."""
+
+    def __init__(self, log: Log, max_rows: int) -> None:
+        self._log = log
+        self._max_rows = max_rows
+        self._reader = log.reader()
+        self._topics: dict[str, _Topic] = {}
+        self.next_seq = 0
+
+    # --- what is read ---------------------------------------------------------
+
+    def read(
+        self,
+        relation: Relation,
+        decoder: RelationDecoder,
+        positions: Mapping[TopicPartition, int],
+        *,
+        skip_writer: str | None = None,
+    ) -> None:
+        """Read a relation's topic, from `positions` where the topic is new here; its decoder may be replaced."""
+        found = self._log.topic(relation.topic)
+        topic = self._topics.get(relation.topic)
+        if topic is None:
+            partitions = {}
+            for number in range(found.partitions if found else 0):
+                begin, end = self._log.bounds(relation.topic, number)
+                at = max(positions.get((relation.topic, number), begin), 0)
+                partitions[number] = _Partition(at, at, end)
+            topic = _Topic({}, partitions, skip_writer, relation.kind == "TABLE")
+            self._topics[relation.topic] = topic
+        topic.decoders[relation.name] = decoder
+        topic.is_table |= relation.kind == "TABLE"
+        topic.skip_writer = skip_writer
+        self._restart(relation.topic)
+
+    def forget(self, relation: Relation) -> None:
+        """Stop reading for a relation; the topic is left when nothing else reads it."""
+        topic = self._topics.get(relation.topic)
+        if topic is None:
+            return
+        topic.decoders.pop(relation.name, None)
+        if not topic.decoders:
+            for number in topic.partitions:
+                self._reader.unassign(relation.topic, number)
+            del self._topics[relation.topic]
+
+    def _restart(self, name: str) -> None:
+        """Read again from the processed position: what was decoded was decoded for other relations."""
+        topic = self._topics[name]
+        for number, partition in topic.partitions.items():
+            partition.pieces.clear()
+            partition.fetched = partition.position
+            partition.paused = False
+            self._reader.assign(name, number, partition.position, skip_writer=topic.skip_writer)
+
+    def reads(self, topic: str) -> bool:
+        return topic in self._topics
+
+    def positions(self) -> dict[TopicPartition, int]:
+        """The next record to be processed of each partition."""
+        return {(n, p): s.position for n, t in self._topics.items() for p, s in t.partitions.items()}
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def wake(self) -> None:
+        self._reader.wake()
+
+    # --- epochs ----------------------------------------------------------------
+
+    def take(self, wait_ms: float, limits: Mapping[TopicPartition, int] | None = None) -> EpochInput | None:
+        """The next rows in order, at most `max_rows`; waits up to `wait_ms` for the first one.
+
+        `limits`: do not go past these offsets. None when nothing is there.
+        """
+        if not self._topics:
+            self._reader.poll(1, wait_ms)
+            return None
+        bound = self._fill(wait_ms, limits or {})
+        return self._cut(bound, limits or {})
+
+    def _fill(self, wait_ms: float, limits: Mapping[TopicPartition, int]) -> int:
+        """Read until every partition has rows or is at its end; answers up to which time rows may go."""
+        deadline = clock.monotonic() + ALIGN_MS / 1000
+        first = True
+        while True:
+            buffered = sum(p.buffered for t in self._topics.values() for p in t.partitions.values())
+            behind, bound = self._bound(limits)
+            room = buffered < self._max_rows
+            if first or behind or (room and not buffered):
+                timeout = 0.0 if buffered and not behind else (20.0 if behind else wait_ms)
+                self._read(timeout)
+                behind, bound = self._bound(limits)
+                buffered = sum(p.buffered for t in self._topics.values() for p in t.partitions.values())
+            first = False
+            if not behind or clock.monotonic() >= deadline:
+                return FOREVER if behind else bound
+
+    def _bound(self, limits: Mapping[TopicPartition, int]) -> tuple[bool, int]:
+        """Whether some partition has more to read and nothing here; and the greatest time that is complete."""
+        bound, behind = FOREVER, False
+        for name, topic in self._topics.items():
+            for number, partition in topic.partitions.items():
+                end = min(partition.end, limits.get((name, number), FOREVER))
+                if partition.fetched >= end:
+                    continue
+                if not partition.buffered:
+                    behind = True
+                else:
+                    bound = min(bound, int(partition.pieces[-1].order[-1]))
+        return behind, bound
+
+    def _read(self, timeout_ms: float) -> None:
+        self._throttle()
+        for fetch in self._reader.poll(self._max_rows, timeout_ms):
+            topic = self._topics.get(fetch.topic)
+            if topic is None:
+                continue
+            partition = topic.partitions[fetch.partition]
+            partition.end = max(partition.end, fetch.end_offset)
+            partition.fetched = fetch.next_offset
+            if not fetch.batch.num_rows:
+                if not partition.pieces:
+                    partition.position = fetch.next_offset
+                continue
+            rows = {name: decoder.decode(fetch) for name, decoder in topic.decoders.items()}
+            partition.pieces.append(_Piece(fetch, self._order(fetch, rows, partition), rows))
+
+    def _order(self, fetch: Fetch, rows: Mapping[str, Rows], partition: _Partition) -> Int64s:
+        """The time by which each record is merged: event time, never decreasing within the partition."""
+        time: Int64s = fetch.batch.column("timestamp").to_numpy(zero_copy_only=False).astype(np.int64, copy=True)
+        for one in rows.values():
+            time[one.record] = one.time
+            break  # relations over one topic that disagree about its time: the first decides the order
+        order = np.maximum(np.maximum.accumulate(time), partition.time)
+        partition.time = int(order[-1])
+        return order
+
+    def _throttle(self) -> None:
+        """Partitions that ran ahead of the others wait, so that what is buffered stays bounded."""
+        for name, topic in self._topics.items():
+            for number, partition in topic.partitions.items():
+                if not partition.paused and partition.buffered > 2 * self._max_rows:
+                    self._reader.unassign(name, number)
+                    partition.paused = True
+                elif partition.paused and partition.buffered < self._max_rows:
+                    self._reader.assign(name, number, partition.fetched, skip_writer=topic.skip_writer)
+                    partition.paused = False
+
+    def _cut(self, bound: int, limits: Mapping[TopicPartition, int]) -> EpochInput | None:
+        """Take the rows up to `bound`, at most `max_rows` in merged order."""
+        taken: list[tuple[_Topic, _Partition, _Piece, int, int]] = []
+        for name, topic in self._topics.items():
+            for number, partition in topic.partitions.items():
+                limit = limits.get((name, number), FOREVER)
+                for piece in partition.pieces:
+                    stop = int(np.searchsorted(piece.order, bound, side="right"))
+                    if limit < FOREVER:
+                        offsets = piece.fetch.batch.column("offset").to_numpy()
+                        stop = min(stop, int(np.searchsorted(offsets, limit)))
+                    if stop > piece.at:
+                        taken.append((topic, partition, piece, piece.at, stop))
+                    if stop < len(piece):
+                        break
+        if not taken:
+            return None
+        order = np.concatenate([p.order[a:b] for _, _, p, a, b in taken])
+        owner = np.repeat(np.arange(len(taken)), [b - a for *_, a, b in taken])
+        if len(taken) > 1:
+            rank = np.array([0 if t.is_table else 1 for t, *_ in taken])
+            merged = np.lexsort((rank[owner], order))[: self._max_rows]
+            kept = np.bincount(owner[merged], minlength=len(taken))
+            place = np.full(len(order), -1, dtype=np.int64)
+            place[merged] = np.arange(len(merged))
+        else:
+            kept = np.array([min(len(order), self._max_rows)])
+            place = np.arange(len(order))
+        return self._assemble(taken, kept, place)
+
+    def _assemble(
+        self, taken: list[tuple[_Topic, _Partition, _Piece, int, int]], kept: Indices, place: Indices
+    ) -> EpochInput:
+        rows: dict[str, list[tuple[pa.RecordBatch, Int64s, Int64s, Mask]]] = {}
+        schemas: dict[str, pa.Schema] = {}
+        rejects: list[Reject] = []
+        located: list[tuple[Int64s, Fetch, int]] = []
+        offset, records = 0, 0
+        for (topic, partition, piece, start, stop), count in zip(taken, kept.tolist(), strict=True):
+            seqs = self.next_seq + place[offset : offset + count]
+            offset += stop - start
+            if not count:
+                continue
+            end = start + count
+            records += count
+            located.append((seqs, piece.fetch, start))
+            for name, one in piece.rows.items():
+                low, high = (int(x) for x in np.searchsorted(one.record, [start, end]))
+                schemas[name] = topic.decoders[name].schema
+                if high > low:
+                    batch = one.batch.slice(low, high - low)
+                    seq = seqs[one.record[low:high] - start]
+                    rows.setdefault(name, []).append((batch, one.time[low:high], seq, one.live[low:high]))
+                rejects += self._rejects_between(one, piece.fetch, start, end)
+            self._advance(partition, piece, end)
+        next_seq = self.next_seq + records
+        self.next_seq = next_seq
+        deltas = {name: _delta(parts, schemas[name]) for name, parts in rows.items()}
+        return EpochInput(deltas, tuple(rejects), records, self.positions(), next_seq, tuple(located))
+
+    @staticmethod
+    def _rejects_between(rows: Rows, fetch: Fetch, start: int, end: int) -> list[Reject]:
+        if not rows.rejects:
+            return []
+        offsets = fetch.batch.column("offset")
+        low, high = offsets[start].as_py(), offsets[end - 1].as_py()
+        return [r for r in rows.rejects if r.position is not None and low <= r.position.offset <= high]
+
+    @staticmethod
+    def _advance(partition: _Partition, piece: _Piece, end: int) -> None:
+        piece.at = end
+        if end == len(piece):
+            partition.pieces.remove(piece)
+            partition.position = piece.fetch.next_offset
+        else:
+            partition.position = piece.fetch.batch.column("offset")[end].as_py()
+
+
+def _delta(parts: list[tuple[pa.RecordBatch, Int64s, Int64s, Mask]], schema: pa.Schema) -> tuple[Delta, Mask]:
+    batch = concat([p[0] for p in parts])
+    time, seq, live = (np.concatenate([p[i] for p in parts]) for i in (1, 2, 3))
+    delta = Delta.of(batch.columns, delta_schema(schema), time, np.ones(len(time), np.int8), seq)
+    if len(parts) > 1:
+        order = np.argsort(seq, kind="stable")
+        return delta.take(order), live[order]
+    return delta, live

@@ -1,0 +1,31 @@
+"""Operators: each runs one step of a plan over the deltas of an epoch.
+
+One operator a file, its name the step's. `base` has what they share; `OPERATORS` maps steps to operators and is
+filled by importing the modules here.
+"""
+
+from ssql.runtime.operators import (
+    aggregate,
+    emit,
+    exchange,
+    map,  # noqa: A004 - the step's name
+    regroup,
+    require,
+    sink,
+    stream_table_join,
+    table_table_join,
+    windowed,
+)
+
+__all__ = [
+    "aggregate",
+    "emit",
+    "exchange",
+    "map",
+    "regroup",
+    "require",
+    "sink",
+    "stream_table_join",
+    "table_table_join",
+    "windowed",
+]

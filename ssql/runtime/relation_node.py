@@ -1,0 +1,103 @@
+"""A relation inside a dataflow: where its rows come together, from its topic and from the queries that write it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from ssql.planner.relation import Relation
+from ssql.runtime.arrangement import Arrangement, Layout, View
+from ssql.runtime.changes import upserts_as_changes
+from ssql.runtime.decode import relation_columns
+from ssql.runtime.delta import TIME, Delta, Mask, concat, delta_schema
+from ssql.runtime.operators.windowed import BEGINNING
+from ssql.types import Schema
+
+
+class RelationNode:
+    """Yields a relation's delta of the epoch. A table is kept here, once for all queries that read it.
+
+    State (tables): the last row of each key; of a windowed table those whose lifetime is not over in stream time.
+    `columns` are those that this node's rows have: all of a table's, the needed ones of a stream's.
+    """
+
+    def __init__(self, relation: Relation, needed: frozenset[str], lifetime_ms: int | None = None) -> None:
+        self.relation = relation
+        self.needed = needed
+        self.lifetime_ms = lifetime_ms
+        columns = [c for c in relation_columns(relation) if c.name in needed]
+        self.schema = Schema(tuple(columns))
+        self.delta_schema = delta_schema(self.schema)
+        self.arrangement: Arrangement | None = None
+        self.stream_time = BEGINNING
+        if relation.kind == "TABLE":
+            key = relation.key_names
+            bounds = ("WINDOWSTART",) if relation.window is not None else ()
+            self.key = (*key, *bounds)
+            expires = "WINDOWEND" if lifetime_ms is not None else None
+            self.arrangement = Arrangement(Layout(self.schema.arrow, key, self.key, expires))
+
+    def advance(self, rows: tuple[Delta, Mask] | None, written: Sequence[Delta]) -> Delta:
+        """The relation's changes: from `rows` read from its topic and from the deltas that queries `written` to it."""
+        parts, lives = [], []
+        if rows is not None and len(rows[0]):
+            parts.append(rows[0].batch.select(self.delta_schema.names))
+            lives.append(rows[1])
+        for delta in written:
+            if len(delta):
+                parts.append(self._conform(delta))
+                lives.append(delta.diff > 0)
+        if not parts:
+            return Delta.empty(self.delta_schema)
+        events, live = Delta(concat(parts)), np.concatenate(lives)
+        if len(parts) > 1:
+            order = np.argsort(events.seq, kind="stable")
+            events, live = events.take(order), live[order]
+        if self.arrangement is None:
+            return events
+        names = self.schema.names
+        changes, last, last_live = upserts_as_changes(events, live, self.key, self.arrangement.current, names)
+        self.arrangement.apply(last.batch.select(list(names)), last_live)
+        if self.lifetime_ms is not None:
+            self.stream_time = max(self.stream_time, int(events.time.max()))
+            self.arrangement.expire(self.stream_time - self.lifetime_ms)
+        return changes
+
+    def _conform(self, delta: Delta) -> pa.RecordBatch:
+        """A query's rows with this node's columns; ROWTIME is the row's time, offsets do not exist yet."""
+        arrays = []
+        for field in self.delta_schema:
+            if field.name in delta.schema.names:
+                arrays.append(delta.batch.column(field.name))
+            elif field.name == "ROWTIME":
+                arrays.append(delta.batch.column(TIME))
+            else:
+                arrays.append(pa.nulls(len(delta), field.type))
+        return pa.RecordBatch.from_arrays(arrays, schema=self.delta_schema)
+
+
+class ArrangedTable:
+    """`TableView` over the view of a table's node: its rows as of one frontier."""
+
+    def __init__(self, relation: Relation, view: View) -> None:
+        self.relation = relation
+        self._view = view
+        names = [n for n in view.layout.schema.names if n not in ("ROWTIME", "ROWPARTITION", "ROWOFFSET")]
+        bounds = [n for n in ("WINDOWSTART", "WINDOWEND") if relation.window is not None]
+        keys = list(relation.key_names)
+        self._names = [*keys, *bounds, *(n for n in names if n not in keys and n not in bounds), "ROWTIME"]
+
+    def scan(self) -> pa.Table:
+        return self._answer(self._view.scan())
+
+    def get(self, keys: pa.RecordBatch) -> pa.Table:
+        columns = [
+            column.cast(self._view.layout.schema.field(name).type)
+            for name, column in zip(self._view.layout.key, keys.columns, strict=True)
+        ]
+        return self._answer(self._view.gather(columns, keys.num_rows).rows)
+
+    def _answer(self, rows: pa.RecordBatch) -> pa.Table:
+        return pa.Table.from_batches([rows.select(self._names)]).rename_columns([*self._names[:-1], TIME])

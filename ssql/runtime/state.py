@@ -1,0 +1,138 @@
+"""Filing arrangements in the log: each commit appends the runs of its epoch to the state's topic.
+
+A record of a state topic is an Arrow IPC stream: rows of the arrangement and `_live`. Its key says whether a new full
+run begins with it. When what was appended outweighs the last full run, the whole arrangement is written as one
+run and, once that is committed, the topic is truncated before it. Restoring is reading Arrow back.
+"""
+
+from __future__ import annotations
+
+import re
+import time as clock
+from dataclasses import dataclass
+
+import msgspec
+import pyarrow as pa
+
+from ssql.log.api import RECORD_SCHEMA, Log, Writer
+from ssql.planner.system_streams import internal_topic
+from ssql.runtime.arrangement import Arrangement, Run, make_run
+from ssql.runtime.delta import concat
+
+#: A record stays below what Kafka brokers take by default (1 MB).
+MAX_RECORD_BYTES = 900_000
+#: A state topic is not rewritten for less than this.
+MIN_REWRITE_BYTES = 4 << 20
+
+
+class _Head(msgspec.Struct):
+    """The key of a state record: `full` begins a new full run; `version` is the layout of the record."""
+
+    full: bool
+    version: int = 1
+
+
+def state_topic(service_id: str, state_id: str) -> str:
+    """The topic of a state: letters, digits, `.`, `_` and `-` only, as Kafka demands."""
+    return internal_topic(service_id, "state_" + re.sub(r"[^A-Za-z0-9._-]", "-", state_id))
+
+
+@dataclass
+class StateFile:
+    """One arrangement and its topic."""
+
+    log: Log
+    topic: str
+    arrangement: Arrangement
+    full_bytes: int = 0
+    appended_bytes: int = 0
+    _truncate_before: int | None = None
+    _rewrite: bool = False
+
+    def restore(self) -> None:
+        """Read the arrangement back. Cost: the bytes of its topic, not those of the inputs."""
+        if self.log.topic(self.topic) is None:
+            return
+        at, end = self.log.bounds(self.topic, 0)
+        while at < end:
+            fetch = self.log.read(self.topic, 0, at, 64)
+            if fetch.next_offset <= at:
+                break
+            at = fetch.next_offset
+            keys, values = fetch.batch.column("key").to_pylist(), fetch.batch.column("value")
+            for key, value in zip(keys, values, strict=True):
+                head = msgspec.json.decode(key, type=_Head)
+                if head.full:
+                    self.arrangement.clear()
+                    self.full_bytes, self.appended_bytes = 0, 0
+                body = value.as_buffer()
+                self.appended_bytes += body.size
+                self.arrangement.restore(_read_run(self.arrangement, body))
+
+    def rewrite(self) -> None:
+        """Write the whole arrangement at the next commit."""
+        self._rewrite = True
+
+    @property
+    def dirty(self) -> bool:
+        return self._rewrite or bool(self.arrangement.pending)
+
+    def write(self, writer: Writer) -> None:
+        """Add what changed since the last commit to the transaction."""
+        if not self.dirty:
+            return
+        if self.log.topic(self.topic) is None:
+            self.log.create_topic(self.topic, config={"cleanup.policy": "delete", "retention.ms": "-1"})
+        pending = sum(r.nbytes for r in self.arrangement.pending)
+        full = self._rewrite or self.appended_bytes + pending > max(self.full_bytes, MIN_REWRITE_BYTES)
+        if full:
+            self._truncate_before = self.log.bounds(self.topic, 0)[1]
+            written = _append(writer, self.topic, [self.arrangement.compact()], full=True)
+            self.full_bytes, self.appended_bytes = written, 0
+        else:
+            self.appended_bytes += _append(writer, self.topic, self.arrangement.pending, full=False)
+
+    def committed(self) -> None:
+        """The transaction is durable: what lies before the full run is not needed any more."""
+        self.arrangement.commit()
+        self._rewrite = False
+        if self._truncate_before is not None:
+            self.log.truncate(self.topic, 0, self._truncate_before)
+            self._truncate_before = None
+
+
+def _append(writer: Writer, topic: str, runs: list[Run], *, full: bool) -> int:
+    values: list[bytes] = []
+    for run in runs:
+        rows = len(run)
+        step = max(1, rows * MAX_RECORD_BYTES // max(run.nbytes, 1)) if rows else 1
+        for start in range(0, max(rows, 1), step):
+            values.append(_run_bytes(run, start, step))
+    heads = [msgspec.json.encode(_Head(full and i == 0)) for i in range(len(values))]
+    now = int(clock.time() * 1000)
+    batch = pa.RecordBatch.from_arrays(
+        [
+            pa.array(heads, pa.binary()),
+            pa.array(values, pa.binary()),
+            pa.array([now] * len(values), pa.int64()),
+            pa.nulls(len(values), RECORD_SCHEMA.field("headers").type),
+        ],
+        schema=RECORD_SCHEMA,
+    )
+    writer.append(topic, batch, 0)
+    return sum(len(v) for v in values)
+
+
+def _run_bytes(run: Run, start: int, rows: int) -> bytes:
+    batch = run.batch.slice(start, rows).append_column("_live", pa.array(run.live[start : start + rows]))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as stream:
+        stream.write_batch(batch)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _read_run(arrangement: Arrangement, body: pa.Buffer) -> Run:
+    with pa.ipc.open_stream(body) as stream:
+        batch = concat(list(stream))
+    live = batch.column("_live").to_numpy(zero_copy_only=False)
+    return make_run(arrangement.layout, batch.select(arrangement.layout.schema.names), live)

@@ -1,0 +1,598 @@
+"""The worker: one thread that moves the dataflow in epochs, each committed as one transaction.
+
+All running queries are one dataflow, `main`. A new query starts in a dataflow of its own on the side: it reads
+the topics from where it is to begin, in epochs like any other, and is spliced into `main` at a boundary at which
+it has seen just what `main` has seen. A query that fails or is paused is split off again, at the last commit.
+
+    poll -> decode -> order by time -> operators in topological order -> encode -> ONE transaction: outputs, state
+    runs, input positions -> publish the snapshots
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time as clock
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from ssql.config import BATCH_MAX_ROWS, SERVICE_ID, Config
+from ssql.errors import InternalError, LogError, LogFenced, QueryNotFound, SsqlError
+from ssql.log.api import Log, Writer
+from ssql.planner.steps import QueryPlan
+from ssql.runtime.api import Cut, Listener, Offsets, QueryState, QueryStatus
+from ssql.runtime.dataflow import Dataflow, Outputs, Query, QueryFailure
+from ssql.runtime.frontier import DataflowFrontier, Frontier, FrontierFile
+from ssql.runtime.inputs import EpochInput, TopicPartition
+from ssql.runtime.operators import emit
+from ssql.runtime.reject_files import RejectFiles
+from ssql.runtime.rejects import Rejects
+from ssql.runtime.relation_node import ArrangedTable, RelationNode
+from ssql.runtime.state import StateFile, state_topic
+from ssql.runtime.statement import Session
+
+LOGGER = logging.getLogger("ssql.worker")
+
+MAIN = "main"
+#: How long (ms) an idle worker waits before it looks around; appends and calls wake it earlier.
+IDLE_MS = 200.0
+#: Waits (s) between tries of a commit that the log could not take.
+RETRY_S = (0.05, 0.2, 0.5, 1.0, 2.0)
+
+T = TypeVar("T")
+
+
+@dataclass
+class _Flow:
+    """A dataflow and what the worker knows beside it."""
+
+    dataflow: Dataflow
+    writer: Writer
+    writer_name: str
+    paused: bool = False
+    failure: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.dataflow.name
+
+
+class DataflowWorker:
+    """See `ssql.runtime.api.Worker`."""
+
+    def __init__(self, log: Log, config: Config) -> None:
+        self._log = log
+        self._config = config
+        self._service = config[SERVICE_ID]
+        self._session = Session()
+        self._rejects = Rejects()
+        self._reject_files = RejectFiles(log, self._service)
+        self._frontier_file = FrontierFile(log, self._service)
+        self._frontier = self._frontier_file.read()
+        self._files: dict[str, StateFile] = {}
+        self._listeners: dict[str, Listener] = {}
+        self._flows: dict[str, _Flow] = {}
+        self._flow_of: dict[str, str] = {}
+        self._calls: list[tuple[Callable[[], Any], Future[Any]]] = []
+        self._lock = threading.Lock()
+        self._progress = threading.Condition()
+        self._stopping = False
+        self._failed: SsqlError | None = None
+        self._thread = threading.Thread(target=self._loop, name="ssql-worker", daemon=True)
+        self._cut = Cut({}, {}, self._frontier.epoch)
+        self._sides = 0
+        self._main = self._new_flow(MAIN)
+        self._dirty_frontier = False
+
+    # --- calls from other threads -----------------------------------------------
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        if self._thread.is_alive():
+            self._stopping = True
+            self._wake()
+            self._thread.join()
+        for flow in self._flows.values():
+            flow.writer.close()
+            flow.dataflow.close()
+        self._session.close()
+
+    def add(self, plans: Sequence[QueryPlan], *, start: Literal["earliest", "latest"]) -> None:
+        self._call(lambda: self._add(plans, start))
+
+    def subscribe(self, plan: QueryPlan, listener: Listener, *, start: Literal["earliest", "latest"]) -> None:
+        def begin() -> None:
+            self._listeners[plan.query_id] = listener
+            try:
+                self._begin_side([Query(plan, self._session, self._rejects, durable=False)], start)
+            except SsqlError:
+                del self._listeners[plan.query_id]
+                raise
+
+        self._call(begin)
+
+    def drop(self, query_id: str, *, forget: bool = True) -> None:
+        self._call(lambda: self._drop(query_id, forget))
+
+    def pause(self, query_id: str) -> None:
+        self._call(lambda: self._pause(query_id))
+
+    def resume(self, query_id: str) -> None:
+        self._call(lambda: self._resume(query_id))
+
+    def status(self) -> Sequence[QueryStatus]:
+        return self._call(self._status)
+
+    def cut(self) -> Cut:
+        return self._cut
+
+    def wait_for(self, offsets: Offsets, timeout_s: float) -> bool:
+        return self._wait(lambda: self._seen(offsets), timeout_s)
+
+    def caught_up(self, timeout_s: float) -> bool:
+        ends = self._call(self._ends)
+        return self._wait(lambda: self._settled() and self._seen(ends), timeout_s)
+
+    def _call(self, function: Callable[[], T]) -> T:
+        """Run a function in the worker's thread, between epochs, and answer what it answers."""
+        if not self._thread.is_alive():
+            if self._failed is not None:
+                raise self._failed
+            return function()
+        future: Future[T] = Future()
+        with self._lock:
+            self._calls.append((function, future))
+        self._wake()
+        return future.result()
+
+    def _wake(self) -> None:
+        self._main.dataflow.inputs.wake()
+
+    def _wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        deadline = clock.monotonic() + timeout_s
+        with self._progress:
+            while not self._call_now(condition):
+                left = deadline - clock.monotonic()
+                if left <= 0 or self._failed is not None:
+                    return False
+                self._progress.wait(min(left, 0.05))
+        return True
+
+    def _call_now(self, condition: Callable[[], bool]) -> bool:
+        # Reads plain dictionaries of the worker's thread; a torn read is caught by the next look.
+        try:
+            return condition()
+        except RuntimeError:
+            return False
+
+    def _ends(self) -> dict[TopicPartition, int]:
+        positions = [tp for f in self._flows.values() if not f.paused for tp in f.dataflow.inputs.positions()]
+        return {tp: self._log.bounds(*tp)[1] for tp in positions}
+
+    def _seen(self, offsets: Offsets) -> bool:
+        for flow in list(self._flows.values()):
+            if flow.paused:
+                continue
+            positions = flow.dataflow.inputs.positions()
+            if any(positions[tp] < end for tp, end in offsets.items() if tp in positions):
+                return False
+        return True
+
+    def _settled(self) -> bool:
+        """No query is catching up and no call waits."""
+        return not self._calls and all(f.name == MAIN or f.paused for f in list(self._flows.values()))
+
+    # --- queries come and go (worker's thread) ------------------------------------
+
+    def _new_flow(self, name: str) -> _Flow:
+        writer_name = f"{self._service}{name}"
+        dataflow = Dataflow(name, self._log, self._config[BATCH_MAX_ROWS], self._session, self._rejects)
+        flow = _Flow(dataflow, self._log.writer(writer_name), writer_name)
+        self._flows[name] = flow
+        return flow
+
+    def _add(self, plans: Sequence[QueryPlan], start: Literal["earliest", "latest"]) -> None:
+        known = {q: name for name, d in self._frontier.dataflows.items() for q in d.queries}
+        fresh = [p for p in plans if p.query_id not in known]
+        for name, filed in list(self._frontier.dataflows.items()):
+            again = [p for p in plans if known.get(p.query_id) == name]
+            if again:
+                self._go_on(name, filed, again)
+        if fresh:
+            self._begin_side([Query(p, self._session, self._rejects, durable=True) for p in fresh], start)
+
+    def _go_on(self, name: str, filed: DataflowFrontier, plans: Sequence[QueryPlan]) -> None:
+        """Queries that ran before: their state is read back, and they go on where they stopped."""
+        flow = self._flows.get(name) or self._new_flow(name)
+        queries = [Query(p, self._session, self._rejects, durable=True) for p in plans]
+        for query in queries:
+            self._file_query(query, restore=True)
+            query.restore_memo(filed.memo.get(query.id, {}))
+            self._flow_of[query.id] = name
+        positions = {(t, p): o for t, p, o in filed.positions}
+        flow.dataflow.inputs.next_seq = max(flow.dataflow.inputs.next_seq, filed.next_seq)
+        flow.paused = filed.paused
+        existing = set(flow.dataflow.relations)
+        flow.dataflow.put(queries, {}, positions, skip_writer=flow.writer_name)
+        for relation, node in flow.dataflow.relations.items():
+            if relation not in existing and node.arrangement is not None and relation in filed.relations:
+                node.stream_time = filed.times.get(relation, node.stream_time)
+                self._file(filed.relations[relation], node.arrangement).restore()
+                if node.lifetime_ms is not None:
+                    node.arrangement.expire(node.stream_time - node.lifetime_ms)
+        number = name.removeprefix("side-")
+        self._sides = max(self._sides, int(number) if number.isdigit() else 0)
+        self._publish()
+
+    def _begin_side(self, queries: Sequence[Query], start: Literal["earliest", "latest"]) -> None:
+        """Start queries on the side: streams from `start`, tables from their beginning."""
+        self._sides += 1
+        flow = self._new_flow(f"side-{self._sides}")
+        positions: dict[TopicPartition, int] = {}
+        for query in queries:
+            for scan in query.scans:
+                topic = self._log.topic(scan.relation.topic)
+                if topic is None:
+                    continue
+                for partition in range(topic.partitions):
+                    begin, end = self._log.bounds(topic.name, partition)
+                    early = start == "earliest" or scan.relation.kind == "TABLE"
+                    positions[topic.name, partition] = begin if early else end
+        try:
+            flow.dataflow.put(queries, {}, positions, skip_writer=flow.writer_name)
+        except SsqlError:
+            self._end_flow(flow)
+            raise
+        flow.dataflow.inputs.next_seq = self._main.dataflow.inputs.next_seq
+        for query in queries:
+            self._flow_of[query.id] = flow.name
+            if query.durable:
+                self._file_query(query, restore=False)
+        if any(q.durable for q in queries):
+            self._file_relations(flow)
+            self._dirty_frontier = True
+            self._commit(flow, None, Outputs())
+        self._splice_if_even(flow)
+        self._publish()
+
+    def _file(self, state_id: str, arrangement: Any) -> StateFile:
+        file = StateFile(self._log, state_topic(self._service, state_id), arrangement)
+        self._files[state_id] = file
+        return file
+
+    def _file_query(self, query: Query, *, restore: bool) -> None:
+        for state_id, arrangement in query.states():
+            file = self._file(state_id, arrangement)
+            if restore:
+                file.restore()
+            else:
+                self._log.delete_topic(file.topic)  # of a query that was given up half-way
+
+    def _state_id_of(self, node: RelationNode) -> str | None:
+        return next((sid for sid, file in self._files.items() if file.arrangement is node.arrangement), None)
+
+    def _file_relations(self, flow: _Flow) -> None:
+        """Give tables that have become durable a state of their own, written whole at the next commit."""
+        durable = {
+            name
+            for q in flow.dataflow.queries.values()
+            if q.durable
+            for name in [*(s.relation.name for s in q.scans), *([q.plan.sink.relation.name] if q.plan.sink else [])]
+        }
+        for name, node in flow.dataflow.relations.items():
+            if node.arrangement is not None and name in durable and self._state_id_of(node) is None:
+                file = self._file(f"table-{name}-{self._frontier.epoch}-{flow.name}", node.arrangement)
+                self._log.delete_topic(file.topic)
+                file.rewrite()
+
+    def _forget_state(self, state_id: str) -> None:
+        file = self._files.pop(state_id, None)
+        if file is not None:
+            self._log.delete_topic(file.topic)
+
+    def _forget_node(self, node: RelationNode) -> None:
+        state_id = self._state_id_of(node)
+        if state_id is not None:
+            self._forget_state(state_id)
+
+    def _flow_with(self, query_id: str) -> _Flow:
+        name = self._flow_of.get(query_id)
+        if name is None:
+            raise QueryNotFound(query_id, candidates=self._flow_of)
+        return self._flows[name]
+
+    def _drop(self, query_id: str, forget: bool) -> None:
+        flow = self._flow_with(query_id)
+        query, gone = flow.dataflow.remove(query_id)
+        del self._flow_of[query_id]
+        self._listeners.pop(query_id, None)
+        if query.durable:
+            self._dirty_frontier = True
+            self._commit(flow, None, Outputs())
+        for node in gone.values():
+            self._forget_node(node)
+        for state_id, _ in query.states():
+            if forget:
+                self._forget_state(state_id)
+            else:
+                self._files.pop(state_id, None)
+        query.close()
+        if flow.name != MAIN and not flow.dataflow.queries:
+            self._end_flow(flow)
+        self._publish()
+
+    def _end_flow(self, flow: _Flow) -> None:
+        del self._flows[flow.name]
+        flow.writer.close()
+        flow.dataflow.close()
+
+    def _split(self, query_id: str) -> _Flow:
+        """Move a query into a paused dataflow of its own, at the last commit, with the tables it reads as of then."""
+        source = self._flow_with(query_id)
+        if source.name != MAIN and len(source.dataflow.queries) == 1:
+            source.paused = True
+            self._dirty_frontier = True
+            return source
+        positions = source.dataflow.inputs.positions()
+        nodes = dict(source.dataflow.relations)
+        query, gone = source.dataflow.remove(query_id)
+        self._sides += 1
+        flow = self._new_flow(f"side-{self._sides}")
+        copies: dict[str, RelationNode] = {}
+        for name, node in nodes.items():
+            copy = RelationNode(node.relation, node.needed, node.lifetime_ms)
+            copy.stream_time = node.stream_time
+            if copy.arrangement is not None and node.arrangement is not None:
+                copy.arrangement.current = copy.arrangement.committed = node.arrangement.committed
+            copies[name] = copy
+        flow.dataflow.put([query], copies, positions, skip_writer=flow.writer_name)
+        flow.dataflow.inputs.next_seq = source.dataflow.inputs.next_seq
+        flow.paused = True
+        self._flow_of[query_id] = flow.name
+        if query.durable:
+            self._file_relations(flow)
+            self._dirty_frontier = True
+        for node in gone.values():
+            self._forget_node(node)
+        return flow
+
+    def _pause(self, query_id: str) -> None:
+        flow = self._split(query_id)
+        self._commit(flow, None, Outputs())
+        self._publish()
+
+    def _resume(self, query_id: str) -> None:
+        flow = self._flow_with(query_id)
+        flow.paused = False
+        flow.failure = None
+        self._dirty_frontier = True
+        self._commit(flow, None, Outputs())
+
+    def _status(self) -> list[QueryStatus]:
+        found = []
+        for query_id, name in self._flow_of.items():
+            flow = self._flows[name]
+            query = flow.dataflow.queries[query_id]
+            state = QueryState.RUNNING if name == MAIN else QueryState.CATCHING_UP
+            if flow.paused:
+                state = QueryState.ERROR if flow.failure is not None else QueryState.PAUSED
+            found.append(QueryStatus(query_id, state, flow.failure, query.rows_in, query.rows_out))
+        return found
+
+    # --- splicing ----------------------------------------------------------------
+
+    def _limits(self, flow: _Flow) -> dict[TopicPartition, int]:
+        """How far a side dataflow may read: not past main, where both read a topic."""
+        mine = flow.dataflow.inputs.positions()
+        return {tp: at for tp, at in self._main.dataflow.inputs.positions().items() if tp in mine}
+
+    def _splice_if_even(self, flow: _Flow) -> bool:
+        """Join a side dataflow to main if both have seen the same; between epochs only."""
+        if flow.name == MAIN or flow.paused or not self._even(flow):
+            return False
+        side, main = flow.dataflow, self._main.dataflow
+        queries = list(side.queries.values())
+        positions = side.inputs.positions()
+        try:
+            main.put(queries, side.relations, positions, skip_writer=self._main.writer_name)
+        except SsqlError as refused:
+            flow.paused, flow.failure = True, refused.message
+            return False
+        left_over = [
+            n
+            for name, n in side.relations.items()
+            if main.relations.get(name) is not n and (main.relations[name].arrangement is not n.arrangement)
+        ]
+        main.inputs.next_seq = max(main.inputs.next_seq, side.inputs.next_seq)
+        for query in queries:
+            self._flow_of[query.id] = MAIN
+        side.queries = {}
+        side.relations = {}
+        self._end_flow(flow)
+        if any(q.durable for q in queries):
+            self._file_relations(self._main)
+            self._dirty_frontier = True
+            self._commit(self._main, None, Outputs())
+        for node in left_over:
+            self._forget_node(node)
+        self._publish()
+        return True
+
+    def _even(self, flow: _Flow) -> bool:
+        main = self._main.dataflow.inputs
+        mine = flow.dataflow.inputs.positions()
+        theirs = main.positions()
+        written = {q.plan.sink.relation.topic for q in flow.dataflow.queries.values() if q.plan.sink is not None}
+        for tp, at in mine.items():
+            end = theirs.get(tp)
+            if end is not None and at != end:
+                return False
+            own = tp[0] in {q.plan.sink.relation.topic for q in self._main.dataflow.queries.values() if q.plan.sink}
+            if (end is None or own) and at < self._log.bounds(*tp)[1]:
+                return False
+        # What it has written so far must have reached those in main that read it.
+        return all(at >= self._log.bounds(*tp)[1] for tp, at in theirs.items() if tp[0] in written)
+
+    # --- epochs --------------------------------------------------------------------
+
+    def _loop(self) -> None:
+        try:
+            while not self._stopping:
+                self._run_calls()
+                sides = [f for f in self._flows.values() if f.name != MAIN and not f.paused]
+                moved = False
+                for flow in sides:
+                    moved |= self._step(flow, 0.0, self._limits(flow))
+                    if flow.name in self._flows:
+                        moved |= self._splice_if_even(flow)
+                wait = 0.0 if moved or self._calls else (2.0 if sides else IDLE_MS)
+                self._step(self._main, wait, None)
+                with self._progress:
+                    self._progress.notify_all()
+        except SsqlError as failure:
+            self._fail(failure)
+        except BaseException as failure:
+            LOGGER.exception("worker stopped")
+            self._fail(InternalError(f"the worker stopped: {type(failure).__name__}"))
+        finally:
+            self._run_calls()
+
+    def _fail(self, failure: SsqlError) -> None:
+        LOGGER.error("worker stopped: %s", failure.message)
+        self._failed = failure
+        for listener in self._listeners.values():
+            listener(None, failure.message)
+        with self._lock:
+            calls, self._calls = self._calls, []
+        for _, future in calls:
+            future.set_exception(failure)
+
+    def _run_calls(self) -> None:
+        while True:
+            with self._lock:
+                if not self._calls:
+                    return
+                function, future = self._calls.pop(0)
+            try:
+                future.set_result(function())
+            except Exception as failure:
+                future.set_exception(failure)
+
+    def _step(self, flow: _Flow, wait_ms: float, limits: Mapping[TopicPartition, int] | None) -> bool:
+        """One epoch of a dataflow, if there is something to read."""
+        try:
+            epoch = flow.dataflow.inputs.take(wait_ms, limits)
+        except LogFenced:
+            raise
+        except LogError as trouble:
+            LOGGER.warning("could not read the log, will try again: %s", trouble.message)
+            clock.sleep(RETRY_S[1])
+            return False
+        if epoch is None:
+            return False
+        while flow.dataflow.queries:
+            try:
+                outputs = flow.dataflow.run(epoch)
+                break
+            except QueryFailure as failure:
+                flow.dataflow.rollback()
+                self._detach(failure)
+                if flow.paused:
+                    return True
+        else:
+            return True
+        self._commit(flow, epoch, outputs)
+        self._publish()
+        return True
+
+    def _detach(self, failure: QueryFailure) -> None:
+        cause = failure.cause
+        reason = cause.message if isinstance(cause, SsqlError) else f"internal error: {type(cause).__name__}: {cause}"
+        LOGGER.error("query %s stopped: %s", failure.query_id, reason, exc_info=cause)
+        listener = self._listeners.get(failure.query_id)
+        flow = self._split(failure.query_id)
+        flow.failure = reason
+        if listener is not None:
+            listener(None, reason)
+
+    def _commit(self, flow: _Flow, epoch: EpochInput | None, outputs: Outputs) -> None:
+        """One transaction: outputs, rejects, state runs, positions. Tries again while the log cannot take it."""
+        durable = any(q.durable for q in flow.dataflow.queries.values())
+        files = [f for f in self._files.values() if f.dirty]
+        rejects = self._rejects.errors or self._rejects.late
+        if durable or self._dirty_frontier or rejects:
+            frontier = Frontier(self._frontier.epoch + 1, self._filed_dataflows())
+            for attempt in range(1 << 30):
+                try:
+                    flow.writer.begin()
+                    for topic, records in outputs.records:
+                        flow.writer.append(topic, records)
+                    self._reject_files.write(flow.writer, self._rejects, epoch)
+                    for file in files:
+                        file.write(flow.writer)
+                    self._frontier_file.write(flow.writer, frontier)
+                    flow.writer.commit()
+                    break
+                except LogFenced:
+                    raise
+                except LogError as trouble:
+                    flow.writer.abort()
+                    LOGGER.warning("could not commit, will try again: %s", trouble.message)
+                    clock.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+                    if self._stopping:
+                        raise
+            self._frontier = frontier
+            self._dirty_frontier = False
+            self._frontier_file.committed()
+            for file in files:
+                file.committed()
+        for arrangement in flow.dataflow.arrangements():
+            arrangement.commit()
+        self._rejects.commit()
+        for query_id, rows in outputs.emitted:
+            self._hand_out(flow, query_id, rows)
+
+    def _filed_dataflows(self) -> dict[str, DataflowFrontier]:
+        filed = {}
+        state_ids = {id(file.arrangement): sid for sid, file in self._files.items()}
+        for name, flow in self._flows.items():
+            queries = [q for q in flow.dataflow.queries.values() if q.durable]
+            if not queries:
+                continue
+            nodes = flow.dataflow.relations
+            filed[name] = DataflowFrontier(
+                queries=[q.id for q in queries],
+                relations={n: state_ids[id(r.arrangement)] for n, r in nodes.items() if id(r.arrangement) in state_ids},
+                times={n: r.stream_time for n, r in nodes.items() if r.lifetime_ms is not None},
+                positions=[(t, p, at) for (t, p), at in flow.dataflow.inputs.positions().items()],
+                memo={q.id: m for q in queries if (m := q.memo())},
+                next_seq=flow.dataflow.inputs.next_seq,
+                paused=flow.paused,
+            )
+        return filed
+
+    def _hand_out(self, flow: _Flow, query_id: str, rows: Any) -> None:
+        listener = self._listeners.get(query_id)
+        query = flow.dataflow.queries.get(query_id)
+        if query is None:
+            return
+        end = query.end
+        finished = isinstance(end, emit.Emit) and end.committed()
+        if listener is not None:
+            listener(rows, None)
+        if finished:
+            self._drop(query_id, forget=True)
+            if listener is not None:
+                listener(None, None)
+
+    def _publish(self) -> None:
+        tables: dict[str, ArrangedTable] = {}
+        for flow in sorted(self._flows.values(), key=lambda f: f.name == MAIN):
+            for name, node in flow.dataflow.relations.items():
+                if node.arrangement is not None:
+                    tables[name] = ArrangedTable(node.relation, node.arrangement.committed)
+        self._cut = Cut(tables, self._main.dataflow.inputs.positions(), self._frontier.epoch)
