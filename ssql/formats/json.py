@@ -8,15 +8,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from ssql.formats import json_text, rules
+from ssql.formats import json_text, kernels, rules
 from ssql.formats.api import BadRow, Decoded, Decoder, Encoded, Encoder, FormatSpec
-from ssql.formats.columns import batch_of, selected, sorted_bad, utf8
+from ssql.formats.columns import batch_of, selected, sorted_bad, utf8, valid_mask
+from ssql.formats.json_fast import KernelReader
+from ssql.formats.json_struct import StructReader
 from ssql.formats.json_values import ExactReader
 from ssql.formats.none import NoColumns
 from ssql.formats.scalars import MisfitError
 from ssql.types import Column
+
+#: From this many rows on the compiled kernel is faster than msgspec (see benchmarks/bench_formats.py).
+KERNEL_ROWS = 128
 
 
 class JsonFormat:
@@ -46,27 +52,62 @@ class JsonFormat:
 
 
 class JsonDecoder:
-    """Reads rows of JSON into columns; rows that are not JSON, or do not fit, are bad."""
+    """Reads rows of JSON into columns; rows that are not JSON, or do not fit, are bad.
+
+    A fast reader takes the whole batch (the compiled kernel, or msgspec for small batches and until it is ready); the
+    rows that it is not sure of are read one by one by the exact reader, which gives their values or the reason.
+    """
 
     def __init__(self, columns: Sequence[Column], *, record: bool) -> None:
         self.columns = tuple(columns)
+        self.record = record
         self.exact = ExactReader(columns, record=record)
+        #: Columns whose names differ in case only may share one member: only the exact reader sees that.
+        self.ambiguous = len({c.name.upper() for c in columns}) < len(columns)
+        self.struct = StructReader(() if self.ambiguous else columns, record=record)
+        self.compiled: KernelReader | None = None
 
     def decode(self, data: pa.BinaryArray) -> Decoded:
         text, bad = utf8(data)
+        arrays, doubtful = self._read(text)
+        if doubtful:
+            arrays, misfits = self._settle(text, arrays, doubtful)
+            bad += misfits
+        return Decoded(batch_of(self.columns, arrays, len(data)), sorted_bad(bad))
+
+    def _read(self, text: pa.StringArray) -> tuple[list[pa.Array], list[int]]:
+        """The columns, and the rows (null in every column) that are left to the exact reader."""
+        if self.ambiguous:
+            nothing = [pa.nulls(len(text), c.type.arrow) for c in self.columns]
+            return nothing, np.flatnonzero(valid_mask(text)).tolist()
+        if len(text) >= KERNEL_ROWS and self.compiled is None:
+            kernel = kernels.kernel("json_kernel")
+            if kernel is not None:
+                self.compiled = KernelReader(self.columns, record=self.record, kernel=kernel)
+        if len(text) >= KERNEL_ROWS and self.compiled is not None:
+            return self.compiled.read(text)
+        return self.struct.read(text)
+
+    def _settle(
+        self, text: pa.StringArray, arrays: list[pa.Array], doubtful: list[int]
+    ) -> tuple[list[pa.Array], list[BadRow]]:
+        """The arrays with the doubtful rows as the exact reader reads them, and those among them that are bad."""
+        bad: list[BadRow] = []
         rows: list[list[Any] | None] = []
-        for index, value in enumerate(text.to_pylist()):
+        for index, value in zip(doubtful, text.take(pa.array(doubtful)).to_pylist(), strict=True):
             row: list[Any] | None = None
             try:
-                row = None if value is None else self.exact.read(value)
+                row = self.exact.read(value)
             except MisfitError as misfit:
                 bad.append(BadRow(index, misfit.reason))
             rows.append(row)
-        arrays = [
-            pa.array([None if row is None else row[i] for row in rows], type=column.type.arrow)
-            for i, column in enumerate(self.columns)
+        places = np.arange(len(text))
+        places[doubtful] = len(text) + np.arange(len(doubtful))
+        settled = [
+            pa.concat_arrays([array, pa.array([None if row is None else row[at] for row in rows], type=array.type)])
+            for at, array in enumerate(arrays)
         ]
-        return Decoded(batch_of(self.columns, arrays, len(data)), sorted_bad(bad))
+        return [array.take(pa.array(places)) for array in settled], bad
 
 
 class JsonEncoder:

@@ -1,0 +1,34 @@
+"""The compiled kernels of the formats: loaded once, in the background.
+
+Compiling them takes seconds (a fraction of one from numba's cache), so no reader or writer ever waits for it: until
+`warm_up` has returned, and for batches too small to gain from them, rows take the interpreted paths, which give the
+same results.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from types import ModuleType
+
+_MODULES = ("ssql.formats.json_kernel",)
+_loaded: dict[str, ModuleType] = {}
+_lock = threading.Lock()
+
+
+def warm_up() -> None:
+    """Compile or load all kernels. For a background thread; safe to call again and from several threads."""
+    with _lock:
+        for name in _MODULES:
+            if name not in _loaded:
+                _loaded[name] = importlib.import_module(name)
+
+
+def ready() -> bool:
+    """True once `warm_up` has loaded everything."""
+    return len(_loaded) == len(_MODULES)
+
+
+def kernel(name: str) -> ModuleType | None:
+    """The module of kernels `ssql.formats.<name>`, or None while they are not ready."""
+    return _loaded.get(f"ssql.formats.{name}") if ready() else None
