@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any
 
 from ssql_cli.backend import AnswerColumn, Entity, Row
-from ssql_cli.output import json_text, row_writer
+from ssql_cli.output import Out, json_text, row_writer
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ LISTINGS: Mapping[str, Listing] = {
 }
 
 
-def write_entity(entity: Entity, form: str, out: TextIO, notices: TextIO) -> None:
+def write_entity(entity: Entity, form: str, out: Out, notices: Out) -> None:
     """Write one answer: rows and descriptions to `out`, what is only said to `notices`."""
     for warning in entity.get("warnings") or ():
         notices.write(f"warning: {warning.get('message')}\n")
@@ -105,7 +105,7 @@ def write_entity(entity: Entity, form: str, out: TextIO, notices: TextIO) -> Non
     notices.flush()
 
 
-def _write_listing(listing: Listing, entity: Entity, form: str, out: TextIO) -> None:
+def _write_listing(listing: Listing, entity: Entity, form: str, out: Out) -> None:
     writer = row_writer(form, out, [AnswerColumn(title, kind) for title, kind, _ in listing.columns])
     writer.rows([Row([value(element) for _, _, value in listing.columns]) for element in listing.elements(entity)])
     writer.end()

@@ -71,12 +71,12 @@ class _Pulled:
 
     def __init__(self, result: PullResult) -> None:
         self._result = result
-        self.columns = _answer_columns(result.columns)
+        self.columns = answer_columns(result.columns)
         self.final_message: str | None = None
 
     def __iter__(self) -> Iterator[list[Row]]:
         for batch in self._result.rows.combine_chunks().to_batches(max_chunksize=SLICE_ROWS):
-            yield _rows(batch, self._result.columns)
+            yield rows_of(batch, self._result.columns)
 
     def close(self) -> None:
         """Nothing runs."""
@@ -89,11 +89,11 @@ class _Pushed:
 
     def __init__(self, query: PushQuery) -> None:
         self._query = query
-        self.columns = _answer_columns(query.columns)
+        self.columns = answer_columns(query.columns)
 
     def __iter__(self) -> Iterator[list[Row]]:
         while (batch := self._query.take(SLICE_ROWS, PATIENCE_S)) is not None:
-            yield _rows(batch, self._query.columns)
+            yield rows_of(batch, self._query.columns)
         if self._query.error is not None:
             raise self._query.error
 
@@ -105,11 +105,12 @@ class _Pushed:
         self._query.close()
 
 
-def _answer_columns(columns: Sequence[Column]) -> tuple[AnswerColumn, ...]:
+def answer_columns(columns: Sequence[Column]) -> tuple[AnswerColumn, ...]:
+    """The columns of an answer as the rest of the command sees them."""
     return tuple(AnswerColumn(c.name, str(c.type)) for c in columns)
 
 
-def _rows(batch: pa.RecordBatch, columns: Sequence[Column]) -> list[Row]:
+def rows_of(batch: pa.RecordBatch, columns: Sequence[Column]) -> list[Row]:
     """The rows of a batch in the values that the REST API gives them; `_diff`, if there, follows the columns."""
     if batch.num_rows == 0:
         return []

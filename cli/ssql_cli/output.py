@@ -6,7 +6,7 @@ import csv
 import unicodedata
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 import msgspec
 
@@ -18,6 +18,14 @@ _NUMERIC = ("INTEGER", "BIGINT", "DOUBLE", "DECIMAL")
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
+class Out(Protocol):
+    """Where text goes."""
+
+    def write(self, text: str, /) -> object: ...
+
+    def flush(self) -> object: ...
+
+
 class RowWriter(Protocol):
     """Writes the rows of one answer, in one go or as they come."""
 
@@ -27,7 +35,7 @@ class RowWriter(Protocol):
         """All rows were given."""
 
 
-def row_writer(form: str, out: TextIO, columns: Sequence[AnswerColumn], *, live: bool = False) -> RowWriter:
+def row_writer(form: str, out: Out, columns: Sequence[AnswerColumn], *, live: bool = False) -> RowWriter:
     """A writer of that form; `live` ones write rows at once, and do not know what will come."""
     if form == "json":
         return JsonWriter(out, columns)
@@ -39,7 +47,7 @@ def row_writer(form: str, out: TextIO, columns: Sequence[AnswerColumn], *, live:
 class JsonWriter:
     """An object a line; a deleted row of a table has its key and `"_deleted": true`."""
 
-    def __init__(self, out: TextIO, columns: Sequence[AnswerColumn]) -> None:
+    def __init__(self, out: Out, columns: Sequence[AnswerColumn]) -> None:
         self._out, self._names = out, [c.name for c in columns]
 
     def rows(self, rows: Sequence[Row]) -> None:
@@ -60,7 +68,7 @@ class CsvWriter:
     Deleted rows have no form in CSV and are left out.
     """
 
-    def __init__(self, out: TextIO, columns: Sequence[AnswerColumn]) -> None:
+    def __init__(self, out: Out, columns: Sequence[AnswerColumn]) -> None:
         self._out, self._csv = out, csv.writer(out, lineterminator="\n")
         self._csv.writerow([c.name for c in columns])
 
@@ -75,7 +83,7 @@ class CsvWriter:
 class Table:
     """Columns as wide as their widest value; written when all rows are known."""
 
-    def __init__(self, out: TextIO, columns: Sequence[AnswerColumn]) -> None:
+    def __init__(self, out: Out, columns: Sequence[AnswerColumn]) -> None:
         self._out, self._columns = out, columns
         self._cells: list[list[str]] = []
 
@@ -94,7 +102,7 @@ class LiveTable:
     A deleted row of a table is marked with `(deleted)` behind it.
     """
 
-    def __init__(self, out: TextIO, columns: Sequence[AnswerColumn]) -> None:
+    def __init__(self, out: Out, columns: Sequence[AnswerColumn]) -> None:
         self._out, self._columns = out, columns
         self._grid: _Grid | None = None
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from ssql.errors import SsqlError, SyntaxSqlError
 from ssql_cli.backend import Backend
 from ssql_cli.entities import write_entity
-from ssql_cli.output import row_writer
+from ssql_cli.output import Out, row_writer
 from ssql_cli.pieces import Kind, Piece, located, split
 from ssql_cli.settings import read_text
 
@@ -23,8 +22,8 @@ class Runner:
 
     backend: Backend
     form: str
-    out: TextIO
-    notices: TextIO
+    out: Out
+    notices: Out
     chatty: bool = False
 
     def run(self, text: str) -> None:
