@@ -7,10 +7,11 @@ is still open.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from ssql.errors import Span, SyntaxSqlError, nearest, position_of
+from ssql.errors import Span, SyntaxSqlError, position_of
 from ssql.sql.lexer import KEYWORDS, NUMBERS, RESERVED, UNCLOSED_STRING, Kind, Token
 from ssql.sql.statements import Name
 
@@ -19,6 +20,7 @@ T = TypeVar("T")
 _CLOSES = {"(": ")", "[": "]", "<": ">"}
 
 MIN_MISSPELT = 3  # anything is near to a shorter word
+MIN_LIKENESS = 0.7  # FORM is FROM, MONTHS is not MINUTES
 MAX_LISTED = 5  # more alternatives than this do not help a reader
 
 
@@ -187,10 +189,14 @@ class Cursor:
         return error
 
     def unexpected(self, *what: str) -> SyntaxSqlError:
-        """The error of the token at hand, in terms of what was expected there (also of `what`)."""
+        """The error of the token at hand, in terms of what was expected there (also of `what`).
+
+        Where some words of several that belong together were there, the error is at the first that was not.
+        """
         self.wanted(*what)
+        self.index = max(self.index, *self._expected)
         token = self.token
-        expected = self._expected.get(self.index, {})
+        expected = self._expected[self.index]
         keyword = _near(token, expected)
         if keyword is None and (misspelt := self._misspelt_alias()):
             return misspelt
@@ -208,7 +214,7 @@ class Cursor:
     def _misspelt_alias(self) -> SyntaxSqlError | None:
         """`FROM s WHER x`: WHER was taken for an alias, and the error shows only at x."""
         before = self.index - 1
-        if before not in self._aliases or not _starts_operand(self.token):
+        if before not in self._aliases or not (_starts_operand(self.token) or self.token.kind is Kind.WORD):
             return None
         alias = self.tokens[before]
         keyword = _near(alias, self._expected.get(before, {}))
@@ -224,18 +230,21 @@ class Cursor:
             opening = self._open[-1]
             place = position_of(self.text, opening.start)
             return f'The "{opening.raw}" at line {place.line}:{place.column} is not closed.'
+        if token.kind is Kind.VARIABLE:
+            return "Variable substitution is switched off."
+        if self.is_symbol(",") and "JOIN" in expected:
+            return "Join several sources with JOIN .. ON."
         if '","' in expected and _starts_operand(token) and not self.is_symbol("("):
             return f'Is a comma missing before "{token.raw}"?'
         return None
 
     def _closes(self) -> bool:
-        """Whether the rest of the statement holds enough closing parentheses for the open ones."""
-        depth = len(self._open)
+        """Whether the rest of the statement closes all that is open of the innermost open kind."""
+        opening = self._open[-1].raw
+        depth = sum(token.raw == opening for token in self._open)
         for token in self.tokens[self.index :]:
-            if token.kind is Kind.SYMBOL and token.raw in "([":
-                depth += 1
-            elif token.kind is Kind.SYMBOL and token.raw in ")]":
-                depth -= 1
+            if token.kind is Kind.SYMBOL:
+                depth += (token.raw == opening) - (token.raw == _CLOSES[opening])
         return depth <= 0
 
 
@@ -243,8 +252,12 @@ def _near(token: Token, expected: Iterable[str]) -> str | None:
     """The keyword among what was expected that a word is a misspelling of."""
     if token.kind is not Kind.WORD or len(token.value) < MIN_MISSPELT:
         return None
-    keywords = [first for what in expected if (first := what.split(" ")[0]) in KEYWORDS]
-    return None if token.value in keywords else nearest(token.value, keywords)
+    first_words = (what.split(" ")[0] for what in expected)
+    keywords = [word for word in first_words if word in KEYWORDS and len(word) >= MIN_MISSPELT]
+    if token.value in keywords:
+        return None
+    found = difflib.get_close_matches(token.value, keywords, n=1, cutoff=MIN_LIKENESS)
+    return found[0] if found else None
 
 
 def _starts_operand(token: Token) -> bool:

@@ -125,7 +125,7 @@ def is_plain_name(name: str) -> bool:
     return name == name.upper() and name not in RESERVED and _PLAIN.fullmatch(name) is not None
 
 
-_PLAIN = re.compile(r"[A-Z_][A-Z0-9_@]*")
+_PLAIN = re.compile(r"(?!\d+(?:E\d+)?$)[A-Z0-9_][A-Z0-9_@]*")  # 1A is a name, 1E5 is a number
 
 
 def _value(group: str, raw: str) -> str:

@@ -17,7 +17,7 @@ from ssql.errors import Span, SqlError
 from ssql.sql.cursor import Cursor, lexical_error
 from ssql.sql.expressions import read_expression, read_number
 from ssql.sql.lexer import KEYWORDS, NUMBERS, Kind, Token, split_statements, tokens
-from ssql.sql.queries import read_interval, read_query
+from ssql.sql.queries import not_supported, read_interval, read_query
 from ssql.sql.statements import (
     AlterSource,
     AlterSystem,
@@ -161,6 +161,8 @@ class _Reader:
         for word, read in _STATEMENTS.items():
             if cursor.accept_words(word):
                 return read(self)
+        if cursor.is_word("WITH"):
+            raise not_supported(cursor)
         raise cursor.unexpected("SELECT")
 
     # --- CREATE ------------------------------------------------------------------------------------------------------
@@ -240,9 +242,7 @@ class _Reader:
         return ColumnDef(name, type_)
 
     def wrong_key(self, name: Name, written: str, right: str, where: str, span: Span) -> SqlError:
-        return self.cursor.error(
-            f'column "{name}" is a {written} column: please use {right} for {where}', span, f"Write {right} here."
-        )
+        return self.cursor.error(f'column "{name}" is a {written} column: please use {right} for {where}', span)
 
     # --- WITH --------------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from sqlglot import exp
 
+from ssql.errors import NotSupportedYet, SsqlError
 from ssql.sql.cursor import Cursor
 from ssql.sql.expressions import read_expression, read_order, read_value
 from ssql.sql.lexer import RESERVED, Kind
@@ -37,13 +38,16 @@ _AFTER_SOURCE = (
     *("AS", "JOIN", "INNER", "LEFT", "RIGHT", "FULL", "WITHIN", "ON"),
     *("WINDOW", "WHERE", "GROUP BY", "PARTITION BY", "HAVING", "EMIT", "ORDER BY", "LIMIT", "OFFSET"),
 )
+_SET_OPERATIONS = ("UNION", "INTERSECT", "EXCEPT")
 _CLAUSE_STARTS = ("EMIT", "PARTITION", "ORDER", "OFFSET")
 
 
 def read_query(cursor: Cursor) -> Query:
     start = cursor.token
     cursor.expect_words("SELECT")
-    distinct = cursor.accept_words("DISTINCT")
+    distinct = cursor.is_word("DISTINCT")
+    if distinct:
+        cursor.advance()
     items = cursor.several(lambda: _item(cursor))
     cursor.expect_words("FROM")
     source = _relation(cursor)
@@ -53,6 +57,8 @@ def read_query(cursor: Cursor) -> Query:
     partition_by = _grouping(cursor) if cursor.accept_words("PARTITION", "BY") else None
     having = read_expression(cursor) if cursor.accept_words("HAVING") else None
     tail = _tail(cursor)
+    if cursor.is_word(*_SET_OPERATIONS) and cursor.is_word("SELECT", "ALL", "DISTINCT", ahead=1):
+        raise not_supported(cursor)
     return Query(
         items=items,
         source=source,
@@ -68,6 +74,11 @@ def read_query(cursor: Cursor) -> Query:
         limit=tail.limit,
         offset=tail.offset,
     )
+
+
+def not_supported(cursor: Cursor) -> SsqlError:
+    """The error of a clause that SQL has, and ssql not yet."""
+    return NotSupportedYet(cursor.token.value, span=cursor.token.span).within(cursor.text)
 
 
 # --- SELECT ----------------------------------------------------------------------------------------------------------
@@ -104,6 +115,8 @@ def _starts_clause(cursor: Cursor) -> bool:
     after = cursor.peek()
     if cursor.is_word("PARTITION", "ORDER"):
         return cursor.is_word("BY", ahead=1)
+    if cursor.is_word(*_SET_OPERATIONS):
+        return cursor.is_word("SELECT", "ALL", "DISTINCT", ahead=1)
     if cursor.is_word("OFFSET"):
         return after.kind is Kind.INTEGER
     if cursor.is_word("EMIT"):
@@ -236,7 +249,8 @@ def _is_tuple(cursor: Cursor) -> bool:
         ahead += 1
         if depth == 0:
             break
-    return commas > 0 and cursor.peek(ahead).kind in {Kind.WORD, Kind.END}
+    ends = cursor.peek(ahead).kind in {Kind.WORD, Kind.END} or cursor.is_symbol(")", ahead)
+    return commas > 0 and ends
 
 
 @dataclass

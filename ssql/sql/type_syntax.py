@@ -48,6 +48,9 @@ NAMED: dict[str, SqlType] = {
 }
 
 
+_PARAMETERISED = frozenset({"ARRAY", "MAP", "STRUCT", "DECIMAL"})
+
+
 @dataclass(frozen=True)
 class _Custom(SqlType):
     """The place of a custom type inside a type that is being read."""
@@ -55,7 +58,8 @@ class _Custom(SqlType):
     name: str
 
     def __str__(self) -> str:
-        return self.name if is_plain_name(self.name) else quote(self.name)
+        plain = is_plain_name(self.name) and self.name not in _PARAMETERISED
+        return self.name if plain else quote(self.name)
 
 
 def read_type(cursor: Cursor) -> SqlType | TypeName:
