@@ -9,56 +9,68 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ssql.kernels import kernel
 from ssql.runtime.arrangement import Gathered, View, hash_rows
 from ssql.runtime.delta import Delta, Indices, Mask
-from ssql.runtime.hashing import equal_rows
+from ssql.runtime.hashing import Hashes, equal_rows
 
 
 @dataclass(frozen=True)
 class Groups:
     """Rows grouped by key: `ids[row]` is the row's group, `first[group]` and `last[group]` are its end rows.
 
-    `order` lists the rows group by group, each group's rows in their order.
+    `previous[row]` is the row before it in its group, -1 for the first one.
     """
 
     ids: Indices
+    previous: Indices
     first: Indices
     last: Indices
-    order: Indices
 
 
 def group_rows(columns: Sequence[pa.Array], rows: int) -> Groups:
-    """Group rows by the equality of their columns (NULL equals NULL). No column: all rows are one group."""
-    if not rows:
-        none = np.zeros(0, dtype=np.int64)
-        return Groups(none, none, none, none)
+    """Group rows by the equality of their columns (NULL equals NULL). No column: all rows are one group.
+
+    Groups are numbered in no particular order.
+    """
     hashes = hash_rows(columns, rows)
-    order = np.argsort(hashes, kind="stable")
-    ordered = hashes[order]
-    starts = np.ones(rows, dtype=np.bool_)
-    starts[1:] = ordered[1:] != ordered[:-1]
-    ids_in_order = np.cumsum(starts) - 1
-    later = np.flatnonzero(~starts)
-    if len(later) and columns:
-        heads = np.flatnonzero(starts)[ids_in_order[later]]
-        mine, theirs = pa.array(order[later]), pa.array(order[heads])
+    compiled = kernel("ssql.runtime.group_kernel")
+    groups = Groups(*compiled.group(hashes)) if compiled is not None else _group_hashes(hashes)
+    if columns and len(groups.first) < rows:
+        later = np.flatnonzero(groups.previous >= 0)
+        mine, theirs = pa.array(later), pa.array(groups.previous[later])
         if not equal_rows([c.take(mine) for c in columns], [c.take(theirs) for c in columns]).all():
-            return _group_by_value(columns, rows)
+            return _group_values(columns, rows)  # different keys of one hash
+    return groups
+
+
+def _group_hashes(hashes: Hashes) -> Groups:
+    rows = len(hashes)
+    order = np.argsort(hashes, kind="stable")
+    starts = np.ones(rows, dtype=np.bool_)
+    starts[1:] = hashes[order][1:] != hashes[order][:-1]
+    return _groups_in(order, starts)
+
+
+def _groups_in(order: Indices, starts: Mask) -> Groups:
+    """Groups of rows listed group by group in `order`; `starts` marks the first row of each."""
+    rows = len(order)
     ids = np.empty(rows, dtype=np.int64)
-    ids[order] = ids_in_order
-    first = order[starts]
-    ends = np.append(np.flatnonzero(starts)[1:] - 1, rows - 1)
-    return Groups(ids, first, order[ends], order)
+    ids[order] = np.cumsum(starts) - 1
+    previous = np.full(rows, -1, dtype=np.int64)
+    later = np.flatnonzero(~starts)
+    previous[order[later]] = order[later - 1]
+    ends = np.append(np.flatnonzero(starts)[1:] - 1, rows - 1) if rows else np.zeros(0, dtype=np.int64)
+    return Groups(ids, previous, order[starts], order[ends])
 
 
-def _group_by_value(columns: Sequence[pa.Array], rows: int) -> Groups:
-    """The same where different keys share a hash: by the values themselves."""
+def _group_values(columns: Sequence[pa.Array], rows: int) -> Groups:
+    """The same by the values themselves: slow, and exact whatever the hashes are."""
     known: dict[str, int] = {}
     values = zip(*(c.to_pylist() for c in columns), strict=True)
     ids = np.fromiter((known.setdefault(repr(v), len(known)) for v in values), dtype=np.int64, count=rows)
     order = np.argsort(ids, kind="stable")
-    starts = np.flatnonzero(np.diff(ids[order], prepend=-1))
-    return Groups(ids, order[starts], order[np.append(starts[1:] - 1, rows - 1)], order)
+    return _groups_in(order, np.diff(ids[order], prepend=-1) != 0)
 
 
 def last_changes(delta: Delta, key: Sequence[str]) -> tuple[Delta, Mask]:
@@ -87,9 +99,7 @@ def upserts_as_changes(
     """
     n = len(rows)
     groups = group_rows(rows.columns(key), n)
-    previous = np.full(n, -1, dtype=np.int64)  # the row of this batch before, of the same key
-    same = groups.ids[groups.order][1:] == groups.ids[groups.order][:-1]
-    previous[groups.order[1:][same]] = groups.order[:-1][same]
+    previous = groups.previous
     heads = groups.first
     before = view.gather([rows.batch.column(k).take(pa.array(heads)) for k in view.layout.key], len(heads))
     if not view.layout.unique:

@@ -16,6 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ssql.kernels import kernel
+
 Hashes = npt.NDArray[np.uint64]
 
 VERSION = 1
@@ -38,16 +40,19 @@ def _hash_bytes(array: pa.Array) -> Hashes:
     """Strings or binaries (32-bit offsets)."""
     n = len(array)
     _, offsets_buffer, data_buffer = array.buffers()
-    offsets = np.frombuffer(offsets_buffer, dtype=np.int32)[array.offset : array.offset + n + 1].astype(np.int64)
-    lengths = np.diff(offsets)
+    offsets = np.frombuffer(offsets_buffer, dtype=np.int32)[array.offset : array.offset + n + 1]
+    data = np.frombuffer(data_buffer, dtype=np.uint8) if data_buffer is not None else np.zeros(0, dtype=np.uint8)
+    compiled = kernel("ssql.runtime.group_kernel")
+    if compiled is not None:
+        return _mix(compiled.byte_sums(offsets, data, _PLACES))
+    lengths = np.diff(offsets).astype(np.int64)
     sums = np.zeros(n, dtype=np.uint64)
-    total = int(offsets[-1] - offsets[0])
+    total = int(offsets[-1]) - int(offsets[0])
     if total:
-        data = np.frombuffer(data_buffer, dtype=np.uint8)[offsets[0] : offsets[-1]]
-        starts = offsets[:-1] - offsets[0]
+        starts = offsets[:-1].astype(np.int64) - int(offsets[0])
         place = np.arange(total, dtype=np.int64) - np.repeat(starts, lengths)
         # Beyond the table places repeat: such keys hash worse, never wrongly.
-        terms = (data.astype(np.uint64) + np.uint64(1)) * _PLACES[place & 4095]
+        terms = (data[offsets[0] : offsets[-1]].astype(np.uint64) + np.uint64(1)) * _PLACES[place & 4095]
         some = lengths > 0
         sums[some] = np.add.reduceat(terms, starts[some])
     return _mix(sums + lengths.astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93))
