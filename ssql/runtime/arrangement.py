@@ -263,7 +263,7 @@ class Arrangement:
         while len(runs) > 1 and len(runs[-2]) < 2 * len(runs[-1]):
             newer, older = runs.pop(), runs.pop()
             runs.append(merge_runs(self.layout, older, newer, bottom=not runs, horizon=self.current.horizon))
-        self.current = replace(self.current, runs=tuple(runs))
+        self.current = replace(self.current, runs=tuple(r for r in runs if len(r)))
 
     def clear(self) -> None:
         """Forget all rows: a full run follows."""
