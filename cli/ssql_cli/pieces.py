@@ -24,6 +24,9 @@ _TOKEN = re.compile(
 )
 _BLANK = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))*", re.DOTALL)
 
+_SELECT = re.compile(r"SELECT\b", re.IGNORECASE)
+_RUN_SCRIPT = re.compile(r"RUN\s+SCRIPT\b", re.IGNORECASE)
+
 
 class Kind(Enum):
     """Which call answers a statement."""
@@ -46,13 +49,9 @@ class Piece:
 
     @property
     def kind(self) -> Kind:
-        words = self.text[:64].split(None, 2)
-        first = words[0].upper().rstrip(";*") if words else ""
-        if first == "SELECT":
+        if _SELECT.match(self.text):
             return Kind.QUERY
-        if first == "RUN" and len(words) > 1 and words[1].upper() == "SCRIPT":
-            return Kind.SCRIPT
-        return Kind.OTHER
+        return Kind.SCRIPT if _RUN_SCRIPT.match(self.text) else Kind.OTHER
 
 
 def split(text: str) -> list[Piece]:

@@ -89,6 +89,7 @@ class RemoteBackend:
         except msgspec.DecodeError:
             raise ServerUnavailable(self.place, "what answers there is no ssql server") from None
         finally:
+            response.close()
             connection.close()
 
     def _send(
@@ -151,6 +152,7 @@ class _Streamed:
 
     def close(self) -> None:
         ended, self._ended = self._ended, True
+        self._response.close()
         self._connection.close()
         if not ended and self.live and self._query_id:
             with contextlib.suppress(SsqlError):  # the server ends the query of a closed connection in any case
