@@ -5,6 +5,7 @@ Reads leniently and exactly (`json_values` has the rules) and writes every colum
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from ssql.formats.columns import batch_of, selected, sorted_bad, utf8, valid_mas
 from ssql.formats.json_fast import KernelReader
 from ssql.formats.json_struct import StructReader
 from ssql.formats.json_values import ExactReader
+from ssql.formats.json_writer import KernelWriter
 from ssql.formats.none import NoColumns
 from ssql.formats.scalars import MisfitError
 from ssql.types import Column
@@ -62,9 +64,13 @@ class JsonDecoder:
         self.columns = tuple(columns)
         self.record = record
         self.exact = ExactReader(columns, record=record)
-        #: Columns whose names differ in case only may share one member: only the exact reader sees that.
-        self.ambiguous = len({c.name.upper() for c in columns}) < len(columns)
-        self.struct = StructReader(() if self.ambiguous else columns, record=record)
+        #: Names that differ in case only may share one member, and names that JSON escapes are not spelled as they
+        #: are: only the exact reader sees that.
+        names = [c.name for c in columns]
+        self.odd = len({n.upper() for n in names}) < len(names) or any(
+            json.dumps(n, ensure_ascii=False)[1:-1] != n for n in names
+        )
+        self.struct = StructReader(() if self.odd else columns, record=record)
         self.compiled: KernelReader | None = None
 
     def decode(self, data: pa.BinaryArray) -> Decoded:
@@ -77,7 +83,7 @@ class JsonDecoder:
 
     def _read(self, text: pa.StringArray) -> tuple[list[pa.Array], list[int]]:
         """The columns, and the rows (null in every column) that are left to the exact reader."""
-        if self.ambiguous:
+        if self.odd:
             nothing = [pa.nulls(len(text), c.type.arrow) for c in self.columns]
             return nothing, np.flatnonzero(valid_mask(text)).tolist()
         if len(text) >= KERNEL_ROWS and self.compiled is None:
@@ -111,13 +117,23 @@ class JsonDecoder:
 
 
 class JsonEncoder:
-    """Writes a JSON text a row; null where a bare column is null."""
+    """Writes a JSON text a row; null where a bare column is null.
+
+    Large batches are written by the compiled kernel, the others column by column; both write the same bytes.
+    """
 
     def __init__(self, columns: Sequence[Column], *, record: bool) -> None:
         self.columns = tuple(columns)
         self.record = record
+        self.compiled: KernelWriter | None = None
 
     def encode(self, batch: pa.RecordBatch) -> Encoded:
+        if batch.num_rows >= KERNEL_ROWS and self.columns:
+            kernel = kernels.kernel("json_writer_kernel")
+            if self.compiled is None and kernel is not None:
+                self.compiled = KernelWriter(self.columns, record=self.record, kernel=kernel)
+            if self.compiled is not None:
+                return Encoded(self.compiled.write(batch.columns, batch.num_rows))
         columns = [json_text.texts(a, c.type) for a, c in zip(batch.columns, self.columns, strict=True)]
         if self.record:
             rows: list[str | None] = list(json_text.objects([c.name for c in self.columns], columns, batch.num_rows))

@@ -282,6 +282,32 @@ def _value(data, i, end, kind, low, high, at, ints, floats, valid, lengths):  # 
     return i
 
 
+@njit(cache=True, nogil=True)
+def _is_exotic(data, start, length, names):  # type: ignore[no-untyped-def]
+    """True where the upper case of a member's name may be a column's name other than letter by ASCII letter.
+
+    That takes a column name that is not ASCII, or one of the few characters whose upper case is: sharp s, dotless i,
+    long s and the Latin ligatures.
+    """
+    plain = True
+    for k in range(length):
+        if data[start + k] >= 128:
+            plain = False
+    if plain:
+        return False
+    for k in range(len(names)):
+        if names[k] >= 128:
+            return True
+    for k in range(start, start + length - 1):
+        c = data[k]
+        d = data[k + 1]
+        if (c == 0xC3 and d == 0x9F) or (c == 0xC4 and d == 0xB1) or (c == 0xC5 and d == 0xBF):
+            return True
+        if c == 0xEF and d == 0xAC:
+            return True
+    return False
+
+
 @njit(cache=True, nogil=True, forceinline=True)
 def _find(data, start, length, names, name_at):  # type: ignore[no-untyped-def]
     """(column or -1, exact): the column that a member's name means; -2 where only the exact reader can tell."""
@@ -296,9 +322,8 @@ def _find(data, start, length, names, name_at):  # type: ignore[no-untyped-def]
                     break
             if same:
                 return column, True
-    for k in range(length):
-        if data[start + k] >= 128:
-            return -2, False
+    if _is_exotic(data, start, length, names):
+        return -2, False
     for column in range(columns):
         at = name_at[column]
         if name_at[column + 1] - at == length:

@@ -7,6 +7,7 @@ that may hold a spelling not seen yet, is doubtful and is read by the exact read
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Union
 
@@ -37,6 +38,11 @@ _TYPES: dict[SqlType, Any] = {
     TIME: _whole((0, DAY_MS - 1)),
     TIMESTAMP: _whole(INT64),
 }
+
+#: Text whose upper case is ASCII though it is not (sharp s, dotless i, long s, the Latin ligatures), in UTF-8.
+_EXOTIC = re.compile(rb"\xc3\x9f|\xc4\xb1|\xc5\xbf|\xef\xac[\x80-\x86]")
+#: What a name may hold that need not stand in the JSON as it is.
+_NEEDS_ESCAPE = re.compile(r'[^\x20-\x7e]|["\\]')
 
 
 class StructReader:
@@ -104,33 +110,36 @@ class StructReader:
         members = list(zip(*(as_tuple(nothing if row is None else row) for row in rows), strict=True))
         members = members or [()] * self.members
         result: list[list[Any]] = []
-        unknown: list[int] = []
+        unknown: set[int] = set()
+        plain: dict[int, bytes | None] = {}
         for at, names in enumerate(self.spellings):
             first = self.first[at]
             values = list(members[first])
             if UNSET in values:
                 others = members[first + 1 : first + len(names)]
                 for index in [i for i, value in enumerate(values) if value is UNSET]:
+                    if index not in plain:
+                        plain[index] = _plain(raws[index])
                     found = [other[index] for other in others if other[index] is not UNSET]
-                    values[index] = found[0] if len(found) == 1 else None
-                    if len(found) > 1 or (not found and self._may_hold(raws[index], names[0])):
-                        unknown.append(index)
+                    values[index] = found[0] if found else None
+                    if len(found) > 1 or self._may_hide(at, plain[index], len(found)):
+                        unknown.add(index)
             result.append(values)
-        for index in unknown:
-            doubtful.add(index)
-        self._learn(raw for raw in (raws[i] for i in unknown[:8]) if raw is not None)
-        if doubtful:
-            for values in result:
-                for index in doubtful:
-                    values[index] = None
+        doubtful |= unknown
+        self._learn(raw for raw in (raws[i] for i in sorted(unknown)[:8]) if raw is not None)
+        for values in result if doubtful else ():
+            for index in doubtful:
+                values[index] = None
         return result
 
-    @staticmethod
-    def _may_hold(raw: bytes | None, name: str) -> bool:
-        """True unless it is plain that no member's upper-cased name is `name`."""
-        if raw is None or (name.isascii() and name != name.upper()):
-            return False
-        return not raw.isascii() or b"\\" in raw or f'"{name.lower()}"'.encode() in raw.lower()
+    def _may_hide(self, column: int, plain: bytes | None, found: int) -> bool:
+        """True where a row, `_plain` of which is given, may hold more spellings of a name than the ones found."""
+        name = self.columns[column].name
+        if _NEEDS_ESCAPE.search(name):
+            return True
+        if name != name.upper():
+            return False  # no upper case of a name is this one
+        return plain is None or plain.count(f'"{name.lower()}"'.encode()) > found
 
     def _learn(self, raws: Any) -> None:
         """Take up the spellings of names that `raws` show; a text value taken for a name does no harm."""
@@ -148,6 +157,13 @@ class StructReader:
                     at = lower.find(wanted, at + 1)
         if learned:
             self._build()
+
+
+def _plain(raw: bytes | None) -> bytes | None:
+    """The row in lower case, or None where an ASCII name in it may be spelled with escapes or exotic characters."""
+    if raw is None or b"\\u" in raw or b"\\/" in raw or (not raw.isascii() and _EXOTIC.search(raw)):
+        return None
+    return raw.lower()
 
 
 def _lower(name: str) -> tuple[str, ...]:

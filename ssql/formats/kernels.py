@@ -11,7 +11,7 @@ import importlib
 import threading
 from types import ModuleType
 
-_MODULES = ("ssql.formats.json_kernel",)
+_MODULES = ("ssql.formats.json_kernel", "ssql.formats.json_writer_kernel")
 _loaded: dict[str, ModuleType] = {}
 _lock = threading.Lock()
 

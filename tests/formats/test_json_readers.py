@@ -195,9 +195,9 @@ class Forced(JsonDecoder):
         self.compiled = KernelReader(columns, record=record, kernel=kernel)
 
     def _read(self, text: pa.StringArray) -> tuple[list[pa.Array], list[int]]:
-        if self.way == "struct" and not self.ambiguous:
+        if self.way == "struct" and not self.odd:
             return self.struct.read(text)
-        if self.way == "kernel" and not self.ambiguous:
+        if self.way == "kernel" and not self.odd:
             assert self.compiled is not None
             return self.compiled.read(text)
         nothing = [pa.nulls(len(text), c.type.arrow) for c in self.columns]
@@ -355,6 +355,9 @@ def batches(draw: st.DrawFn) -> tuple[list[Column], list[bytes | None]]:
 @example(([Column("ID", DOUBLE)], [b'{"id":0.1234567890123456789,"ID":1}', b'{"id":0.1234567890123456789}']))
 @example(([Column("ID", STRING)], ['{"ID":"\u2028\U0001f600"}'.encode(), b'{"ID":"\xed\xa0\x80"}', b'{"ID":"\xff"}']))
 @example(([Column("ID", INTEGER)], [b'{"x":' + b"[" * 100 + b"]" * 100 + b"}", b'{"x":' + b"[" * 9999 + b"}"]))
+@example(([Column("ID", BIGINT)], [b'{"id":1,"Id":2,"iD":3}', b'{"iD":1,"id":2}', b'{"id":"id"}', b'{"ID":"id"}']))
+@example(([Column("SS", BIGINT)], ['{"ss":1,"ß":2}'.encode(), '{"ß":1,"Ss":2}'.encode(), '{"ſs":3,"ü":1}'.encode()]))
+@example(([Column('A/"B\\', BIGINT)], [b'{"A/\\"B\\\\":1}', b'{"a\\/\\"b\\\\":1}', b'{"a/\\u0022b\\u005c":1}']))
 @example(([], [b"{}", b"", b"null", b"[]", b'{"a":1', None, b'{"a":1e999}']))
 def test_all_readers_of_objects_agree(batch: tuple[list[Column], list[bytes | None]]) -> None:
     columns, rows = batch
