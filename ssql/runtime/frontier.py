@@ -28,6 +28,7 @@ class DataflowFrontier(msgspec.Struct):
     memo: dict[str, dict[str, dict[str, int]]] = {}
     next_seq: int = 0
     paused: bool = False
+    failure: str | None = None
 
 
 class Frontier(msgspec.Struct):

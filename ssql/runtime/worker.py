@@ -15,7 +15,7 @@ import threading
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from ssql.config import BATCH_MAX_ROWS, SERVICE_ID, Config
@@ -53,6 +53,8 @@ class _Flow:
     writer_name: str
     paused: bool = False
     failure: str | None = None
+    #: the next offsets as of the last commit: what others may go by
+    seen: dict[TopicPartition, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -170,15 +172,14 @@ class DataflowWorker:
             return False
 
     def _ends(self) -> dict[TopicPartition, int]:
-        positions = [tp for f in self._flows.values() if not f.paused for tp in f.dataflow.inputs.positions()]
-        return {tp: self._log.bounds(*tp)[1] for tp in positions}
+        read = {tp for f in self._flows.values() if not f.paused for tp in f.dataflow.inputs.positions()}
+        return {tp: self._log.bounds(*tp)[1] for tp in read}
 
     def _seen(self, offsets: Offsets) -> bool:
         for flow in list(self._flows.values()):
             if flow.paused:
                 continue
-            positions = flow.dataflow.inputs.positions()
-            if any(positions[tp] < end for tp, end in offsets.items() if tp in positions):
+            if any(flow.seen[tp] < end for tp, end in offsets.items() if tp in flow.seen):
                 return False
         return True
 
@@ -215,7 +216,8 @@ class DataflowWorker:
             self._flow_of[query.id] = name
         positions = {(t, p): o for t, p, o in filed.positions}
         flow.dataflow.inputs.next_seq = max(flow.dataflow.inputs.next_seq, filed.next_seq)
-        flow.paused = filed.paused
+        flow.paused, flow.failure = filed.paused, filed.failure
+        flow.seen = positions
         existing = set(flow.dataflow.relations)
         flow.dataflow.put(queries, {}, positions, skip_writer=flow.writer_name)
         for relation, node in flow.dataflow.relations.items():
@@ -337,7 +339,7 @@ class DataflowWorker:
             source.paused = True
             self._dirty_frontier = True
             return source
-        positions = source.dataflow.inputs.positions()
+        positions = dict(source.seen)
         nodes = dict(source.dataflow.relations)
         query, gone = source.dataflow.remove(query_id)
         self._sides += 1
@@ -352,6 +354,7 @@ class DataflowWorker:
         flow.dataflow.put([query], copies, positions, skip_writer=flow.writer_name)
         flow.dataflow.inputs.next_seq = source.dataflow.inputs.next_seq
         flow.paused = True
+        flow.seen = positions
         self._flow_of[query_id] = flow.name
         if query.durable:
             self._file_relations(flow)
@@ -423,19 +426,26 @@ class DataflowWorker:
         return True
 
     def _even(self, flow: _Flow) -> bool:
-        main = self._main.dataflow.inputs
-        mine = flow.dataflow.inputs.positions()
-        theirs = main.positions()
-        written = {q.plan.sink.relation.topic for q in flow.dataflow.queries.values() if q.plan.sink is not None}
-        for tp, at in mine.items():
-            end = theirs.get(tp)
-            if end is not None and at != end:
+        """Whether a side dataflow has seen just what main has seen.
+
+        Where both read a topic, they stand at the same offset. What main writes itself must have been read to its end: from
+        then on it comes from memory. A topic that main does not read yet is taken over where the side stands, when
+        not more than an epoch is left of it.
+        """
+        main = self._main.dataflow
+        theirs = main.inputs.positions()
+        made_by_main = {t.relation.topic for q in main.queries.values() if (t := q.plan.sink) is not None}
+        made_here = {t.relation.topic for q in flow.dataflow.queries.values() if (t := q.plan.sink) is not None}
+        for tp, at in flow.dataflow.inputs.positions().items():
+            shared = theirs.get(tp)
+            if shared is not None and at != shared:
                 return False
-            own = tp[0] in {q.plan.sink.relation.topic for q in self._main.dataflow.queries.values() if q.plan.sink}
-            if (end is None or own) and at < self._log.bounds(*tp)[1]:
-                return False
-        # What it has written so far must have reached those in main that read it.
-        return all(at >= self._log.bounds(*tp)[1] for tp, at in theirs.items() if tp[0] in written)
+            if shared is None or tp[0] in made_by_main:
+                left = self._log.bounds(*tp)[1] - at
+                if left > (0 if tp[0] in made_by_main else self._config[BATCH_MAX_ROWS]):
+                    return False
+        # What the side has written so far must have reached those in main that read it.
+        return all(at >= self._log.bounds(*tp)[1] for tp, at in theirs.items() if tp[0] in made_here)
 
     # --- epochs --------------------------------------------------------------------
 
@@ -493,6 +503,7 @@ class DataflowWorker:
             clock.sleep(RETRY_S[1])
             return False
         if epoch is None:
+            flow.seen = flow.dataflow.inputs.positions()
             return False
         while flow.dataflow.queries:
             try:
@@ -507,6 +518,8 @@ class DataflowWorker:
             return True
         self._commit(flow, epoch, outputs)
         self._publish()
+        for query_id, rows in outputs.emitted:
+            self._hand_out(flow, query_id, rows)
         return True
 
     def _detach(self, failure: QueryFailure) -> None:
@@ -553,8 +566,7 @@ class DataflowWorker:
         for arrangement in flow.dataflow.arrangements():
             arrangement.commit()
         self._rejects.commit()
-        for query_id, rows in outputs.emitted:
-            self._hand_out(flow, query_id, rows)
+        flow.seen = flow.dataflow.inputs.positions()
 
     def _filed_dataflows(self) -> dict[str, DataflowFrontier]:
         filed = {}
@@ -572,6 +584,7 @@ class DataflowWorker:
                 memo={q.id: m for q in queries if (m := q.memo())},
                 next_seq=flow.dataflow.inputs.next_seq,
                 paused=flow.paused,
+                failure=flow.failure,
             )
         return filed
 
@@ -595,4 +608,4 @@ class DataflowWorker:
             for name, node in flow.dataflow.relations.items():
                 if node.arrangement is not None:
                     tables[name] = ArrangedTable(node.relation, node.arrangement.committed)
-        self._cut = Cut(tables, self._main.dataflow.inputs.positions(), self._frontier.epoch)
+        self._cut = Cut(tables, self._main.seen, self._frontier.epoch)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -24,11 +22,10 @@ histories = st.lists(changes, max_size=8)
 
 
 @pytest.fixture(params=["spread", "colliding"])
-def _hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "colliding":
         real = module.hash_columns
         monkeypatch.setattr(module, "hash_columns", lambda columns: real(columns) % np.uint64(2))
-    yield
 
 
 def batch(rows: list[tuple[str | None, int, int]]) -> pa.RecordBatch:
@@ -68,14 +65,8 @@ def test_the_newest_row_of_each_identity_is_there(layout: Layout, history: list[
         assert rows_of(view.scan()) == expected
     asked = [None, "a", "b", "nobody", "a", ""]
     found = arrangement.current.gather([pa.array(asked, pa.string())])
-    expected = [
-        sorted((r for i, r in model.items() if i[0] == key), key=repr)
-        for key in asked
-    ]
-    got = [
-        rows_of(found.rows.take(pa.array(np.flatnonzero(found.query == i))))
-        for i in range(len(asked))
-    ]
+    expected = [sorted((r for i, r in model.items() if i[0] == key), key=repr) for key in asked]
+    got = [rows_of(found.rows.take(pa.array(np.flatnonzero(found.query == i)))) for i in range(len(asked))]
     assert got == expected
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -21,7 +19,7 @@ keys = st.sampled_from([None, "a", "b", "c", "ä"])
 
 
 @pytest.fixture(params=["numpy", "compiled", "colliding"])
-def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways of grouping, and hashes that collide."""
     if request.param == "numpy":
         monkeypatch.setattr(kernels, "_loaded", {})
@@ -30,7 +28,6 @@ def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     if request.param == "colliding":
         real = arrangement_module.hash_columns
         monkeypatch.setattr(arrangement_module, "hash_columns", lambda columns: real(columns) % np.uint64(2))
-    yield
 
 
 def delta(rows: list[tuple[str | None, int]], seqs: list[int], diffs: list[int] | None = None) -> Delta:
