@@ -7,7 +7,6 @@ the connection's own buffer holds.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from ssql.errors import BadRequest, BodyTooLarge, SsqlError
 from ssql.server.failures import error_body, log_error
 from ssql.server.framing import DELIMITED_TYPE, JSON_TYPE
 from ssql.server.requests import decoded, negotiated, session_of
-from ssql.server.state import engine_of, in_thread
+from ssql.server.state import engine_of, in_thread, to_the_end
 
 if TYPE_CHECKING:
     from ssql.engine.api import InsertAck
@@ -118,9 +117,8 @@ async def post_inserts_stream(request: web.Request) -> web.StreamResponse:
         refused: list[dict[str, Any]] = []
         try:
             if rows:
-                # A client that goes away takes no row back that it has sent.
-                work = in_thread(request, engine.insert, head.target, rows, session)
-                done, refused = _bodies(seq, await asyncio.shield(asyncio.ensure_future(work)))
+                results = await to_the_end(request, engine.insert, head.target, rows, session)
+                done, refused = _bodies(seq, results)
         except Exception as error:
             log_error(request, error)
             refused = [_refusal(seq, error)]

@@ -79,3 +79,19 @@ async def in_thread(request: web.Request, call: Callable[P, T], *args: P.args, *
     """Run a call that may block (an engine call, a large rendering) outside the event loop."""
     threads = request.app[STATE].threads
     return await asyncio.get_running_loop().run_in_executor(threads, functools.partial(call, *args, **kwargs))
+
+
+async def to_the_end(request: web.Request, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As `in_thread`, for what a client that goes away must not take back: it is carried out all the same."""
+    work = asyncio.ensure_future(in_thread(request, call, *args, **kwargs))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        work.add_done_callback(_forget)
+        raise
+
+
+def _forget(done: asyncio.Future[Any]) -> None:
+    """Take note of an error that nobody is left to be told of."""
+    if not done.cancelled() and (error := done.exception()) is not None:
+        logger.info("request failed after its client was gone error=%r", str(error))
