@@ -28,9 +28,10 @@ def byte_sums(offsets, data, places):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(
-    types.Tuple((types.int64[::1], types.int64[::1], types.int64[::1], types.int64[::1]))(_u8), cache=True, nogil=True
-)
+_groups = types.UniTuple(types.int64[::1], 4)
+
+
+@njit(_groups(_u8), cache=True, nogil=True)
 def group(hashes):  # type: ignore[no-untyped-def]
     """Group rows by hash: the group of each row, the row before it in its group (-1), and each group's ends."""
     n = len(hashes)

@@ -428,9 +428,9 @@ class DataflowWorker:
     def _even(self, flow: _Flow) -> bool:
         """Whether a side dataflow has seen just what main has seen.
 
-        Where both read a topic, they stand at the same offset. What main writes itself must have been read to its end: from
-        then on it comes from memory. A topic that main does not read yet is taken over where the side stands, when
-        not more than an epoch is left of it.
+        Where both read a topic, they stand at the same offset. What main writes itself must have been read to its
+        end: from then on it comes from memory. A topic that main does not read yet is taken over where the side
+        stands, when not more than an epoch is left of it.
         """
         main = self._main.dataflow
         theirs = main.inputs.positions()
