@@ -35,9 +35,8 @@ def test_a_pull_query() -> None:
 def test_an_empty_pull_query() -> None:
     engine = FakeEngine()
     engine.answer = pulled()
-    with serving(engine) as url:
-        with contextlib.closing(RemoteBackend(url).query("SELECT * FROM t;")) as answer:
-            assert list(answer) == []
+    with serving(engine) as url, contextlib.closing(RemoteBackend(url).query("SELECT * FROM t;")) as answer:
+        assert list(answer) == []
 
 
 def test_a_push_query_until_its_limit() -> None:
