@@ -150,7 +150,7 @@ def check_script(script: str) -> None:
     """
     for token in first_tokens(script):
         if token.kind is Kind.WORD and token.value in ("SELECT", "PRINT"):
-            raise WrongEndpoint(token.value, "/ksql", instead="/query", span=token.span).within(
+            raise WrongEndpoint(token.value, "/ksql", instead="/query-stream", span=token.span).within(
                 script, statement=script.strip()
             )
 

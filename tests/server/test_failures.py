@@ -56,7 +56,7 @@ GOLDEN: list[tuple[str, str, Any, int, dict[str, Any]]] = [
             "statementText": "SHOW STREAMS;\nSELECT 1;",
             "entities": [],
             "position": {"line": 2, "column": 1},
-            "hint": "Send it to /query.",
+            "hint": "Send it to /query-stream.",
         },
     ),
     (
