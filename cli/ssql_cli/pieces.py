@@ -25,6 +25,7 @@ _TOKEN = re.compile(
 _BLANK = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))*", re.DOTALL)
 
 _SELECT = re.compile(r"SELECT\b", re.IGNORECASE)
+_PRINT = re.compile(r"PRINT\b", re.IGNORECASE)
 _RUN_SCRIPT = re.compile(r"RUN\s+SCRIPT\b", re.IGNORECASE)
 
 
@@ -33,6 +34,7 @@ class Kind(Enum):
 
     QUERY = "query"  # rows
     SCRIPT = "script"  # RUN SCRIPT: the file's statements, read on this side
+    PRINT = "print"  # the records of a topic
     OTHER = "other"  # entities
 
 
@@ -51,6 +53,8 @@ class Piece:
     def kind(self) -> Kind:
         if _SELECT.match(self.text):
             return Kind.QUERY
+        if _PRINT.match(self.text):
+            return Kind.PRINT
         return Kind.SCRIPT if _RUN_SCRIPT.match(self.text) else Kind.OTHER
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssql.errors import SsqlError, SyntaxSqlError
+from ssql.errors import NotSupportedYet, SsqlError, SyntaxSqlError
 from ssql_cli.backend import Backend
 from ssql_cli.entities import write_entity
 from ssql_cli.output import Out, row_writer
@@ -48,6 +48,8 @@ class Runner:
                 if path is None:
                     raise SyntaxSqlError("expected RUN SCRIPT 'path'")
                 self.run(read_text(Path(path.group(1).replace("''", "'"))))
+            case Kind.PRINT:
+                raise NotSupportedYet("PRINT")
             case Kind.OTHER:
                 for entity in self.backend.execute(piece.text):
                     write_entity(entity, self.form, self.out, self.notices)

@@ -41,7 +41,7 @@ def test_incomplete(text: str) -> None:
         ("selected;", Kind.OTHER),
         ("EXPLAIN SELECT 1;", Kind.OTHER),
         ("run script 'f';", Kind.SCRIPT),
-        ("PRINT t;", Kind.OTHER),
+        ("PRINT t;", Kind.PRINT),
     ],
 )
 def test_the_first_words_tell_the_call(text: str, kind: Kind) -> None:

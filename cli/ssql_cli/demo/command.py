@@ -8,10 +8,9 @@ import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -24,6 +23,7 @@ from ssql.config import (
     Config,
 )
 from ssql.engine.api import PullResult
+from ssql.engine.engine import LocalEngine, open_log
 from ssql.errors import ConfigError, InternalError
 from ssql_cli import settings
 from ssql_cli.demo import feed, source
@@ -33,9 +33,6 @@ from ssql_cli.local import LocalBackend, answer_columns, rows_of
 from ssql_cli.lock import DirectoryLock
 from ssql_cli.output import Out, row_writer
 from ssql_cli.pieces import split
-
-if TYPE_CHECKING:
-    from ssql.log.api import Log
 
 #: Seconds that the queries may need to see all that was fed.
 PATIENCE_S = 300.0
@@ -61,8 +58,7 @@ def run(args: argparse.Namespace) -> Exit:
     with contextlib.ExitStack() as stack:
         config = _config(args, stack)
         files = source.find_files()
-        log = stack.enter_context(_open_log(config))
-        demo = stack.enter_context(contextlib.closing(Demo(config, log)))
+        demo = stack.enter_context(contextlib.closing(Demo(config)))
         good = demo.run(files)
         if prompt and good:
             from ssql_cli.shell import Shell
@@ -75,12 +71,11 @@ def run(args: argparse.Namespace) -> Exit:
 class Demo:
     """One run on one log. Topics are named with a prefix of this run, so that a shared Kafka is left as it was."""
 
-    def __init__(self, config: Config, log: Log) -> None:
-        from ssql.engine.engine import LocalEngine
-
+    def __init__(self, config: Config) -> None:
+        self.config = config
         self.prefix = config[OUTPUT_TOPIC_PREFIX]
-        self.log = log
-        self.engine = LocalEngine(config, log=log)
+        self.log = open_log(config)
+        self.engine = LocalEngine(config, log=self.log)
         self.backend = LocalBackend(config, {"prefix": self.prefix}, engine=self.engine)
         self.out = Indented(sys.stdout)
 
@@ -165,9 +160,10 @@ class Demo:
         """Stop; on Kafka, delete the topics of this run."""
         self.backend.close()
         if self.log.kind == "kafka":
-            for topic in self.log.topics():
-                if self.prefix in topic.name:
-                    self.log.delete_topic(topic.name)
+            with contextlib.closing(open_log(self.config)) as log:
+                for topic in log.topics():
+                    if self.prefix in topic.name:
+                        log.delete_topic(topic.name)
 
     def _feed(self, rows: source.Source, after_batch: Callable[[], None] = lambda: None) -> None:
         for _ in feed.feed(self.log, self.prefix + rows.name, rows):
@@ -224,17 +220,3 @@ def _config(args: argparse.Namespace, stack: contextlib.ExitStack) -> Config:
         )
     stack.callback(DirectoryLock(Path(config[DATA_DIR])).release)
     return config
-
-
-@contextlib.contextmanager
-def _open_log(config: Config) -> Iterator[Log]:
-    if config[KAFKA_BOOTSTRAP]:
-        from ssql.log.kafka import KafkaLog
-
-        log: Log = KafkaLog(config[KAFKA_BOOTSTRAP])
-    else:
-        from ssql.log.embedded import EmbeddedLog
-
-        log = EmbeddedLog(config[DATA_DIR])
-    with contextlib.closing(log):
-        yield log
