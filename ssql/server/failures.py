@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from ssql.errors import BadRequest, BodyTooLarge, MethodNotAllowed, PathNotFound, SsqlError
+from ssql.errors import BadRequest, BodyTooLarge, InternalError, MethodNotAllowed, PathNotFound, SsqlError
 
 logger = logging.getLogger("ssql.server")
 
@@ -33,10 +33,13 @@ _UNEXPECTED: dict[str, Any] = {
 
 
 def error_body(error: BaseException) -> dict[str, Any]:
-    """The JSON body of an error: ksqlDB's fields, with what was carried out before it."""
+    """The JSON body of an error: ksqlDB's fields, what was carried out before it, and nothing of our insides."""
     if not isinstance(error, SsqlError):
         return dict(_UNEXPECTED)
-    return error.as_json()
+    body: dict[str, Any] = error.as_json()
+    if isinstance(error, InternalError):
+        body["message"] = _UNEXPECTED["message"]
+    return body
 
 
 def error_response(error: BaseException) -> web.Response:

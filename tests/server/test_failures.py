@@ -171,10 +171,13 @@ async def test_errors_of_the_engine_keep_status_and_code(
         assert (answer.status, body["error_code"], body["@type"]) == (status, error_code, "generic_error")
 
 
+@pytest.mark.parametrize("error", [KeyError("secret_table_hash"), InternalError("KeyError: secret_table_hash")])
 @in_loop
-async def test_a_fault_of_ours_shows_no_insides_and_is_logged_whole(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_fault_of_ours_shows_no_insides_and_is_logged_whole(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
     engine = FakeEngine()
-    engine.raises = KeyError("secret_table_hash")
+    engine.raises = error
     async with serving(engine) as client:
         answer = await client.post("/ksql", json={"ksql": "SHOW STREAMS;"})
         text = await answer.text()
