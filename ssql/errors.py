@@ -315,6 +315,12 @@ class TopicNotFound(LogError):
         super().__init__(f'topic "{name}" does not exist', hint=f'Did you mean "{close}"?' if close else None)
 
 
+class LogInDoubt(LogError):
+    """Whether a transaction was committed is not known: start again from what the log holds."""
+
+    code = "log_in_doubt"
+
+
 class LogFenced(LogError):
     """Another process took over; this one must stop writing."""
 

@@ -1,0 +1,75 @@
+"""What an error of librdkafka means for whoever uses the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from confluent_kafka import KafkaError, KafkaException
+
+from ssql.errors import LogError, LogFenced, LogUnavailable, TopicNotFound
+
+_UNAVAILABLE = frozenset(
+    {
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TIMED_OUT,
+        KafkaError._TIMED_OUT_QUEUE,
+        KafkaError._MSG_TIMED_OUT,
+        KafkaError._RESOLVE,
+        KafkaError._WAIT_COORD,
+        KafkaError._RETRY,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.BROKER_NOT_AVAILABLE,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.NOT_ENOUGH_REPLICAS,
+        KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.NETWORK_EXCEPTION,
+        KafkaError.KAFKA_STORAGE_ERROR,
+    }
+)
+_FENCED = frozenset(
+    {
+        KafkaError._FENCED,
+        KafkaError.PRODUCER_FENCED,
+        KafkaError.INVALID_PRODUCER_EPOCH,
+        KafkaError.INVALID_PRODUCER_ID_MAPPING,
+    }
+)
+NO_TOPIC = frozenset({KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION})
+
+
+def unavailable(detail: str) -> LogUnavailable:
+    return LogUnavailable(f"Kafka could not be reached: {detail}", hint="It is tried again when the brokers answer.")
+
+
+def fenced(name: str) -> LogFenced:
+    return LogFenced(f'another process writes as "{name}" now', hint="Only one server may run with this name.")
+
+
+def is_fencing(error: KafkaError) -> bool:
+    return error.code() in _FENCED
+
+
+def log_error(error: KafkaError, *, topic: str | None = None, writer: str | None = None) -> LogError:
+    """The error as one of the log's; `topic` and `writer` name what was asked for."""
+    code, detail = error.code(), error.str()
+    if code in NO_TOPIC and topic is not None:
+        return TopicNotFound(topic)
+    if code in _FENCED and writer is not None:
+        return fenced(writer)
+    if code in _UNAVAILABLE or error.retriable():
+        return unavailable(detail)
+    return LogError(f"Kafka refused: {detail}")
+
+
+@contextmanager
+def translated(*, topic: str | None = None, writer: str | None = None) -> Iterator[None]:
+    """Errors of librdkafka as errors of the log."""
+    try:
+        yield
+    except KafkaException as failed:
+        raise log_error(failed.args[0], topic=topic, writer=writer) from failed

@@ -1,0 +1,29 @@
+"""Fixtures that more than one area uses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """The address of a Kafka broker: SSQL_TEST_KAFKA, else one that is started for this run.
+
+    Where neither is possible the test is skipped; under CI or SSQL_REQUIRE_KAFKA it fails instead.
+    """
+    given = os.environ.get("SSQL_TEST_KAFKA")
+    if given:
+        yield given
+        return
+    from tests.support import kafka_broker
+
+    lacks = kafka_broker.missing()
+    if lacks is not None:
+        if os.environ.get("CI") or os.environ.get("SSQL_REQUIRE_KAFKA"):
+            pytest.fail(lacks, pytrace=False)
+        pytest.skip(lacks)
+    with kafka_broker.running() as broker:
+        yield broker.bootstrap
