@@ -1,0 +1,125 @@
+"""Arguments, exit codes and what goes where; the command is run as people run it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ssql_cli.exits import Exit
+from ssql_cli.main import main
+
+from ssql.errors import ColumnNotFound, Span
+from tests.server.fake import FakeEngine
+
+from .fake import pulled, serving
+
+SSQL = str(Path(sys.executable).with_name("ssql"))
+
+
+def ssql(*arguments: str, stdin: str | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """One run of the command, without a terminal."""
+    return subprocess.run(
+        [SSQL, *arguments], input=stdin, capture_output=True, text=True, timeout=60, cwd=cwd, check=False
+    )
+
+
+def test_rows_go_to_stdout_in_the_form_that_was_asked_for() -> None:
+    engine = FakeEngine()
+    engine.answer = pulled(("a", 1), ("b", None))
+    with serving(engine) as url:
+        sql = ("--server", url, "-e", "SELECT * FROM t;")
+        assert ssql(*sql).stdout == "ID |    N\n---+-----\na  |    1\nb  | NULL\n"
+        assert ssql(*sql, "-o", "json").stdout == '{"ID":"a","N":1}\n{"ID":"b","N":null}\n'
+        assert ssql(*sql, "-o", "csv").stdout == "ID,N\na,1\nb,\n"
+
+
+def test_an_error_goes_to_stderr_with_the_line_of_the_file(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    engine.answer = pulled(("a", 1))
+    sql = "SELECT prce FROM t;"
+    file = tmp_path / "queries.sql"
+    file.write_text(f"-- one\n\n{sql}\n")
+    engine.raises = ColumnNotFound("prce", span=Span(7, 11), candidates=["PRICE"]).within(sql, statement=sql)
+    with serving(engine) as url:
+        ran = ssql("--server", url, "-f", str(file))
+    assert (ran.returncode, ran.stdout) == (Exit.FAILED, "")
+    assert ran.stderr == (
+        'error: column "prce" does not exist  [column_not_found]\n'
+        "LINE 3: SELECT prce FROM t;\n"
+        "               ^^^^\n"
+        'HINT: Did you mean "PRICE"?\n'
+    )
+
+
+def test_statements_come_through_a_pipe() -> None:
+    engine = FakeEngine()
+    with serving(engine) as url:
+        assert ssql("--server", url, stdin="SHOW STREAMS;\nSHOW TABLES;").returncode == 0
+    assert [text for text, _ in engine.scripts] == ["SHOW STREAMS;", "SHOW TABLES;"]
+
+
+def test_a_script_of_a_script(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    (tmp_path / "it's.sql").write_text("SHOW TABLES;")
+    with serving(engine) as url:
+        ran = ssql("--server", url, "-d", "v=x", "-e", "RUN SCRIPT 'it''s.sql';", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    [(text, session)] = engine.scripts
+    assert (text, session.variables) == ("SHOW TABLES;", {"v": "x"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["-o", "xml"], Exit.USAGE, "invalid choice: 'xml'"),
+        (["-e", "a", "-f", "b"], Exit.USAGE, "not allowed with argument"),
+        (["--config", "none.toml", "-e", ";"], Exit.USAGE, 'could not read "none.toml"'),
+        (["-f", "none.sql"], Exit.USAGE, 'could not read "none.sql"'),
+        (["-d", "v", "-e", ";"], Exit.USAGE, "expects NAME=VALUE"),
+        (["--server", "127.0.0.1:1", "-e", ";"], Exit.UNAVAILABLE, "could not reach the server"),
+        (["server", "--listen", "nowhere", "--data", "d"], Exit.USAGE, "listen"),
+        (["run", "none.sql"], Exit.USAGE, 'could not read "none.sql"'),
+    ],
+)
+def test_exit_codes(arguments: list[str], code: Exit, message: str, tmp_path: Path) -> None:
+    ran = ssql(*arguments, cwd=tmp_path)
+    assert (ran.returncode, ran.stdout) == (code, "")
+    assert message in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_bug_of_ours_is_no_stack_trace(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fails(_args: object) -> None:
+        raise KeyError("lost")
+
+    monkeypatch.setattr("ssql_cli.commands.query.run", fails)
+    assert main(["-e", ";"]) == Exit.FAILED
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: unexpected KeyError: 'lost'  [internal_error]\nHINT: This is a bug in ssql.")
+
+
+def test_a_reader_that_goes_away_is_no_fault() -> None:
+    engine = FakeEngine()
+    engine.answer = pulled(*[("x" * 1000, n) for n in range(1000)])
+    with serving(engine) as url:
+        command = [SSQL, "--server", url, "-e", "SELECT * FROM t;", "-o", "json"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.readline()
+            process.stdout.close()
+            assert process.stderr.read() == ""
+            assert process.wait(60) == 0
+
+
+def test_nothing_heavy_is_loaded_to_ask_a_server() -> None:
+    engine = FakeEngine()
+    engine.answer = pulled(("a", 1))
+    with serving(engine) as url:
+        command = [sys.executable, "-X", "importtime", SSQL, "--server", url, "-e", "SELECT * FROM t;"]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    loaded = {line.split("|")[-1].strip() for line in ran.stderr.splitlines()}
+    assert "ssql_cli.remote" in loaded
+    assert not loaded & {"pyarrow", "duckdb", "numpy", "numba", "sqlglot", "aiohttp", "prompt_toolkit"}
