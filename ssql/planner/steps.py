@@ -160,6 +160,24 @@ class StreamTableJoin(Step):
 
 
 @dataclass(frozen=True)
+class StreamStreamJoin(Step):
+    """Rows of two streams with equal keys that are near in time.
+
+    Inputs: left, right. A pair joins when `left time - before_ms <= right time <= left time + after_ms`; it comes when
+    the later arrival comes, with the greater time of both. Yields left's columns, then right's. Rows without a match
+    (outer kinds) come with nulls: at once without a grace period (`grace_ms` None), else when no match can come
+    any more: once stream time has passed the end of the row's window by `grace_ms`.
+    """
+
+    left_keys: tuple[str, ...]
+    right_keys: tuple[str, ...]
+    kind: Literal["INNER", "LEFT", "RIGHT", "FULL"]
+    before_ms: int
+    after_ms: int
+    grace_ms: int | None
+
+
+@dataclass(frozen=True)
 class TableTableJoin(Step):
     """The join of two tables on equal keys, many to many, kept up to date from either side.
 

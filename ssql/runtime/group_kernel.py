@@ -28,7 +28,7 @@ def byte_sums(offsets, data, places):  # type: ignore[no-untyped-def]
     return out
 
 
-_groups = types.UniTuple(types.int64[::1], 4)
+_groups = types.UniTuple(types.int64[::1], 4)  # type: ignore[no-untyped-call]
 
 
 @njit(_groups(_u8), cache=True, nogil=True)
