@@ -120,11 +120,16 @@ _CASTS: dict[SqlType, tuple[str, pa.DataType]] = {
     DOUBLE: (r"^-?[0-9]{1,300}(\.[0-9]+)?$", pa.float64()),
 }
 
+#: Numbers that Arrow reads as decimals exactly as `_reader` does, or refuses.
+_PLAIN_DECIMAL = r"^[+-]?([0-9]{1,76}\.?[0-9]{0,76}|\.[0-9]{1,76})$"
+
 
 def read_column(fields: pa.StringArray, column: Column) -> tuple[pa.Array, list[BadRow]]:
     """A column of texts (null: no value) as the column's type; the bad ones are null and named."""
     if column.type == STRING:
         return fields, []
+    if isinstance(column.type, Decimal):
+        return _read_decimals(fields, column)
     cast = _CASTS.get(column.type)
     if cast is None:
         return _read_each(fields, column)
@@ -138,6 +143,15 @@ def read_column(fields: pa.StringArray, column: Column) -> tuple[pa.Array, list[
     mask[hard] = True
     merged = pc.replace_with_mask(easy, pa.array(mask), values)
     return merged, [BadRow(int(hard[row.index]), row.reason) for row in bad]
+
+
+def _read_decimals(fields: pa.StringArray, column: Column) -> tuple[pa.Array, list[BadRow]]:
+    if pc.match_substring_regex(fields, _PLAIN_DECIMAL).false_count == 0:
+        try:
+            return fields.cast(column.type.arrow), []
+        except pa.ArrowInvalid:
+            pass  # at least one does not fit: find out which
+    return _read_each(fields, column)
 
 
 def _read_each(fields: pa.StringArray, column: Column) -> tuple[pa.Array, list[BadRow]]:

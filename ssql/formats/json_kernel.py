@@ -34,14 +34,14 @@ _u1 = types.Array(types.uint8, 1, "C", readonly=True)
 _i8 = types.Array(types.int64, 1, "C", readonly=True)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _blank(data, i, end):  # type: ignore[no-untyped-def]
     while i < end and (data[i] == 32 or data[i] == 10 or data[i] == 13 or data[i] == 9):
         i += 1
     return i
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _literal(data, i, end, word):  # type: ignore[no-untyped-def]
     if end - i < len(word):
         return -1
@@ -51,7 +51,7 @@ def _literal(data, i, end, word):  # type: ignore[no-untyped-def]
     return i + len(word)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _hex(c):  # type: ignore[no-untyped-def]
     if 48 <= c <= 57:
         return np.int64(c) - 48
@@ -62,7 +62,7 @@ def _hex(c):  # type: ignore[no-untyped-def]
     return np.int64(-1)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _string(data, i, end):  # type: ignore[no-untyped-def]
     """From after the opening quote: where the closing quote is (-1: malformed), and whether there are escapes."""
     escaped = False
@@ -91,7 +91,7 @@ def _string(data, i, end):  # type: ignore[no-untyped-def]
     return -1, escaped
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _number(data, i, end):  # type: ignore[no-untyped-def]
     """(end or -1, negative, whole, significant digits, mantissa of up to 19 digits, power of ten)."""
     negative = False
@@ -142,7 +142,7 @@ def _number(data, i, end):  # type: ignore[no-untyped-def]
     return i, negative, whole, digits, mantissa, power
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _name(data, i, end):  # type: ignore[no-untyped-def]
     """Past a member's name and colon to its value, or -1."""
     if i >= end or data[i] != 34:
@@ -156,7 +156,7 @@ def _name(data, i, end):  # type: ignore[no-untyped-def]
     return _blank(data, i + 1, end)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _skip(data, i, end):  # type: ignore[no-untyped-def]
     """Past one value of any kind, checked on the way; -1 where it is malformed or nested too deeply."""
     depth = 0
@@ -218,7 +218,7 @@ def _skip(data, i, end):  # type: ignore[no-untyped-def]
             i += 1
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _value(data, i, end, kind, low, high, at, ints, floats, valid, lengths):  # type: ignore[no-untyped-def]
     """Read one value into its column: where it ends, or -1 where it does not fit as it is."""
     if i >= end:
@@ -282,7 +282,7 @@ def _value(data, i, end, kind, low, high, at, ints, floats, valid, lengths):  # 
     return i
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _is_exotic(data, start, length, names):  # type: ignore[no-untyped-def]
     """True where the upper case of a member's name may be a column's name other than letter by ASCII letter.
 
@@ -308,7 +308,7 @@ def _is_exotic(data, start, length, names):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _find(data, start, length, names, name_at):  # type: ignore[no-untyped-def]
     """(column or -1, exact): the column that a member's name means; -2 where only the exact reader can tell."""
     columns = len(name_at) - 1
@@ -347,6 +347,7 @@ def _find(data, start, length, names, name_at):  # type: ignore[no-untyped-def]
     ),
     cache=True,
     nogil=True,
+    error_model="numpy",
 )  # fmt: skip
 def parse_rows(  # type: ignore[no-untyped-def]
     rows,
@@ -487,7 +488,7 @@ def parse_rows(  # type: ignore[no-untyped-def]
             i = _blank(data, i + 1, end)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _unit(data, i):  # type: ignore[no-untyped-def]
     """The four hex digits at `i`."""
     return (_hex(data[i]) << 12) | (_hex(data[i + 1]) << 8) | (_hex(data[i + 2]) << 4) | _hex(data[i + 3])
@@ -497,6 +498,7 @@ def _unit(data, i):  # type: ignore[no-untyped-def]
     types.int64(types.int64, types.int64, types.int64, types.int64, types.int64, types.int64, types.int64),
     cache=True,
     nogil=True,
+    error_model="numpy",
 )
 def gather(rows, data_at, starts_at, lengths_at, status_at, offsets_at, out_at):  # type: ignore[no-untyped-def]
     """Copy texts one after another, escapes resolved; fills the offsets (rows + 1) and gives the bytes written.

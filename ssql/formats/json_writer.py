@@ -55,8 +55,8 @@ class KernelWriter:
             held = pa.array(json_text.texts(array, column.type), type=pa.string()) if written else array
             alive.append(held)
             buffers = held.buffers()
-            if held.null_count:
-                nulls[at], first_null[at] = buffers[0].address, held.offset
+            if array.null_count:
+                nulls[at], first_null[at] = array.buffers()[0].address, array.offset
             if kind in (kernel.TEXT, kernel.JSON):
                 size, offsets[at], texts[at] = _texts(held)
                 room += size + (6 * rows if kind == kernel.TEXT else 4 * rows)

@@ -36,14 +36,14 @@ _u1 = types.Array(types.uint8, 1, "C", readonly=True)
 _i8 = types.Array(types.int64, 1, "C", readonly=True)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _copy(out, to, word):  # type: ignore[no-untyped-def]
     for k in range(len(word)):
         out[to + k] = word[k]
     return to + len(word)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _digits(out, to, number):  # type: ignore[no-untyped-def]
     """Write an unsigned number in decimal."""
     count = 1
@@ -58,7 +58,7 @@ def _digits(out, to, number):  # type: ignore[no-untyped-def]
     return to + count
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _whole(out, to, number):  # type: ignore[no-untyped-def]
     if number < 0:
         out[to] = 45
@@ -66,7 +66,7 @@ def _whole(out, to, number):  # type: ignore[no-untyped-def]
     return _digits(out, to, np.uint64(number))
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _decimals(size):  # type: ignore[no-untyped-def]
     """(digits after the point, all digits as a number) of a positive double that has few; (-1, 0) for the others.
 
@@ -84,7 +84,7 @@ def _decimals(size):  # type: ignore[no-untyped-def]
     return -1, np.uint64(0)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _is_hard(value):  # type: ignore[no-untyped-def]
     """True for doubles whose digits only Arrow's printer finds."""
     size = np.abs(value)
@@ -94,7 +94,7 @@ def _is_hard(value):  # type: ignore[no-untyped-def]
     return count < 0
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _scientific(out, to, digits_at, count, power):  # type: ignore[no-untyped-def]
     """Write d.dddEn from digits that stand in `out` behind the place where they go."""
     while count > 1 and out[digits_at + count - 1] == 48:
@@ -112,7 +112,7 @@ def _scientific(out, to, digits_at, count, power):  # type: ignore[no-untyped-de
     return _whole(out, to + 1, np.int64(power))
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _double(out, to, value, text, start, end):  # type: ignore[no-untyped-def]
     """Write a double as Java prints it. `text[start:end]`: Arrow's text of it, where it is hard."""
     if np.isnan(value):
@@ -180,7 +180,7 @@ def _double(out, to, value, text, start, end):  # type: ignore[no-untyped-def]
     return _scientific(out, to, to + 2, count, power)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _text(out, to, data, start, end):  # type: ignore[no-untyped-def]
     """Write a text in quotes, escaped where it must be."""
     out[to] = 34
@@ -217,7 +217,7 @@ def _text(out, to, data, start, end):  # type: ignore[no-untyped-def]
     return to + 1
 
 
-@njit(types.int64(types.int64, types.int64), cache=True, nogil=True)
+@njit(types.int64(types.int64, types.int64), cache=True, nogil=True, error_model="numpy")
 def escaping(data_at, size):  # type: ignore[no-untyped-def]
     """The bytes by which escaping lengthens a text, at most."""
     data = bytes_at(data_at)
@@ -231,7 +231,7 @@ def escaping(data_at, size):  # type: ignore[no-untyped-def]
     return more
 
 
-@njit(types.boolean(types.int64, types.int64), cache=True, nogil=True)
+@njit(types.boolean(types.int64, types.int64), cache=True, nogil=True, error_model="numpy")
 def any_hard(values_at, rows):  # type: ignore[no-untyped-def]
     """True where a double needs Arrow's text to be written."""
     values = doubles_at(values_at)
@@ -248,6 +248,7 @@ def any_hard(values_at, rows):  # type: ignore[no-untyped-def]
     ),
     cache=True,
     nogil=True,
+    error_model="numpy",
 )  # fmt: skip
 def write_rows(  # type: ignore[no-untyped-def]
     rows,
