@@ -56,7 +56,7 @@ class PushQuery(Protocol):
 
     @property
     def final_message(self) -> str | None:
-        """"Limit Reached" when it ended by its LIMIT."""
+        """ "Limit Reached" when it ended by its LIMIT."""
 
     @property
     def error(self) -> Exception | None: ...

@@ -118,7 +118,7 @@ def _window_size(value: object) -> int:
 def _identifier(value: object) -> str:
     """A column name as a statement would write it: upper-cased unless quoted."""
     text = _text(value).strip()
-    for mark in "`\"":
+    for mark in '`"':
         if len(text) > 2 and text[0] == mark and text[-1] == mark:
             return text[1:-1].replace(mark * 2, mark)
     return text.upper()
@@ -134,7 +134,7 @@ def _query_id(value: object) -> str:
     return text
 
 
-def _refused(value: object) -> object:
+def _refused(_: object) -> object:
     raise ValueError("it cannot be set: streams have delete, tables compact, windowed tables both")
 
 

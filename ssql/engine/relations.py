@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ssql.catalog.catalog import Catalog
 from ssql.config import DEFAULT_PARTITIONS, KEY_FORMAT, OUTPUT_TOPIC_PREFIX, VALUE_FORMAT, Config
@@ -16,7 +17,7 @@ from ssql.errors import FormatError, InvalidProperty, InvalidStatement, NotSuppo
 from ssql.formats.api import FormatSpec
 from ssql.formats.registry import format_named
 from ssql.log.api import Log, Topic
-from ssql.planner.relation import HeaderColumn, Kind, KeyWindow, Relation, TimestampSpec
+from ssql.planner.relation import HeaderColumn, KeyWindow, Kind, Relation, TimestampSpec
 from ssql.sql.statements import ColumnDef, CreateSource
 from ssql.sql.type_syntax import resolve_type
 from ssql.types import BIGINT, BYTES, STRING, TIMESTAMP, Array, Column, Schema, SqlType, Struct, quote
@@ -65,9 +66,7 @@ def check_topic(log: Log, wanted: TopicWanted) -> None:
 # --- CREATE STREAM, CREATE TABLE ---------------------------------------------
 
 
-def created(
-    statement: CreateSource, with_: p.With, config: Config, catalog: Catalog
-) -> tuple[Relation, TopicWanted]:
+def created(statement: CreateSource, with_: p.With, config: Config, catalog: Catalog) -> tuple[Relation, TopicWanted]:
     """The relation that CREATE STREAM or TABLE declares, and the topic that it needs."""
     schema = _declared(statement.kind, statement.columns, catalog, statement.name.span)
     topic = with_[p.KAFKA_TOPIC]
@@ -80,8 +79,8 @@ def created(
     value_name = with_[p.VALUE_FORMAT] or with_[p.FORMAT] or config[VALUE_FORMAT]
     if not value_name:
         raise InvalidProperty(
-            "Statement is missing the 'VALUE_FORMAT' property from the WITH clause. Either provide one or set a default "
-            "via the 'ksql.persistence.default.format.value' config.",
+            "Statement is missing the 'VALUE_FORMAT' property from the WITH clause. Either provide one or set a "
+            "default via the 'ksql.persistence.default.format.value' config.",
             span=statement.name.span,
             hint="Add VALUE_FORMAT = 'JSON' to the WITH clause.",
         )
@@ -129,12 +128,12 @@ def _declared(kind: Kind, columns: Sequence[ColumnDef], catalog: Catalog, at: Sp
             hint="Write PRIMARY KEY after the type of the key column.",
         )
     typed = [Column(c.name.text, column_type(c, catalog), key=c.role in ("key", "primary key")) for c in columns]
-    for column, declared in zip(typed, columns, strict=True):
+    for made, declared in zip(typed, columns, strict=True):
         needed: SqlType | None = {"headers": _HEADERS, "header": BYTES}.get(declared.role)
-        if needed is not None and column.type != needed:
+        if needed is not None and made.type != needed:
             role = "HEADERS" if declared.role == "headers" else f"HEADER('{declared.header}')"
             raise InvalidStatement(
-                f"Invalid type for {role} column: expected {needed}, got {column.type}", span=declared.name.span
+                f"Invalid type for {role} column: expected {needed}, got {made.type}", span=declared.name.span
             )
     return Schema((*(c for c in typed if c.key), *(c for c in typed if not c.key)))
 
@@ -142,7 +141,9 @@ def _declared(kind: Kind, columns: Sequence[ColumnDef], catalog: Catalog, at: Sp
 def _check_role(kind: Kind, column: ColumnDef) -> None:
     name, span = column.name.text, column.name.span
     if kind == "STREAM" and column.role == "primary key":
-        raise InvalidStatement(f"Column {quote(name)} is a 'PRIMARY KEY' column: please use 'KEY' for streams.", span=span)
+        raise InvalidStatement(
+            f"Column {quote(name)} is a 'PRIMARY KEY' column: please use 'KEY' for streams.", span=span
+        )
     if kind == "TABLE" and column.role == "key":
         raise InvalidStatement(
             f"Column {quote(name)} is a 'KEY' column: please use 'PRIMARY KEY' for tables.", span=span
@@ -170,6 +171,7 @@ def column_type(column: ColumnDef, catalog: Catalog) -> SqlType:
 
 
 def sink(
+    *,
     name: str,
     kind: Kind,
     schema: Schema,
@@ -178,7 +180,6 @@ def sink(
     base_partitions: int,
     with_: p.With,
     config: Config,
-    *,
     unkeyed: bool = False,
 ) -> tuple[Relation, TopicWanted]:
     """The relation that C*AS fills, and its topic.
@@ -186,7 +187,7 @@ def sink(
     `base` is the left-most source of the query; `unkeyed` says that PARTITION BY NULL took the key away.
     """
     asked_key = with_[p.KEY_FORMAT] or (with_[p.FORMAT] if schema.keys else None)
-    if unkeyed and with_[p.KEY_FORMAT]:
+    if unkeyed and with_[p.KEY_FORMAT] is not None:
         raise InvalidProperty("Key format specified for stream without key columns.", span=with_.span(p.KEY_FORMAT))
     key_name = asked_key or base.key_format.name
     if unkeyed:
@@ -231,7 +232,7 @@ def _format(
 def check_formats(relation: Relation, with_: p.With) -> None:
     """Raise where the formats cannot hold the columns; the error points at the property that asks for the format."""
     headers = {h.name for h in relation.headers}
-    halves = (
+    halves: tuple[tuple[FormatSpec, tuple[Column, ...], bool, tuple[p.WithProperty[Any], ...]], ...] = (
         (relation.key_format, relation.schema.keys, True, (p.KEY_FORMAT, p.FORMAT, p.KEY_DELIMITER)),
         (
             relation.value_format,

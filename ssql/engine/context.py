@@ -1,0 +1,96 @@
+"""What the handlers of one engine share, and what belongs to one request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import Any
+
+from ssql.catalog.catalog import Catalog
+from ssql.catalog.changes import Change, apply
+from ssql.catalog.commands import Command, CommandTopic
+from ssql.config import SERVICE_ID, Config
+from ssql.engine.api import Entity, Session
+from ssql.engine.session import effective
+from ssql.engine.statements_pool import StatementPool
+from ssql.engine.subscriptions import Pushes
+from ssql.log.api import Log
+from ssql.runtime.api import Worker
+from ssql.sql.statements import Statement
+
+
+@dataclass
+class Core:
+    """Log, worker and catalog of one engine.
+
+    `catalog` is an immutable snapshot that is swapped whole: readers take it once and need no lock. Whoever changes
+    definitions holds `defining` from reading the catalog to `commit`.
+    """
+
+    config: Config
+    log: Log
+    worker: Worker
+    commands: CommandTopic
+    pushes: Pushes
+    pool: StatementPool
+    catalog: Catalog
+    defining: RLock = field(default_factory=RLock)
+
+    @property
+    def service_id(self) -> str:
+        return self.config[SERVICE_ID]
+
+    def commit(self, statement: str, changes: Sequence[Change], properties: Mapping[str, str]) -> None:
+        """Write a command, then let it take effect. The caller holds `defining`."""
+        after = apply(self.catalog, changes)
+        self.commands.append(Command(statement, tuple(changes), properties))
+        self.catalog = after
+
+
+@dataclass(frozen=True)
+class Request:
+    """One statement's surroundings: the engine's core and the session it came with."""
+
+    core: Core
+    session: Session
+
+    @property
+    def config(self) -> Config:
+        """The settings in force: the engine's, with the session's SET over them."""
+        return effective(self.core.config, self.session.properties)
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.core.catalog
+
+    def commit(self, statement: Statement, changes: Sequence[Change]) -> None:
+        properties = {key: str(value) for key, value in self.session.properties.items()}
+        self.core.commit(statement.text, changes, properties)
+
+
+def entity(kind: str, statement: Statement, /, **fields: Any) -> Entity:
+    """An answer of type `kind`, with what every answer has."""
+    return {"@type": kind, "statementText": statement.text + ";", "warnings": [], **fields}
+
+
+def done(
+    statement: Statement,
+    command: tuple[str, str, str],
+    message: str,
+    *,
+    sequence: int = -1,
+    query_id: str | None = None,
+    warning: str | None = None,
+) -> Entity:
+    """The answer of a definition: `command` is (type, entity, action), `sequence` the command's number."""
+    found = entity(
+        "currentStatus",
+        statement,
+        commandId="/".join(command),
+        commandStatus={"status": "SUCCESS", "message": message, "queryId": query_id},
+        commandSequenceNumber=sequence,
+    )
+    if warning is not None:
+        found["warnings"] = [{"message": warning}]
+    return found

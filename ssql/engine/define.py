@@ -1,0 +1,214 @@
+"""CREATE, ALTER and DROP of streams, tables and types."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ssql.catalog.catalog import Catalog, Source
+from ssql.catalog.changes import Change, DropQuery, PutSource, PutType
+from ssql.catalog.changes import DropSource as SourceDropped
+from ssql.catalog.changes import DropType as TypeDropped
+from ssql.engine import properties
+from ssql.engine.api import Entity
+from ssql.engine.context import Request, done
+from ssql.engine.relations import RESERVED, check_formats, column_type, created, ensure_topic
+from ssql.errors import (
+    InvalidStatement,
+    ReadOnlySource,
+    SourceExists,
+    SourceInUse,
+    SourceNotFound,
+    TypeExists,
+    TypeNotFound,
+)
+from ssql.planner.relation import Relation
+from ssql.sql.statements import AlterSource, CreateSource, CreateType, DropSource, DropType, Kind, Name, Statement
+from ssql.sql.type_syntax import resolve_type
+from ssql.types import Column, Schema, quote
+
+
+def create_source(request: Request, statement: CreateSource) -> Entity:
+    """CREATE [OR REPLACE] [SOURCE] STREAM or TABLE over a topic; the topic is made where it is missing."""
+    core, kind, name = request.core, statement.kind.lower(), statement.name.text
+    with core.defining:
+        existing = core.catalog.sources.get(name)
+        if existing is not None and statement.if_not_exists:
+            return already_there(statement, statement.kind, name)
+        with_ = properties.read(statement.properties, "CREATE")
+        relation, topic = created(statement, with_, request.config, core.catalog)
+        if existing is not None:
+            check_replaceable(existing, statement, relation)
+        ensure_topic(core.log, topic)
+        sequence = core.commands.next_sequence()
+        if existing is not None:
+            relation = replace(relation, derived=existing.relation.derived)
+        request.commit(statement, [PutSource(Source(relation, statement.text, sequence))])
+    return done(statement, (kind, name, "create"), f"{kind.capitalize()} created", sequence=sequence)
+
+
+def already_there(statement: Statement, kind: Kind, name: str) -> Entity:
+    """The answer of IF NOT EXISTS where the name is taken."""
+    message = f"Cannot add {kind.lower()} {quote(name)}: A source with the same name already exists."
+    return done(statement, (kind.lower(), name, "create"), message, warning=message)
+
+
+def check_replaceable(existing: Source, statement: CreateSource, new: Relation) -> None:
+    """Raise where CREATE may not take the place of what is there."""
+    old, at = existing.relation, statement.name.span
+    if not statement.or_replace:
+        raise SourceExists(old.kind.lower(), old.name, span=at)
+    if old.read_only or statement.read_only:
+        kind = old.kind.lower()
+        raise InvalidStatement(
+            f"Cannot add {kind} '{old.name}': CREATE OR REPLACE is not supported on source {kind}s.", span=at
+        )
+    check_compatible(old, new, statement.name)
+    if existing.origin == "QUERY":
+        raise InvalidStatement(
+            f"{old.kind.lower()} {quote(old.name)} is filled by a query, and cannot become a plain one",
+            span=at,
+            hint="Drop it first, or use CREATE OR REPLACE ... AS SELECT.",
+        )
+
+
+def check_compatible(old: Relation, new: Relation, name: Name) -> None:
+    """Raise where a changed relation would not fit what its topic holds.
+
+    Name, kind, topic, formats, window and timestamp stay; keys stay; value columns may only be added, at the end.
+    """
+    prefix = f"Cannot upgrade data source: DataSource '{old.name}' has"
+    parts = (
+        ("type", old.kind, new.kind),
+        ("topic", old.topic, new.topic),
+        ("key format", old.key_format, new.key_format),
+        ("value format", old.value_format, new.value_format),
+        ("window", old.window, new.window),
+        ("timestamp column", old.timestamp, new.timestamp),
+    )
+    for what, before, after in parts:
+        if before != after:
+            raise InvalidStatement(f"{prefix} another {what}", span=name.span)
+    if old.schema.keys != new.schema.keys:
+        changed = [str(c) for i, c in enumerate(old.schema.keys) if c not in new.schema.keys[i : i + 1]]
+        changed = changed or [str(c) for c in old.schema.keys or new.schema.keys]
+        raise InvalidStatement(
+            f"{prefix} schema = {old.schema}, cannot be upgraded to {new.schema}. (Key columns must be identical. The "
+            f"following key columns are changed, missing or reordered: [{', '.join(changed)}])",
+            span=name.span,
+        )
+    moved = [str(c) for i, c in enumerate(old.schema.values) if c not in new.schema.values[i : i + 1]]
+    if moved:
+        raise InvalidStatement(
+            f"{prefix} schema = {old.schema}, cannot be upgraded to {new.schema}. (The following columns are changed, "
+            f"missing or reordered: [{', '.join(moved)}])",
+            span=name.span,
+        )
+
+
+def find(catalog: Catalog, name: Name, kind: Kind | None = None, action: str = "") -> Source:
+    """The source of that name, of that kind where one is asked for."""
+    found = catalog.sources.get(name.text)
+    if found is None:
+        raise SourceNotFound(name.text, span=name.span, candidates=catalog.sources, kind=kind)
+    if kind is not None and found.relation.kind != kind:
+        raise InvalidStatement(
+            f"Incompatible data source type is {found.relation.kind}, but statement was {action} {kind}",
+            span=name.span,
+            hint=f"Write {action} {found.relation.kind}.",
+        )
+    return found
+
+
+def alter_source(request: Request, statement: AlterSource) -> Entity:
+    """ALTER ... ADD COLUMN: value columns at the end. Queries that run already do not see them."""
+    core, kind, name = request.core, statement.kind.lower(), statement.name
+    with core.defining:
+        source = find(core.catalog, name, statement.kind, "ALTER")
+        if source.relation.read_only:
+            raise InvalidStatement(
+                f"Cannot alter {kind} '{name}': ALTER operations are not supported on source {kind}s.", span=name.span
+            )
+        if source.origin == "QUERY":
+            raise InvalidStatement("ALTER command is not supported for CREATE ... AS statements.", span=name.span)
+        columns = list(source.relation.schema.columns)
+        for added in statement.columns:
+            if added.name.text in {c.name for c in columns}:
+                raise InvalidStatement(
+                    f"Cannot add column {quote(added.name.text)} to schema. A column with the same name already "
+                    "exists.",
+                    span=added.name.span,
+                )
+            if added.name.text in RESERVED:
+                raise InvalidStatement(
+                    f"'{added.name}' is a reserved column name. You cannot use it as a name for a column.",
+                    span=added.name.span,
+                )
+            columns.append(Column(added.name.text, column_type(added, core.catalog)))
+        relation = replace(source.relation, schema=Schema(tuple(columns)))
+        check_formats(relation, properties.With())
+        sequence = core.commands.next_sequence()
+        text = f"{source.statement};\n{statement.text}"
+        request.commit(statement, [PutSource(replace(source, relation=relation, statement=text))])
+    message = f"{kind.capitalize()} {quote(name.text)} altered successfully."
+    return done(statement, (kind, name.text, "alter"), message, sequence=sequence)
+
+
+def drop_source(request: Request, statement: DropSource) -> Entity:
+    """DROP STREAM or TABLE; the query of a C*AS ends with it. Refused while other queries use it."""
+    core, kind, name = request.core, statement.kind.lower(), statement.name
+    command = (kind, name.text, "drop")
+    with core.defining:
+        if statement.if_exists and name.text not in core.catalog.sources:
+            return done(statement, command, f"Source {quote(name.text)} does not exist.")
+        source = find(core.catalog, name, statement.kind, "DROP")
+        if source.origin == "SYSTEM":
+            raise ReadOnlySource(kind, name.text, "DROP", span=name.span)
+        if statement.delete_topic and source.relation.read_only:
+            raise InvalidStatement(f"Cannot delete topic for read-only source: {name}", span=name.span)
+        own = source.query_id if source.query_id in core.catalog.queries else None
+        readers = [q for q in core.catalog.readers(name.text) if q != own]
+        writers = [q for q in core.catalog.writers(name.text) if q != own]
+        if readers or writers:
+            raise SourceInUse(kind, name.text, readers=readers, writers=writers, span=name.span)
+        changes: list[Change] = [SourceDropped(name.text)]
+        if own is not None:
+            changes.insert(0, DropQuery(own))
+        sequence = core.commands.next_sequence()
+        request.commit(statement, changes)
+        if own is not None:
+            core.worker.drop(own)
+        if statement.delete_topic:
+            core.log.delete_topic(source.relation.topic)
+    message = f"Source {quote(name.text)} (topic: {source.relation.topic}) was dropped."
+    return done(statement, command, message, sequence=sequence)
+
+
+def create_type(request: Request, statement: CreateType) -> Entity:
+    """CREATE TYPE: an alias, resolved where it is used."""
+    core, name = request.core, statement.name
+    command = ("type", name.text, "create")
+    with core.defining:
+        if name.text in core.catalog.types:
+            if not statement.if_not_exists:
+                raise TypeExists(name.text, span=name.span)
+            message = f"{name} is already registered with type {core.catalog.types[name.text]}"
+            return done(statement, command, message, warning=message)
+        sql_type = resolve_type(statement.type, core.catalog.types.get)
+        sequence = core.commands.next_sequence()
+        request.commit(statement, [PutType(name.text, sql_type)])
+    message = f"Registered custom type with name '{name}' and SQL type {sql_type}"
+    return done(statement, command, message, sequence=sequence)
+
+
+def drop_type(request: Request, statement: DropType) -> Entity:
+    """DROP TYPE: what uses it keeps the type it had."""
+    core, name = request.core, statement.name
+    command = ("type", name.text, "drop")
+    with core.defining:
+        if name.text not in core.catalog.types:
+            if not statement.if_exists:
+                raise TypeNotFound(name.text, span=name.span, candidates=core.catalog.types)
+            return done(statement, command, f"Type '{name}' does not exist.")
+        sequence = core.commands.next_sequence()
+        request.commit(statement, [TypeDropped(name.text)])
+    return done(statement, command, f"Dropped type '{name}'", sequence=sequence)

@@ -1,0 +1,214 @@
+"""The engine: opens log, catalog and worker, and sends each statement to its handler."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from ssql import __version__
+from ssql.catalog.catalog import Catalog
+from ssql.catalog.commands import CommandTopic
+from ssql.catalog.system import empty_catalog
+from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, MAX_PUSH_QUERIES, SERVICE_ID, Config
+from ssql.engine import define, describe, insert, planning, pull, push, queries, session, show, topics
+from ssql.engine.api import Entity, InsertAck, PullResult, PushQuery, Session
+from ssql.engine.context import Core, Request
+from ssql.engine.statements_pool import StatementPool
+from ssql.engine.subscriptions import Pushes
+from ssql.errors import InternalError, NotSupportedYet, SsqlError, WrongEndpoint
+from ssql.log.api import Log
+from ssql.runtime.api import QueryState, Worker
+from ssql.sql import statements as s
+from ssql.sql.parser import parse_script, parse_statement
+
+LOGGER = logging.getLogger("ssql.engine")
+
+Handler = Callable[[Request, Any], Entity | None]
+
+
+def _in_session(change: Callable[[Session, Any], None]) -> Handler:
+    """A handler that touches nothing but the session."""
+    return lambda request, statement: change(request.session, statement)
+
+
+def _set(request: Request, statement: s.SetProperty) -> None:
+    session.set_property(request.core.config, request.session, statement)
+
+
+#: What carries out a statement; None is no answer.
+HANDLERS: Mapping[type[s.Statement], Handler] = {
+    s.CreateSource: define.create_source,
+    s.AlterSource: define.alter_source,
+    s.DropSource: define.drop_source,
+    s.CreateType: define.create_type,
+    s.DropType: define.drop_type,
+    s.CreateAs: queries.create_as,
+    s.InsertInto: queries.insert_into,
+    s.ChangeQuery: queries.change_query,
+    s.InsertValues: insert.insert_values,
+    s.Show: show.show,
+    s.Describe: describe.describe,
+    s.Explain: describe.explain,
+    s.AssertTopic: topics.assert_topic,
+    s.SetProperty: _set,
+    s.UnsetProperty: _in_session(session.unset_property),
+    s.Define: _in_session(session.define),
+    s.Undefine: _in_session(session.undefine),
+}
+
+#: What is understood and not carried out.
+NOT_YET: Mapping[type[s.Statement], str] = {
+    s.CreateConnector: "CREATE CONNECTOR",
+    s.DropConnector: "DROP CONNECTOR",
+    s.AlterSystem: "ALTER SYSTEM",
+    s.AssertSchema: "ASSERT SCHEMA",
+    s.RunScript: "RUN SCRIPT inside a request",
+    s.AssertValues: "ASSERT VALUES outside the test runner",
+    s.AssertSource: "ASSERT STREAM or TABLE outside the test runner",
+}
+
+
+def open_log(config: Config) -> Log:
+    """The log that the settings ask for: Kafka where there are brokers, else a local directory."""
+    if config[KAFKA_BOOTSTRAP]:
+        from ssql.log.kafka import KafkaLog
+
+        return KafkaLog(config[KAFKA_BOOTSTRAP])
+    from ssql.log.embedded import EmbeddedLog
+
+    return EmbeddedLog(config[DATA_DIR])
+
+
+def make_worker(log: Log, config: Config) -> Worker:
+    from ssql.runtime.worker import DataflowWorker
+
+    return DataflowWorker(log, config)
+
+
+class LocalEngine:
+    """See `ssql.engine.api.Engine`. Owns its log (given or opened) and closes it.
+
+    Opening replays the command topic, hands all queries to the worker, and starts it.
+    """
+
+    def __init__(self, config: Config, log: Log | None = None) -> None:
+        self._log = log if log is not None else open_log(config)
+        try:
+            self._core = self._open(config)
+        except BaseException:
+            self._log.close()
+            raise
+        self._closed = False
+
+    def _open(self, config: Config) -> Core:
+        commands = CommandTopic(self._log, config[SERVICE_ID])
+        catalog = commands.replay(empty_catalog(config[SERVICE_ID]))
+        worker = make_worker(self._log, config)
+        try:
+            _resume(worker, catalog, config)
+            worker.start()
+        except BaseException:
+            worker.close()
+            raise
+        pushes = Pushes(worker, config[MAX_PUSH_QUERIES])
+        return Core(config, self._log, worker, commands, pushes, StatementPool(), catalog)
+
+    # --- statements ----------------------------------------------------------
+
+    def execute(self, text: str, session: Session | None = None) -> list[Entity]:
+        request = Request(self._core, session or Session())
+        entities: list[Entity] = []
+        for statement in parse_script(text, request.session.variables):
+            try:
+                answer = self._carry_out(request, statement)
+            except SsqlError as error:
+                error.within(text, statement=statement.text + ";")
+                error.entities = entities
+                raise
+            except Exception as error:
+                raise _internal(error, text, statement, entities) from error
+            if answer is not None:
+                entities.append(answer)
+        return entities
+
+    def _carry_out(self, request: Request, statement: s.Statement) -> Entity | None:
+        if isinstance(statement, s.Select | s.Print):
+            kind = "SELECT" if isinstance(statement, s.Select) else "PRINT"
+            raise WrongEndpoint(kind, "/ksql", instead="/query-stream", span=statement.span)
+        what = NOT_YET.get(type(statement))
+        if what is not None:
+            raise NotSupportedYet(what, span=statement.span)
+        return HANDLERS[type(statement)](request, statement)
+
+    def query(self, sql: str, session: Session | None = None) -> PullResult | PushQuery:
+        request = Request(self._core, session or Session())
+        statement = parse_statement(sql, request.session.variables)
+        try:
+            if not isinstance(statement, s.Select):
+                raise WrongEndpoint("other", "/query-stream", instead="/ksql", span=statement.span)
+            if statement.query.emit is None:
+                return pull.pull(request, statement)
+            return push.start(request, statement)
+        except SsqlError as error:
+            error.within(sql, statement=statement.text + ";")
+            raise
+        except Exception as error:
+            raise _internal(error, sql, statement, []) from error
+
+    def push_query(self, query_id: str) -> PushQuery | None:
+        return self._core.pushes.get(query_id)
+
+    def insert(self, target: str, rows: Sequence[Mapping[str, Any]], session: Session | None = None) -> list[InsertAck]:
+        return insert.insert_rows(Request(self._core, session or Session()), target, rows)
+
+    # --- the engine itself ---------------------------------------------------
+
+    def info(self) -> dict[str, Any]:
+        return {
+            "version": __version__,
+            "kafkaClusterId": self._log.cluster_id,
+            "ksqlServiceId": self._core.service_id,
+            "serverStatus": "CLOSED" if self._closed else "RUNNING",
+        }
+
+    def health(self) -> dict[str, Any]:
+        failed = [q.query_id for q in self._core.worker.status() if q.state is QueryState.ERROR]
+        details: dict[str, dict[str, Any]] = {
+            "metastore": {"isHealthy": True},
+            "kafka": {"isHealthy": self._log.topic(self._core.commands.name) is not None},
+            "commandRunner": {"isHealthy": True},
+            "queries": {"isHealthy": not failed, "failed": failed},
+        }
+        # A failed query is its owner's business: the server itself answers, and is healthy.
+        healthy = all(part["isHealthy"] for name, part in details.items() if name != "queries")
+        return {"isHealthy": healthy, "details": details, "serverState": self.info()["serverStatus"]}
+
+    def caught_up(self, timeout_s: float) -> bool:
+        return self._core.worker.caught_up(timeout_s)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._core.pushes.close_all()
+        self._core.worker.close()
+        self._core.pool.close()
+        self._log.close()
+
+
+def _internal(error: Exception, text: str, statement: s.Statement, entities: list[Entity]) -> SsqlError:
+    LOGGER.exception("statement failed: %s", statement.text)
+    found = InternalError(f"{type(error).__name__}: {error}").within(text, statement=statement.text + ";")
+    found.entities = entities
+    return found
+
+
+def _resume(worker: Worker, catalog: Catalog, config: Config) -> None:
+    """Give the worker all queries, in the order they were made, then pause those that were paused."""
+    for start, group in groupby(catalog.queries.values(), key=lambda q: q.start):
+        worker.add([planning.again(query, catalog, config) for query in group], start=start)
+    for query in catalog.queries.values():
+        if query.paused:
+            worker.pause(query.id)

@@ -1,0 +1,165 @@
+"""INSERT INTO ... VALUES, and rows given as JSON objects: encoded by the target's formats, appended to its topic."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from ssql.catalog.catalog import Source
+from ssql.engine import planning
+from ssql.engine.api import InsertAck
+from ssql.engine.context import Request
+from ssql.engine.rows_json import typed_rows
+from ssql.errors import ColumnNotFound, InvalidStatement, NotSupportedYet, SourceNotFound, Span, SsqlError
+from ssql.formats.registry import format_named
+from ssql.log.api import RECORD_SCHEMA
+from ssql.planner.relation import Relation
+from ssql.sql.statements import InsertValues, Name
+from ssql.types import BIGINT, Column, quote
+
+_ROWTIME = Column("ROWTIME", BIGINT)
+
+
+def insert_values(request: Request, statement: InsertValues) -> None:
+    """INSERT INTO source (columns) VALUES (...), ...: all rows in one append, or none."""
+    name = statement.target
+    relation = _target(request.catalog.sources.get(name.text), name.text, request.catalog.relation_names(), name.span)
+    columns = _named_columns(relation, statement)
+    batch = planning.values(statement, columns, request.catalog, request.core.pool)
+    errors = _append(request, relation, batch, {})
+    if errors:
+        first = errors[min(errors)]
+        first.span = first.span or statement.target.span
+        raise first
+
+
+def insert_rows(request: Request, target: str, rows: Sequence[Mapping[str, Any]]) -> list[InsertAck]:
+    """Append rows given as JSON objects; a row that does not fit is refused, the others are appended."""
+    catalog = request.catalog
+    name = target[1:-1] if target[:1] == "`" == target[-1:] else target.upper()
+    relation = _target(catalog.sources.get(name), name, catalog.relation_names(), None)
+    columns = [*relation.schema.columns, _ROWTIME]
+    if not rows:
+        return []
+    batch, errors = typed_rows(columns, rows)
+    if relation.headers:
+        written = {h.name for h in relation.headers}
+        for index in range(len(rows)):
+            if any(batch.column(n)[index].is_valid for n in written):
+                errors[index] = InvalidStatement(f"Cannot insert into HEADER columns: {', '.join(sorted(written))}")
+    errors = _append(request, relation, batch, errors)
+    return [InsertAck(index, errors.get(index)) for index in range(len(rows))]
+
+
+def _target(source: Source | None, name: str, known: Sequence[str], span: Span | None) -> Relation:
+    if source is None:
+        raise SourceNotFound(name, span=span, candidates=known)
+    relation = source.relation
+    if relation.read_only:
+        raise InvalidStatement(f"Cannot insert values into read-only {relation.kind.lower()}: {name}", span=span)
+    if relation.window is not None:
+        raise NotSupportedYet("INSERT VALUES into windowed keys", span=span)
+    return relation
+
+
+def _named_columns(relation: Relation, statement: InsertValues) -> list[Column]:
+    """The columns that the values are for: as named, else all of the relation's."""
+    headers = {h.name for h in relation.headers}
+    offered = {**relation.schema.by_name, "ROWTIME": _ROWTIME}
+    if not statement.columns:
+        columns = list(relation.schema.columns)
+        if headers:
+            raise InvalidStatement(
+                f"Cannot insert into HEADER columns: {', '.join(sorted(headers))}", span=statement.target.span
+            )
+        for row in statement.rows:
+            if len(row) != len(columns):
+                raise InvalidStatement(
+                    f"Expected a value for each column. Expected Columns: {[c.name for c in columns]}. "
+                    f"Got {len(row)} values",
+                    span=statement.target.span,
+                )
+        return columns
+    found: dict[str, Column] = {}
+    for name in statement.columns:
+        found[name.text] = _column(name, offered, headers, found)
+    return list(found.values())
+
+
+def _column(name: Name, offered: Mapping[str, Column], headers: set[str], before: Mapping[str, Column]) -> Column:
+    if name.text in ("ROWPARTITION", "ROWOFFSET"):
+        raise InvalidStatement(f"Inserting into column {quote(name.text)} is not allowed.", span=name.span)
+    if name.text in headers:
+        raise InvalidStatement(f"Cannot insert into HEADER columns: {name}", span=name.span)
+    if name.text not in offered:
+        raise ColumnNotFound(name.text, span=name.span, candidates=offered)
+    if name.text in before:
+        raise InvalidStatement(f"column {quote(name.text)} is named twice", span=name.span)
+    return offered[name.text]
+
+
+def _append(
+    request: Request, relation: Relation, batch: pa.RecordBatch, errors: dict[int, SsqlError]
+) -> dict[int, SsqlError]:
+    """Encode and append the rows that have no error yet; answers all errors, by index.
+
+    `batch` holds any of the relation's columns, and ROWTIME; what is missing is NULL, ROWTIME is now.
+    """
+    rows = batch.num_rows
+    headers = {h.name for h in relation.headers}
+    key = _encode(relation, batch, is_key=True, errors=errors, without=headers)
+    value = _encode(relation, batch, is_key=False, errors=errors, without=headers)
+    if relation.kind == "TABLE":
+        _require_keys(relation, batch, errors)
+    timestamp = _rowtime(batch, errors)
+    records = pa.RecordBatch.from_arrays(
+        [key, value, timestamp, pa.nulls(rows, RECORD_SCHEMA.field("headers").type)], schema=RECORD_SCHEMA
+    )
+    if errors:
+        records = records.filter(pa.array([index not in errors for index in range(rows)], pa.bool_()))
+    if records.num_rows:
+        request.core.log.append(relation.topic, records)
+    return errors
+
+
+def _encode(
+    relation: Relation, batch: pa.RecordBatch, *, is_key: bool, errors: dict[int, SsqlError], without: set[str]
+) -> pa.Array:
+    spec = relation.key_format if is_key else relation.value_format
+    columns = [c for c in relation.schema.columns if c.key == is_key and c.name not in without]
+    if not columns:
+        return pa.nulls(batch.num_rows, pa.binary())
+    given = set(batch.schema.names)
+    arrays = [batch.column(c.name) if c.name in given else pa.nulls(batch.num_rows, c.type.arrow) for c in columns]
+    part = pa.RecordBatch.from_arrays(arrays, schema=pa.schema([pa.field(c.name, c.type.arrow) for c in columns]))
+    encoded = format_named(spec.name).encoder(spec, columns, is_key=is_key).encode(part)
+    for bad in encoded.bad:
+        errors.setdefault(bad.index, InvalidStatement(f"the row cannot be written: {bad.reason}"))
+    return encoded.data
+
+
+def _require_keys(relation: Relation, batch: pa.RecordBatch, errors: dict[int, SsqlError]) -> None:
+    names = set(batch.schema.names)
+    for column in relation.schema.keys:
+        missing = range(batch.num_rows)
+        if column.name in names:
+            missing_rows = batch.column(column.name).is_null().to_pylist()
+            missing = [i for i, null in enumerate(missing_rows) if null]  # type: ignore[assignment]
+        for index in missing:
+            errors.setdefault(
+                index, InvalidStatement(f"Value for primary key column(s) {column.name} is required for tables")
+            )
+
+
+def _rowtime(batch: pa.RecordBatch, errors: dict[int, SsqlError]) -> pa.Array:
+    now = time.time_ns() // 1_000_000
+    if "ROWTIME" not in batch.schema.names:
+        return pa.array([now] * batch.num_rows, pa.int64())
+    given = batch.column("ROWTIME").fill_null(now)
+    for index, value in enumerate(given.to_pylist()):
+        if value < 0:
+            errors.setdefault(index, InvalidStatement("ROWTIME must not be negative"))
+    return given

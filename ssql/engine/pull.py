@@ -1,0 +1,9 @@
+"""placeholder"""
+
+from typing import Any
+
+from ssql.engine.api import PullResult
+
+
+def pull(request: Any, statement: Any) -> PullResult:
+    raise NotImplementedError

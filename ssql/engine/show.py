@@ -1,0 +1,130 @@
+"""SHOW and LIST: what there is, as entities. One function a word after SHOW, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ssql.config import SETTINGS
+from ssql.engine.api import Entity
+from ssql.engine.context import Request, entity
+from ssql.engine.describe import describe_source, query_description, statuses
+from ssql.engine.entities import query_json, source_json, type_json
+from ssql.errors import NotSupportedYet
+from ssql.functions.registry import REGISTRY
+from ssql.log.api import Topic
+from ssql.sql.statements import Show
+
+_INTERNAL_TOPICS = ("_ssql_", "_confluent", "__")
+
+
+def show(request: Request, statement: Show) -> Entity:
+    """SHOW and LIST. Connectors are not there yet."""
+    handler = _SHOWS.get(statement.what)
+    if handler is None:
+        raise NotSupportedYet(f"SHOW {statement.what}", span=statement.span)
+    return handler(request, statement)
+
+
+def _sources(kind: str) -> Callable[[Request, Show], Entity]:
+    def list_them(request: Request, statement: Show) -> Entity:
+        catalog = request.catalog
+        found = [s for s in catalog.sources.values() if s.relation.kind == kind]
+        if statement.extended:
+            described = [describe_source(request, s, extended=True) for s in found]
+            return entity("source_descriptions", statement, sourceDescriptions=described)
+        return entity(f"{kind.lower()}s", statement, **{f"{kind.lower()}s": [source_json(s) for s in found]})
+
+    return list_them
+
+
+def _topics(request: Request, statement: Show) -> Entity:
+    def shown(topic: Topic) -> bool:
+        return statement.all or not topic.name.startswith(_INTERNAL_TOPICS)
+
+    readers: dict[str, int] = {}
+    for query in request.catalog.queries.values():
+        for relation in query.reads.values():
+            readers[relation.topic] = readers.get(relation.topic, 0) + 1
+    listed: list[dict[str, Any]] = []
+    for topic in sorted(request.core.log.topics(), key=lambda t: t.name):
+        if shown(topic):
+            listed.append({"name": topic.name, "replicaInfo": [topic.replicas] * topic.partitions})
+            if statement.extended:
+                # One process reads a topic once, however many queries take from it.
+                count = readers.get(topic.name, 0)
+                listed[-1] |= {"consumerCount": min(count, 1), "consumerGroupCount": min(count, 1)}
+    return entity("kafka_topics_extended" if statement.extended else "kafka_topics", statement, topics=listed)
+
+
+def _queries(request: Request, statement: Show) -> Entity:
+    catalog, running = request.catalog, statuses(request)
+    queries = list(catalog.queries.values())
+    if statement.extended:
+        described = [query_description(request, q, running.get(q.id)) for q in queries]
+        return entity("query_descriptions", statement, queryDescriptions=described)
+    listed = [query_json(q, running.get(q.id), catalog) for q in queries]
+    listed += [
+        {
+            "queryString": push.statement,
+            "sinks": [],
+            "sinkKafkaTopics": [],
+            "id": push.query_id,
+            "queryType": "PUSH",
+            "statusCount": {"RUNNING": 1},
+            "state": "RUNNING",
+        }
+        for push in request.core.pushes.all()
+    ]
+    return entity("queries", statement, queries=listed)
+
+
+def _types(request: Request, statement: Show) -> Entity:
+    types = {name: type_json(t) for name, t in sorted(request.catalog.types.items())}
+    return entity("type_list", statement, types=types)
+
+
+def _variables(request: Request, statement: Show) -> Entity:
+    variables = [{"name": n, "value": v} for n, v in sorted(request.session.variables.items())]
+    return entity("variables", statement, variables=variables)
+
+
+def _properties(request: Request, statement: Show) -> Entity:
+    config = request.config
+    listed = [
+        {
+            "name": key,
+            "scope": "KSQL",
+            "value": str(config[setting]),
+            "editable": setting.per_query,
+            "level": "QUERY" if setting.per_query else "SERVER",
+        }
+        for key, setting in sorted(SETTINGS.items())
+    ]
+    return entity(
+        "properties",
+        statement,
+        properties=listed,
+        overwrittenProperties=sorted(request.session.properties),
+        defaultProperties=[key for key, setting in sorted(SETTINGS.items()) if config[setting] == setting.default],
+    )
+
+
+def _functions(_: Request, statement: Show) -> Entity:
+    functions = [
+        {"name": name, "type": function.kind.upper(), "category": function.category.upper()}
+        for name, function in sorted(REGISTRY.functions.items())
+    ]
+    return entity("function_names", statement, functions=functions)
+
+
+_SHOWS: dict[str, Callable[[Request, Show], Entity]] = {
+    "STREAMS": _sources("STREAM"),
+    "TABLES": _sources("TABLE"),
+    "TOPICS": _topics,
+    "QUERIES": _queries,
+    "TYPES": _types,
+    "VARIABLES": _variables,
+    "PROPERTIES": _properties,
+    "FUNCTIONS": _functions,
+}
