@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import os
 import sys
 import traceback
@@ -22,6 +23,8 @@ TRACEBACK_VARIABLE = "SSQL_TRACEBACK"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is one of `Exit`."""
     args = _parser().parse_args(arguments)
+    # What goes wrong is told once, as an error; a sub-command that has a log of its own sets it up.
+    logging.getLogger("ssql").addHandler(logging.NullHandler())
     try:
         command = importlib.import_module(args.module)
         return int(command.run(args))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import sys
 import threading
@@ -22,6 +23,9 @@ LOOK_S = 1.0
 def run(args: argparse.Namespace) -> Exit:
     """Run until SIGTERM or Ctrl-C (exit 0), or until every query has failed (exit 1). Raises `SsqlError`."""
     config = settings.load(args.config, data=args.data, kafka=args.kafka)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
     text = settings.read_text(Path(args.file))
     lock = None if config[KAFKA_BOOTSTRAP] else DirectoryLock(Path(config[DATA_DIR]))
     stop = threading.Event()
