@@ -47,10 +47,20 @@ serve(Config().with_values({"listen": sys.argv[1]}), ready=lambda url: print("re
 """
 
 
+#: A server over the real engine, with the embedded log in a directory.
+REAL_PROGRAM = """
+import sys
+from ssql.config import Config
+from ssql.server.serve import serve
+serve(Config().with_values({"listen": sys.argv[1], "data.dir": sys.argv[2]}),
+      ready=lambda url: print("ready", url, flush=True))
+"""
+
+
 @contextlib.contextmanager
-def process(port: int) -> Iterator[subprocess.Popen[str]]:
+def process(port: int, program: str = PROGRAM, argument: str = str(HERE.parent)) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", PROGRAM, f"127.0.0.1:{port}", str(HERE.parent)],
+        [sys.executable, "-W", "error", "-c", program, f"127.0.0.1:{port}", argument],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=HERE.parent.parent,
     ) as child:  # fmt: skip
         limit = threading.Timer(30, child.kill)
@@ -123,6 +133,18 @@ def test_a_server_told_to_end_while_it_opens_ends(port: int) -> None:
         say(child, "go")
         assert heard(child) == ["closed", "False"]
         assert child.wait() == 0
+
+
+def test_a_server_over_the_real_engine_starts_and_restarts_in_its_directory(port: int, tmp_path: Path) -> None:
+    seen = []
+    for _ in range(2):
+        with process(port, REAL_PROGRAM, str(tmp_path)) as child:
+            assert heard(child) == ["ready", f"http://127.0.0.1:{port}"]
+            seen.append(get(port, "/info"))
+            child.send_signal(signal.SIGTERM)
+            assert child.wait() == 0
+    assert seen[0] == seen[1]  # the cluster's id included
+    assert seen[0][0] == 200
 
 
 def test_an_engine_that_cannot_be_opened_ends_the_server(port: int) -> None:
