@@ -21,6 +21,8 @@ from ssql.log.records import checked
 WRITER_HEADER = "ssql.writer"
 #: Kafka's own limit of a message (bytes), less room for its framing.
 MESSAGE_BYTES = 1_000_000
+#: How long (s) closing may take to abort what is open.
+_CLOSE_S = 2.0
 #: Deliveries are served once for this many records handed over.
 _SERVE_ROWS = 1024
 
@@ -191,9 +193,13 @@ class KafkaWriter:
             self._abort()
 
     def close(self) -> None:
-        """End the producer. An open transaction is aborted by the next writer of the name, or by the broker."""
+        """End the producer. A transaction that cannot be aborted now is aborted by the next writer of the name."""
+        if self._open or self._broken:
+            with suppress(LogError), translated():
+                self._producer.abort_transaction(_CLOSE_S)
         self._producer.purge()
-        self._producer.flush(0)
+        with suppress(KafkaException):
+            self._producer.flush(0)
 
 
 def _check_sizes(topic: str, batch: pa.RecordBatch) -> None:

@@ -12,61 +12,12 @@ import pyarrow as pa
 import pytest
 
 from ssql.errors import LogFenced, TopicNotFound
-from ssql.log.api import FETCH_SCHEMA, RECORD_SCHEMA, Fetch, Log, Reader
+from ssql.log.api import FETCH_SCHEMA, RECORD_SCHEMA, Fetch, Log
 from ssql.log.embedded import EmbeddedLog
 from ssql.log.partitioner import murmur2
+from tests.log.support import drain, everything, numbered, offsets, records, values
 
 _names = count()
-
-
-def records(*rows: tuple[bytes | None, bytes | None], at: int = 1000) -> pa.RecordBatch:
-    """Records of those keys and values; timestamps count up from `at`."""
-    return pa.record_batch(
-        [
-            pa.array([k for k, _ in rows], pa.binary()),
-            pa.array([v for _, v in rows], pa.binary()),
-            pa.array(range(at, at + len(rows)), pa.int64()),
-        ],
-        schema=pa.schema(list(RECORD_SCHEMA)[:3]),
-    )
-
-
-def numbered(begin: int, end: int) -> pa.RecordBatch:
-    """Records whose value is their number."""
-    return records(*[(b"k", b"%d" % n) for n in range(begin, end)])
-
-
-def drain(reader: Reader, rows: int, max_rows: int = 10_000, timeout_s: float = 20) -> list[Fetch]:
-    """Fetches until that many rows came."""
-    fetches: list[Fetch] = []
-    deadline = time.monotonic() + timeout_s
-    while sum(f.batch.num_rows for f in fetches) < rows:
-        assert time.monotonic() < deadline, f"{rows} rows wanted, there came {fetches}"
-        fetches += reader.poll(max_rows, 1000)
-    return fetches
-
-
-def everything(log: Log, topic: str, rows: int, partition: int = 0, offset: int = 0) -> list[Fetch]:
-    """All that is committed, in several reads, once it is `rows` records (a commit may be seen a little later)."""
-    deadline = time.monotonic() + 20
-    while True:
-        fetches: list[Fetch] = []
-        at = offset
-        while not fetches or at < fetches[-1].end_offset:
-            fetch = log.read(topic, partition, at, 10_000)
-            assert fetch.next_offset > at or fetch.next_offset >= fetch.end_offset
-            at = fetch.next_offset
-            fetches.append(fetch)
-        if sum(f.batch.num_rows for f in fetches) >= rows or time.monotonic() > deadline:
-            return fetches
-
-
-def values(fetches: list[Fetch]) -> list[bytes | None]:
-    return [v for f in fetches for v in f.batch.column("value").to_pylist()]
-
-
-def offsets(fetches: list[Fetch]) -> list[int]:
-    return [o for f in fetches for o in f.batch.column("offset").to_pylist()]
 
 
 @pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
