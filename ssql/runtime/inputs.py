@@ -307,7 +307,8 @@ class Inputs:
         piece.at = end
         if end == len(piece):
             partition.pieces.remove(piece)
-            partition.position = piece.fetch.next_offset
+            # The reader may be past records that nobody sees: control records, or those of a skipped writer.
+            partition.position = piece.fetch.next_offset if partition.pieces else partition.fetched
         else:
             partition.position = piece.fetch.batch.column("offset")[end].as_py()
 
