@@ -1,0 +1,178 @@
+"""The command on a directory, as people use it: real processes, the real engine, the embedded log."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from ssql_cli.exits import Exit
+
+from .terminal import Terminal
+
+SSQL = str(Path(sys.executable).with_name("ssql"))
+
+ORDERS = """
+SET 'auto.offset.reset' = 'earliest';
+CREATE STREAM orders (customer STRING KEY, item STRING, price DOUBLE)
+  WITH (KAFKA_TOPIC = 'orders', PARTITIONS = 1, VALUE_FORMAT = 'JSON');
+CREATE TABLE spent AS
+  SELECT customer, COUNT(*) AS orders, SUM(price) AS total FROM orders GROUP BY customer EMIT CHANGES;
+"""
+INSERTS = """
+INSERT INTO orders VALUES ('ada', 'tea', 4.50);
+INSERT INTO orders VALUES ('bob', 'pie', 1.25);
+INSERT INTO orders VALUES ('ada', 'cake', 3.25);
+"""
+#: Reads the table once the query has seen all three orders.
+PUSHED = "SET 'auto.offset.reset' = 'earliest'; SELECT customer, orders FROM spent EMIT CHANGES LIMIT 2;"
+
+
+def ssql(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """One run of the command on a directory, without a terminal."""
+    return subprocess.run(
+        [SSQL, "--data", str(data), *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@contextlib.contextmanager
+def running(*arguments: str, says: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A long-running sub-command that has said (on stderr) what it says when it is ready; told to stop at the end."""
+    with subprocess.Popen([SSQL, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            line = next((line for line in process.stderr if says in line), None)
+            assert line is not None, "it ended"
+            yield process, line
+        finally:
+            process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=30)
+            process.kill()
+
+
+def server(data: Path, *arguments: str) -> contextlib.AbstractContextManager[tuple[subprocess.Popen[str], str]]:
+    return running("server", "--data", str(data), "--listen", "127.0.0.1:0", *arguments, says="ready at ")
+
+
+def url_of(line: str) -> str:
+    return line.split("ready at ")[1].strip()
+
+
+def spent(data: Path) -> list[dict[str, object]]:
+    """The table, once its query has seen everything."""
+    deadline = time.monotonic() + 30
+    while True:
+        ran = ssql(data, "-o", "json", "-e", "SELECT * FROM spent;")
+        assert ran.returncode == 0, ran.stderr
+        rows = sorted((json.loads(line) for line in ran.stdout.splitlines()), key=lambda row: str(row["CUSTOMER"]))
+        if sum(row["ORDERS"] for row in rows) == 3 or time.monotonic() > deadline:
+            return rows
+
+
+SPENT = [{"CUSTOMER": "ada", "ORDERS": 2, "TOTAL": 7.75}, {"CUSTOMER": "bob", "ORDERS": 1, "TOTAL": 1.25}]
+
+
+def test_what_is_defined_in_one_run_is_there_in_the_next(tmp_path: Path) -> None:
+    first = ssql(tmp_path, "-e", ORDERS + INSERTS)
+    assert (first.returncode, first.stdout) == (0, "")
+    assert spent(tmp_path) == SPENT
+    stream = ssql(tmp_path, "-e", "SELECT item, price FROM orders;", "-o", "csv")
+    assert stream.stdout == "ITEM,PRICE\ntea,4.5\npie,1.25\ncake,3.25\n"
+
+
+def test_a_push_query_ends_at_its_limit(tmp_path: Path) -> None:
+    text = "SELECT item FROM orders EMIT CHANGES LIMIT 2;"
+    ran = ssql(tmp_path, "-e", ORDERS + INSERTS + text)
+    assert (ran.returncode, ran.stdout) == (0, "ITEM\n----\ntea\npie\n"), ran.stderr
+    assert ran.stderr.endswith("Limit Reached\n")
+
+
+def test_a_wrong_statement_is_shown_with_its_place_and_those_before_it_stay(tmp_path: Path) -> None:
+    ran = ssql(tmp_path, "-e", ORDERS + "\nSELECT itm FROM orders;")
+    assert ran.returncode == Exit.FAILED
+    lines = ran.stderr.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("error: "))
+    assert lines[at].endswith("[column_not_found]")
+    assert lines[at + 1 : at + 3] == ["LINE 8: SELECT itm FROM orders;", "               ^^^"]
+    assert "ITEM" in lines[at + 3]
+    assert "SPENT" in ssql(tmp_path, "-e", "SHOW TABLES;").stdout
+
+
+def test_a_directory_with_a_server_is_asked_through_it(tmp_path: Path) -> None:
+    with server(tmp_path) as (_, line):
+        url = url_of(line)
+        assert ssql(tmp_path, "-e", ORDERS + INSERTS).returncode == 0
+        assert spent(tmp_path) == SPENT
+        remote = subprocess.run(
+            [SSQL, "--server", url, "-o", "csv", "-e", "SELECT item FROM orders;"],
+            capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        assert remote.stdout == "ITEM\ntea\npie\ncake\n"
+        with urllib.request.urlopen(url + "/healthcheck", timeout=10) as answer:
+            assert json.load(answer)["isHealthy"] is True
+        second = subprocess.run(
+            [SSQL, "server", "--data", str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert second.returncode == Exit.UNAVAILABLE
+        assert f"is in use by the server at {url}" in second.stderr
+    assert spent(tmp_path) == SPENT, "and without the server"
+
+
+def test_a_server_carries_out_a_file_once(tmp_path: Path) -> None:
+    file = tmp_path / "queries.sql"
+    file.write_text(ORDERS)
+    data = tmp_path / "data"
+    for _ in range(2):
+        with server(data, "--queries", str(file)):
+            queries = ssql(data, "-o", "json", "-e", "SHOW QUERIES;")
+            assert len(json.loads(queries.stdout)["queries"]) == 1
+
+
+def test_run_keeps_the_queries_of_a_file_going_and_can_be_started_again(tmp_path: Path) -> None:
+    file, data = tmp_path / "queries.sql", tmp_path / "data"
+    file.write_text(ORDERS)
+    for _ in range(2):
+        with running("run", str(file), "--data", str(data), says="running ") as (process, _):
+            busy = ssql(data, "-e", "SHOW STREAMS;")
+            assert busy.returncode == Exit.UNAVAILABLE
+            assert f"in use by process {process.pid}" in busy.stderr
+        assert process.returncode == 0
+        assert process.stdout is not None
+    ssql(data, "-e", INSERTS)
+    assert spent(data) == SPENT
+
+
+def test_run_refuses_a_wrong_file(tmp_path: Path) -> None:
+    file = tmp_path / "queries.sql"
+    file.write_text(ORDERS + "\n\nCREATE TABLE t AS SELECT nothing FROM orders;")
+    ran = subprocess.run(
+        [SSQL, "run", str(file), "--data", str(tmp_path / "data")],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (Exit.FAILED, "")
+    assert "LINE 9: CREATE TABLE t AS SELECT nothing FROM orders;" in ran.stderr
+
+
+def test_the_prompt_on_a_directory(tmp_path: Path) -> None:
+    environment = {**os.environ, "SSQL_HISTORY": str(tmp_path / "history")}
+    with Terminal([SSQL, "--data", str(tmp_path / "data")], environment) as terminal:
+        terminal.wait_for("ssql>")
+        for statement in (ORDERS + INSERTS).replace("\n", " ").split(";")[:-1]:
+            terminal.send(statement + ";\r")
+        terminal.wait_for("SPENT")
+        terminal.send("SELECT customer, item FROM orders EMIT CHANGES;\r")
+        terminal.wait_for("ada      | cake\n")
+        terminal.send("\x03")
+        terminal.wait_for("query stopped")
+        terminal.send("SELECT itm FROM orders;\r")
+        terminal.wait_for("^^^")
+        terminal.send("\x04")
+        assert terminal.exit_code() == 0
