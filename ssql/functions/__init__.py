@@ -18,11 +18,13 @@ from ssql.functions.registry import (
     is_aggregate,
     is_table_aggregate,
     is_table_function,
+    is_volatile,
     lambda_parameters,
     names,
     resolve_aggregate,
     resolve_scalar,
     resolve_table,
+    takes_interval_unit,
 )
 from ssql.functions.udf import install, used_in
 
@@ -33,6 +35,7 @@ __all__ = [
     "is_aggregate",
     "is_table_aggregate",
     "is_table_function",
+    "is_volatile",
     "lambda_parameters",
     "names",
     "resolve_aggregate",
@@ -40,5 +43,6 @@ __all__ = [
     "resolve_table",
     "scalar",
     "tables",
+    "takes_interval_unit",
     "used_in",
 ]

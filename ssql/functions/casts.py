@@ -83,7 +83,7 @@ def cast(sql: str, source: SqlType | None, target: SqlType, *, span: Span | None
         return _from_string(sql, target)
     if is_numeric(source):
         return _number(sql, source, target)
-    if source == DATE or target == DATE:
+    if DATE in (source, target):
         return f"CAST({sql} AS {target.duckdb})"
     if source == TIMESTAMP:
         return f"CAST({sql} AS TIME)"
@@ -134,9 +134,16 @@ def _from_string(sql: str, target: SqlType) -> str:
         return f"{define('to_boolean', text.to_boolean, [STRING], BOOLEAN)}({sql})"
     if target == BYTES:
         return f"{define('from_base64', by_row(_base64, BYTES), [STRING], BYTES)}({sql})"
-    parse = {TIME: java_time.parse_iso_time, DATE: java_time.parse_iso_date, TIMESTAMP: java_time.parse_iso_timestamp}
-    name = define(f"parse_{target}", by_row(parse[target], target), [STRING], target)
+    parse = _PARSERS[str(target)]
+    name = define(f"parse_{target}", by_row(parse, target), [STRING], target)
     return f"{name}({sql})"
+
+
+_PARSERS = {
+    "TIME": java_time.parse_iso_time,
+    "DATE": java_time.parse_iso_date,
+    "TIMESTAMP": java_time.parse_iso_timestamp,
+}
 
 
 def _base64(value: str) -> bytes:

@@ -18,7 +18,8 @@ from ssql.functions.text import civil, epoch_day, year_text
 
 DAY_MS = 86_400_000
 MONTHS = (
-    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -65,7 +66,7 @@ def offset_ms(millis: int, at: tzinfo) -> int:
 
 
 def local_to_epoch(local_ms: int, at: tzinfo) -> int:
-    """Epoch ms of a local date-time (ms as if in UTC); in a gap the clock is moved on, in an overlap the first counts."""
+    """Epoch ms of a local date-time (ms as if in UTC); in a gap the clock moves on, in an overlap the first counts."""
     if at is UTC:
         return local_ms
     naive = datetime(1970, 1, 1) + timedelta(milliseconds=local_ms)
@@ -165,7 +166,6 @@ def compile_pattern(text: str) -> Pattern:
     readers: list[Callable[[str, Fields], None]] = []
     at = 0
     depth = 0
-    optional_parts: list[int] = []
 
     def add(part: Part) -> None:
         parts.append(part)
@@ -180,7 +180,6 @@ def compile_pattern(text: str) -> Pattern:
             literal, at = _quoted(text, at)
             add(_literal(literal))
         elif letter == "[":
-            optional_parts.append(len(parts))
             expression.append("(?:")
             depth += 1
             at += 1
@@ -210,7 +209,7 @@ def compile_pattern(text: str) -> Pattern:
 def _quoted(text: str, start: int) -> tuple[str, int]:
     if text[start : start + 2] == "''":
         return "'", start + 2
-    out = []
+    out: list[str] = []
     at = start + 1
     while True:
         if at >= len(text):
@@ -370,7 +369,7 @@ def _letters(letter: str, count: int, pattern: str) -> Part:
     if letter in "ML" and count <= 5:
         if count <= 2:
             return _number("month", count, lambda m: m.civil[1])
-        return _names(tuple(MONTHS), "month", lambda m: m.civil[1], {3: 3, 4: None, 5: 1}[count])
+        return _names(MONTHS, "month", lambda m: m.civil[1], {3: 3, 4: None, 5: 1}[count])
     if letter in "Eec" and count <= 5:
         if letter in "ec" and count <= 2:
             return _number("us_weekday", count, lambda m: m.weekday % 7 + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def hashable(value: Any) -> Hashable:
         return ("list", *map(hashable, value))
     if isinstance(value, dict):
         return ("struct", *((k, hashable(v)) for k, v in value.items()))
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and isnan(value):
         return "NaN"
     return value  # type: ignore[no-any-return]
 

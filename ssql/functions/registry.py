@@ -62,6 +62,7 @@ class Entry:
     examples: Mapping[str, str]
     result: Result | None = None
     deprecated: bool = False
+    volatile: bool = False
 
     def result_type(self, found: Match) -> SqlType:
         if self.result is not None:
@@ -184,11 +185,13 @@ def scalar(
     category: str = "",
     examples: Mapping[str, str] | None = None,
     deprecated: bool = False,
+    volatile: bool = False,
 ) -> None:
     """Declare one signature of a scalar function.
 
     Its meaning is DuckDB text (`duckdb`: a template over {0}, {1}, .., {args}, {rest} and {result}, or a function of
     `Args`), or a Python function by row (`python`; `nulls` as in `udf.by_row`) or by column (`vectorised`).
+    `volatile`: another answer at each call.
     """
     parsed = parse(signature)
     translation = duckdb
@@ -207,7 +210,9 @@ def scalar(
     if translation is None:
         raise InternalError(f"the function signature {signature} has no translation")
     REGISTRY.add(
-        ScalarEntry("scalar", parsed, doc, category, examples or {}, result, deprecated, translation=translation)
+        ScalarEntry(
+            "scalar", parsed, doc, category, examples or {}, result, deprecated, volatile, translation=translation
+        )
     )
 
 
@@ -384,6 +389,18 @@ def is_table_aggregate(name: str) -> bool:
     """Whether ksqlDB allows the aggregate function `name` over tables."""
     found = REGISTRY.functions.get(name.upper())
     return found is not None and any(isinstance(e, AggregateEntry) and e.on_tables for e in found.entries)
+
+
+def is_volatile(name: str) -> bool:
+    """Whether `name` answers differently at each call; DuckDB refuses TRY around such a call."""
+    found = REGISTRY.functions.get(name.upper())
+    return found is not None and any(e.volatile for e in found.entries)
+
+
+def takes_interval_unit(name: str) -> bool:
+    """Whether the first argument of `name` is a unit of time, written as a bare word (or as text)."""
+    found = REGISTRY.functions.get(name.upper())
+    return found is not None and any(p.unit for e in found.entries for p in e.signature.parameters[:1])
 
 
 def names() -> tuple[str, ...]:

@@ -69,14 +69,21 @@ class LambdaPattern(SqlType):
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter; `variadic` takes none or more arguments, `literal` only a constant written in the statement."""
+    """One parameter.
+
+    `variadic` takes none or more arguments, `literal` only a constant written in the statement, `unit` the text of a
+    unit of time, which is written as a bare word.
+    """
 
     type: SqlType
     variadic: bool = False
     literal: bool = False
+    unit: bool = False
 
     def __str__(self) -> str:
-        return f"{self.type}{' literal' if self.literal else ''}{'...' if self.variadic else ''}"
+        return (
+            f"{'UNIT' if self.unit else self.type}{' literal' if self.literal else ''}{'...' if self.variadic else ''}"
+        )
 
 
 @dataclass(frozen=True)
@@ -180,6 +187,8 @@ class _Reader:
         raise InternalError(f"cannot read the signature {self.text}: no type {word}")
 
     def parameter(self) -> Parameter:
+        if self.accept("UNIT"):
+            return Parameter(STRING, unit=True)
         kind = self.type()
         literal = self.accept("literal")
         return Parameter(kind, variadic=self.accept("..."), literal=literal)

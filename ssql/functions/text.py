@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal as PyDecimal
+from math import isnan
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ _DAY_US = 86_400_000_000
 
 def double_text(value: float) -> str:
     """A DOUBLE as Java's Double.toString has it: 1.0, 1.0E10, NaN, -Infinity."""
-    if value != value:
+    if isnan(value):
         return "NaN"
     if value in (float("inf"), float("-inf")):
         return "Infinity" if value > 0 else "-Infinity"

@@ -121,7 +121,7 @@ def by_row(function: Callable[..., Any], result: SqlType, *, nulls: Literal["ski
 
 def plain_arrow(t: SqlType) -> pa.DataType:
     """The Arrow type of `t` with times as integers: epoch ms, µs of day, epoch days."""
-    if t == TIMESTAMP or t == TIME:
+    if t in (TIMESTAMP, TIME):
         return pa.int64()
     if t == DATE:
         return pa.int32()

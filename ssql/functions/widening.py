@@ -9,7 +9,8 @@ from ssql.types import BIGINT, DOUBLE, INTEGER, MAX_PRECISION, Array, Decimal, M
 INT_AS_DECIMAL = Decimal(10, 0)
 BIGINT_AS_DECIMAL = Decimal(19, 0)
 
-_RANK = {INTEGER: 0, BIGINT: 1, DOUBLE: 3}
+_RANK: dict[SqlType, int] = {INTEGER: 0, BIGINT: 1, DOUBLE: 3}
+_AS_DECIMAL: dict[SqlType, Decimal] = {INTEGER: INT_AS_DECIMAL, BIGINT: BIGINT_AS_DECIMAL}
 
 
 def _rank(t: SqlType) -> int:
@@ -20,7 +21,7 @@ def widen_to_decimal(t: SqlType) -> Decimal | None:
     """The DECIMAL that a number counts as, or None for one that is none."""
     if isinstance(t, Decimal):
         return t
-    return {INTEGER: INT_AS_DECIMAL, BIGINT: BIGINT_AS_DECIMAL}.get(t)
+    return _AS_DECIMAL.get(t)
 
 
 def clipped(precision: int, scale: int) -> Decimal:

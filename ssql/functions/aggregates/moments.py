@@ -55,7 +55,7 @@ def _merge(names: Sequence[str], kind: Struct) -> Callable[[pa.Array, pa.Array],
             rest = _combined(came, left, -1)
         # What left is set off once at least as much has come; a lone -1 waits.
         settled = rest["n"] >= 0
-        columns = [np.where(settled, rest[n], came[n]) for n in names]
+        columns: list[Any] = [np.where(settled, rest[n], came[n]) for n in names]
         columns += [np.where(settled, 0.0, left[n]) for n in names]
         return pa.StructArray.from_arrays([pa.array(c, pa.float64()) for c in columns], fields=list(kind.arrow))
 

@@ -29,7 +29,8 @@ _double("COT", "(1e0 / tan({0}))", "The cotangent of an angle in radians.", {"CO
 _double("DEGREES", "degrees({0})", "Radians as degrees.", {"DEGREES(PI())": "180.0"})
 _double("EXP", "exp({0})", "e to the power of the argument.", {"EXP(0)": "1.0"})
 _double("LN", "ln({0})", "The natural logarithm.", {"LN(1)": "0.0", "LN(0)": "-Infinity", "LN(-1)": "NaN"})
-_double("LOG", "log10({0})", "The logarithm to base 10.", {"LOG(1000)": "3.0"})
+_double("LOG", "ln({0})", "The natural logarithm, as LN; with two arguments, that of the second to the base of the"
+        " first.", {"LOG(1)": "0.0"})  # fmt: skip
 _double(
     "LOG",
     lambda a: f"CASE WHEN {a[0]} <= 0 OR {a[0]} = 1 THEN 'NaN'::DOUBLE ELSE ln({a[1]}) / ln({a[0]}) END",
@@ -46,7 +47,13 @@ _double("TAN", "tan({0})", "The tangent of an angle in radians.", {"TAN(0)": "0.
 _double("TANH", "tanh({0})", "The hyperbolic tangent.", {"TANH(0)": "0.0"})
 
 scalar("PI() -> DOUBLE", duckdb="pi()", category="math", doc="The number pi.", examples={"PI()": "3.141592653589793"})
-scalar("RANDOM() -> DOUBLE", duckdb="random()", category="math", doc="A random number from 0 up to, not including, 1.")
+scalar(
+    "RANDOM() -> DOUBLE",
+    duckdb="random()",
+    category="math",
+    volatile=True,
+    doc="A random number from 0 up to, not including, 1.",
+)
 
 _ABS = "The absolute value; that of the smallest INT or BIGINT is itself, as it has no positive counterpart."
 scalar(
@@ -158,11 +165,15 @@ for _name, _doc, _function, _one, _examples in (
 _EARTH_KM, _EARTH_MILES = 6371.0, 3959.0
 
 
-def _geo_distance(lat1: float, lon1: float, lat2: float, lon2: float, unit: str = "KM") -> float | None:
+def _geo_distance(
+    lat1: float | None, lon1: float | None, lat2: float | None, lon2: float | None, unit: str | None = None
+) -> float | None:
+    if lat1 is None or lon1 is None or lat2 is None or lon2 is None:
+        return None
     if abs(lat1) > 90 or abs(lat2) > 90 or abs(lon1) > 180 or abs(lon2) > 180:
         raise ValueError("outside the globe")
-    kind = unit.upper()
-    if not (kind.startswith("KM") or kind.startswith("MI")):
+    kind = (unit or "KM").upper()
+    if not kind.startswith(("KM", "MI")):
         raise ValueError("not a unit")
     radius = _EARTH_MILES if kind.startswith("MI") else _EARTH_KM
     phi, lam = radians(lat2 - lat1), radians(lon2 - lon1)
@@ -174,8 +185,15 @@ _GEO = "The great-circle distance of two points (latitudes and longitudes in deg
 scalar(
     "GEO_DISTANCE(DOUBLE, DOUBLE, DOUBLE, DOUBLE) -> DOUBLE",
     python=_geo_distance,
+    nulls="pass",
     category="geo",
     doc=_GEO,
-    examples={"ROUND(GEO_DISTANCE(37.4439e0, -122.1663e0, 51.5257e0, -0.1122e0))": "8634"},
+    examples={"ROUND(GEO_DISTANCE(37.4439e0, -122.1663e0, 51.5257e0, -0.1122e0))": "8635"},
 )
-scalar("GEO_DISTANCE(DOUBLE, DOUBLE, DOUBLE, DOUBLE, STRING) -> DOUBLE", python=_geo_distance, category="geo", doc=_GEO)
+scalar(
+    "GEO_DISTANCE(DOUBLE, DOUBLE, DOUBLE, DOUBLE, STRING) -> DOUBLE",
+    python=_geo_distance,
+    nulls="pass",
+    category="geo",
+    doc=_GEO,
+)
