@@ -1,0 +1,345 @@
+"""FROM and JOIN: sources, subqueries and joins as plan nodes, with the columns that they bring into scope."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from sqlglot import exp
+
+from ssql.errors import InvalidStatement, SourceNotFound, Span, TypeMismatch
+from ssql.planner import expr as e
+from ssql.planner import plan
+from ssql.planner.bind_expr import Binder, Types
+from ssql.planner.expr_text import text_of
+from ssql.planner.names import Names
+from ssql.planner.relation import Relation, Relations
+from ssql.planner.scope import Scope, Visible
+from ssql.sql import statements as sql
+from ssql.sql.trees import span_of, without_parens
+from ssql.types import BIGINT, BOOLEAN
+
+KeyKind = Literal[
+    "key column", "primary key column", "join expression", "partitioning expression", "grouping expression"
+]
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key column of a relation in the making.
+
+    `columns`: the columns that hold it, preferred ones first; the result's key is the first that is selected. `name`
+    where `*` gives it. `shown`: the expressions as the user knows them. `synthetic`: made because no source column
+    holds it.
+    """
+
+    name: str
+    columns: tuple[e.Column, ...]
+    kind: KeyKind
+    shown: tuple[str, ...]
+    synthetic: bool = False
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A bound FROM clause: its plan, what can be named, its key, and the relations read (the left-most one first).
+
+    `owner`: of a foreign-key join, the source whose key it keeps.
+    """
+
+    node: plan.Node
+    scope: Scope
+    keys: tuple[Key, ...]
+    relations: tuple[Relation, ...]
+    joined: bool = False
+    owner: str = ""
+
+
+#: Binds a query that stands in FROM.
+BindQuery = Callable[[sql.Query], Bound]
+
+
+class FromBinder:
+    """Binds the relations of one FROM clause."""
+
+    def __init__(
+        self, relations: Relations, bind_query: BindQuery, types: Types | None, *, bounds_in_star: bool = False
+    ) -> None:
+        self._relations = relations
+        self._bounds_in_star = bounds_in_star
+        self._bind_query = bind_query
+        self._types = types
+        self._joins = 0
+
+    def bind(self, relation: sql.Relation) -> Bound:
+        match relation:
+            case sql.SourceRef():
+                return self._source(relation)
+            case sql.SubqueryRef():
+                return self._subquery(relation)
+            case sql.Join():
+                return self._join(relation)
+
+    def _source(self, ref: sql.SourceRef) -> Bound:
+        found = self._relations.relation(ref.name.text)
+        if found is None:
+            raise SourceNotFound(ref.name.text, span=ref.name.span, candidates=self._relations.relation_names())
+        alias = ref.alias.text
+        offered = plan.offered_columns(found)
+        bounds = [n for n in plan.WINDOW_BOUNDS if found.window is not None]
+        order = dict.fromkeys((*found.key_names, *bounds, *offered))
+        visible = []
+        for name in order:
+            column = offered[name]
+            pseudo = name if name not in found.schema.by_name else None
+            bound = e.Column(column.type, name, pseudo, f"{alias}.{name}")
+            in_star = pseudo is None or (self._bounds_in_star and name in bounds)
+            visible.append(Visible(alias, name, bound, in_star=in_star, key=column.key))
+        time = e.Column(BIGINT, "_time", "ROWTIME", f"{alias}.ROWTIME")
+        visible.append(Visible(alias, "ROWTIME", time, in_star=False))
+        keys = tuple(Key(c.name, (e.Column(c.type, c.name),), "key column", (c.name,)) for c in found.schema.keys)
+        return Bound(plan.Source(found, tuple(offered)), Scope(tuple(visible)), keys, (found,))
+
+    def _subquery(self, ref: sql.SubqueryRef) -> Bound:
+        inner = self._bind_query(ref.query)
+        alias = ref.alias.text
+        visible = tuple(
+            replace(v, source=alias, column=replace(v.column, shown=f"{alias}.{v.name}")) for v in inner.scope.columns
+        )
+        time = e.Column(BIGINT, "_time", "ROWTIME", f"{alias}.ROWTIME")
+        return replace(inner, scope=Scope((*visible, Visible(alias, "ROWTIME", time, in_star=False))))
+
+    # --- joins -------------------------------------------------------------------------------------------------------
+
+    def _join(self, join: sql.Join) -> Bound:
+        left, right = _prefixed(self.bind(join.left)), _prefixed(self.bind(join.right))
+        for source in right.scope.sources:
+            if source in left.scope.sources:
+                raise InvalidStatement(
+                    f"N-way joins do not support multiple occurrences of the same source. Source: '{source}'",
+                    span=join.span,
+                    hint="Give each its own alias: FROM s AS a JOIN s AS b.",
+                )
+        on_left, on_right, shown = self._condition(join, left, right)
+        number, self._joins = self._joins, self._joins + 1
+        left_node, left_name = _with_column(left.node, on_left, f"on.{number}.left")
+        right_node, right_name = _with_column(right.node, on_right, f"on.{number}.right")
+        node = plan.Join(left_node, right_node, join.kind, (left_name,), (right_name,), _within(join.within), join.span)
+        node = _checked(node, join, left, right, on_left, on_right, shown)
+        scope = Scope((*left.scope.columns, *right.scope.columns))
+        relations = (*left.relations, *right.relations)
+        plain = [x for x in (on_left, on_right) if isinstance(x, e.Column)]
+        if node.foreign:
+            owner = next(iter(_sources_of(on_left)))
+            keys = tuple(replace(k, kind="primary key column") for k in left.keys)
+            return Bound(node, scope, keys, relations, joined=True, owner=owner)
+        if join.kind == "FULL" or not plain:
+            return _synthetic_key(node, scope, relations, (left_name, right_name), on_left, join.kind)
+        key = _join_key(left, on_left, on_right)
+        return Bound(node, scope, (key,), relations, joined=True)
+
+    def _condition(self, join: sql.Join, left: Bound, right: Bound) -> tuple[e.Expr, e.Expr, str]:
+        """The two sides of ON, the left relation's first, and the condition as text."""
+        on = without_parens(join.on)
+        if not isinstance(on, exp.EQ):
+            raise InvalidStatement(
+                "a join's ON is one equality between an expression over each side",
+                span=span_of(on),
+                hint="Put further conditions into WHERE.",
+            )
+        binder = Binder(Scope((*left.scope.columns, *right.scope.columns)), "JOIN ON", types=self._types)
+        sides = binder.bind(on.this), binder.bind(on.expression)
+        whole = f"({text_of(sides[0], qualified=True)} = {text_of(sides[1], qualified=True)})"
+        sources = [_sources_of(side) for side in sides]
+        for side, found in zip(sides, sources, strict=True):
+            if len(found) != 1:
+                raise InvalidStatement(
+                    f"Invalid comparison expression '{text_of(side, qualified=True)}' in join '{whole}'. Each side of "
+                    "the join comparision must contain references from exactly one source.",
+                    span=side.span,
+                )
+        first, second = (next(iter(s)) for s in sources)
+        shown = whole[1:-1]
+        if second in right.scope.sources and first in left.scope.sources:
+            return sides[0], sides[1], shown
+        if first in right.scope.sources and second in left.scope.sources:
+            return sides[1], sides[0], shown
+        joined = right.scope.sources[0]
+        raise InvalidStatement(
+            f"A join criteria is expected to reference the source (`{joined}`) in the FROM clause, instead the right "
+            f"source references `{second}` and the left source references `{first}`",
+            span=span_of(on),
+        )
+
+
+def _sources_of(x: e.Expr) -> set[str]:
+    return {part.shown.rpartition(".")[0] for part in x.walk() if isinstance(part, e.Column)}
+
+
+def _prefixed(bound: Bound) -> Bound:
+    """The relation with its columns under names that no other relation of the join has: `ALIAS.COLUMN`."""
+    if bound.joined:
+        return bound
+    items, visible = [], []
+    names: dict[str, e.Column] = {}
+    for v in bound.scope.columns:
+        name = f"{v.source}.{v.name}"
+        items.append(plan.Item(name, v.column, v.key))
+        column = replace(v.column, name=name)
+        names.setdefault(v.column.name, column)
+        visible.append(replace(v, column=column))
+    # What identifies a row of a subquery goes along even where the subquery does not select it.
+    source = bound.scope.sources[0]
+    hidden = [c for c in bound.node.schema.columns if c.name in bound.node.identity and c.name not in names]
+    items.extend(plan.Item(f"{source}.{c.name}", e.Column(c.type, c.name)) for c in hidden)
+    keys = tuple(
+        replace(
+            k,
+            columns=tuple(names[c.name] for c in k.columns if c.name in names),
+            shown=tuple(f"{source}.{s}" for s in k.shown),
+        )
+        for k in bound.keys
+    )
+    return replace(bound, node=plan.Project(bound.node, tuple(items)), scope=Scope(tuple(visible)), keys=keys)
+
+
+def _with_column(node: plan.Node, x: e.Expr, name: str) -> tuple[plan.Node, str]:
+    """The node with `x` among its columns, and the name it has there."""
+    if isinstance(x, e.Column):
+        return node, x.name
+    passed = tuple(plan.Item(c.name, e.Column(c.type, c.name), c.key) for c in node.schema.columns)
+    return plan.Project(node, (*passed, plan.Item(name, x))), name
+
+
+def _within(within: sql.Within | None) -> plan.Within | None:
+    if within is None:
+        return None
+    grace = None if within.grace is None else within.grace.ms
+    return plan.Within(within.before.ms, within.after.ms, grace, within.span)
+
+
+_WORDS = {
+    "INNER": "[INNER] JOIN",
+    "LEFT": "LEFT [OUTER] JOIN",
+    "RIGHT": "RIGHT [OUTER] JOIN",
+    "FULL": "[FULL] OUTER JOIN",
+}
+
+
+def _checked(
+    node: plan.Join, join: sql.Join, left: Bound, right: Bound, on_left: e.Expr, on_right: e.Expr, shown: str
+) -> plan.Join:
+    """The join, if ksqlDB's rules for its shape are kept."""
+    if on_left.type != on_right.type:
+        sides = " = ".join(f"{text_of(x, qualified=True)}{{{x.type}}}" for x in (on_left, on_right))
+        raise TypeMismatch(
+            f"Invalid join condition: types don't match. Got {sides}.",
+            span=span_of(join.on),
+            hint="Use CAST on one side.",
+        )
+    written = f"{_last(left)} {_WORDS[join.kind]} {_last(right)}"
+    primary = _is_key(right, on_right)
+    match node.shape:
+        case ("STREAM", "STREAM"):
+            if join.within is None:
+                raise InvalidStatement(
+                    f"Stream-Stream joins must have a WITHIN clause specified. None was provided. To learn about how to "
+                    f"specify a WITHIN clause with a stream-stream join, please visit: {_DOCS}",
+                    span=join.span,
+                    hint="Add WITHIN, e.g. WITHIN 1 HOUR.",
+                )
+            return node
+        case (_, _) if join.within is not None:
+            raise InvalidStatement(
+                "Invalid join condition: WITHIN is only for stream-stream joins", span=join.within.span
+            )
+        case ("STREAM", "TABLE"):
+            if join.kind in ("RIGHT", "FULL"):
+                word = "full-outer" if join.kind == "FULL" else "right-outer"
+                raise InvalidStatement(
+                    f"Invalid join type: {word} join not supported for stream-table join. Got {written}.",
+                    span=join.span,
+                )
+            if not primary:
+                raise InvalidStatement(
+                    "Invalid join condition: stream-table joins require to join on the table's primary key. "
+                    f"Got {shown}.",
+                    span=span_of(join.on),
+                )
+            return node
+        case ("TABLE", "STREAM"):
+            raise InvalidStatement(
+                f"Invalid join order: table-stream joins are not supported; only stream-table joins. Got {written}.",
+                span=join.span,
+                hint="Swap the two.",
+            )
+    if not primary:
+        raise InvalidStatement(
+            "Invalid join condition: table-table joins require to join on the primary key of the right input table. "
+            f"Got {shown}.",
+            span=span_of(join.on),
+        )
+    foreign = not _is_key(left, on_left)
+    if foreign and join.kind in ("RIGHT", "FULL"):
+        word = "FULL" if join.kind == "FULL" else "RIGHT"
+        raise InvalidStatement(
+            f"Invalid join type: {word} OUTER JOIN on a foreign key is not supported. Got {written}.", span=join.span
+        )
+    return replace(node, foreign=foreign)
+
+
+_DOCS = "https://docs.ksqldb.io/en/latest/developer-guide/joins/join-streams-and-tables"
+
+
+def _last(bound: Bound) -> str:
+    """The source as messages name it: of a join, its last one."""
+    return bound.scope.sources[-1]
+
+
+def _is_key(bound: Bound, x: e.Expr) -> bool:
+    """Whether `x` is the whole key of the relation."""
+    return len(bound.keys) == 1 and x in bound.keys[0].columns
+
+
+def _join_key(left: Bound, on_left: e.Expr, on_right: e.Expr) -> Key:
+    """The key of a join: any of the columns that are equal in it, those further left preferred."""
+    columns: list[e.Column] = []
+    if isinstance(on_left, e.Column):
+        same = left.keys[0].columns if left.joined and _is_key(left, on_left) else (on_left,)
+        columns.extend(same)
+    if isinstance(on_right, e.Column):
+        columns.append(on_right)
+    shown = tuple(text_of(c, qualified=True) for c in columns)
+    return Key(shown[0].rpartition(".")[2], tuple(columns), "join expression", shown)
+
+
+def _synthetic_key(
+    node: plan.Node,
+    scope: Scope,
+    relations: tuple[Relation, ...],
+    on: tuple[str, str],
+    on_left: e.Expr,
+    kind: plan.JoinKind,
+) -> Bound:
+    """The join with a key column of its own: the ON expression's value, from whichever side has it."""
+    name = Names(v.name for v in scope.columns).unused("ROWKEY")
+    kept = {c.name: c for c in node.schema.columns}
+    left, right = (e.Column(on_left.type, n) for n in on)
+    value: e.Expr = left
+    if kind in ("FULL", "RIGHT"):
+        first = e.Not(BOOLEAN, e.IsNull(BOOLEAN, left))
+        value = e.Case(on_left.type, ((first, left),), right)
+    items = [plan.Item(name, value, key=True)]
+    items.extend(plan.Item(n, e.Column(c.type, n)) for n, c in kept.items())
+    column = e.Column(on_left.type, name, None, name)
+    key = Key(name, (column,), "join expression", (name,), synthetic=True)
+    visible = Visible("", name, column, key=True)
+    return Bound(plan.Project(node, tuple(items)), scope.with_columns([visible]), (key,), relations, joined=True)
+
+
+def source_span(relation: sql.Relation) -> Span:
+    """The place of the left-most source."""
+    while isinstance(relation, sql.Join):
+        relation = relation.left
+    return relation.name.span if isinstance(relation, sql.SourceRef) else relation.alias.span

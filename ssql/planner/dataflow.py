@@ -1,0 +1,147 @@
+"""From a logical plan to the steps that the runtime runs, with their SQL.
+
+Chains of stateless nodes are fused into one Map. Steps are numbered in topological order, and named after what they
+do: the same query always gets the same ids, under which its state is filed.
+"""
+
+from __future__ import annotations
+
+from ssql.errors import InternalError, NotSupportedYet
+from ssql.planner import plan
+from ssql.planner import steps as s
+from ssql.planner.grouping_sql import accumulators_of, distincts_of, merge_sql, regroup_sql, result_sql
+from ssql.planner.print_duckdb import chain_statement
+from ssql.planner.relation import Relation
+from ssql.planner.time_sql import time_statement
+from ssql.types import BIGINT, Column, Schema
+
+NULL_GROUP = "a grouping column is null"
+NULL_JOIN_KEY = "the join key is null"
+
+
+def dataflow(
+    root: plan.Node, *, sink: Relation | None, limit: int | None, lifetime_ms: int | None
+) -> tuple[s.Step, ...]:
+    """The steps of a plan, ending in a Sink, or in an Emit where there is no sink. Raises NotSupportedYet."""
+    builder = _Builder()
+    last = builder.node(root)
+    if sink is None:
+        builder.add(s.Emit(builder.id("emit"), (last.id,), last.schema, limit))
+    else:
+        timestamp = time_statement(sink)
+        builder.add(s.Sink(builder.id("sink"), (last.id,), last.schema, sink, timestamp, lifetime_ms))
+    return tuple(builder.steps)
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.steps: list[s.Step] = []
+
+    def id(self, name: str) -> str:
+        return f"{len(self.steps)}-{name}"
+
+    def add(self, step: s.Step) -> s.Step:
+        self.steps.append(step)
+        return step
+
+    def node(self, node: plan.Node) -> s.Step:
+        """The steps of a node and all below it; the last one."""
+        chain: list[plan.Node] = []
+        while isinstance(node, plan.Filter | plan.Project | plan.FlatMap):
+            chain.insert(0, node)
+            node = node.input
+        below = self._stateful(node)
+        while chain and _changes_nothing(chain[0], below.schema):
+            chain.pop(0)
+        if not chain:
+            return below
+        statement = chain_statement(chain, below.schema.names)
+        return self.add(s.Map(self.id("map"), (below.id,), chain[-1].schema, statement))
+
+    def _stateful(self, node: plan.Node) -> s.Step:
+        match node:
+            case plan.Source():
+                relation = node.relation
+                return self.add(s.Scan(self.id("scan"), (), node.schema, relation, time_statement(relation)))
+            case plan.Rekey():
+                below = self.node(node.input)
+                return self._exchange(below, node.keys)
+            case plan.Window():
+                return self._window(node, self.node(node.input))
+            case plan.Aggregate():
+                return self._aggregate(node)
+            case plan.Join():
+                return self._join(node)
+        raise InternalError(f"no step for a {type(node).__name__}")
+
+    def _exchange(self, below: s.Step, keys: tuple[str, ...]) -> s.Step:
+        schema = plan.with_keys(below.schema, keys)
+        return self.add(s.Exchange(self.id("exchange"), (below.id,), schema, keys))
+
+    def _window(self, node: plan.Window, below: s.Step) -> s.Step:
+        if node.kind == "SESSION":
+            raise NotSupportedYet("WINDOW SESSION", span=node.span)
+        schema = Schema((*below.schema.columns, *(Column(n, BIGINT) for n in plan.WINDOW_BOUNDS)))
+        return self.add(
+            s.Windowed(self.id("window"), (below.id,), schema, node.kind, node.size_ms, node.advance_ms, node.grace_ms)
+        )
+
+    def _aggregate(self, node: plan.Aggregate) -> s.Step:
+        if node.final is not None:
+            raise NotSupportedYet("EMIT FINAL", span=node.final)
+        window = node.input if isinstance(node.input, plan.Window) else None
+        below = self.node(node.input if window is None else window.input)
+        if node.keys:
+            below = self.add(s.Require(self.id("require"), (below.id,), below.schema, node.keys, NULL_GROUP))
+            below = self._exchange(below, node.keys)
+        lifetime = None
+        if window is not None:
+            below = self._window(window, below)
+            lifetime = window.retention_ms - window.size_ms
+        if node.merges:
+            return self.add(
+                s.Aggregate(
+                    self.id("aggregate"), (below.id,), node.schema, node.group, accumulators_of(node),
+                    merge_sql(node), result_sql(node), distincts_of(node), lifetime,
+                )
+            )  # fmt: skip
+        return self.add(
+            s.Regroup(
+                self.id("regroup"), (below.id,), node.schema, node.group, node.input.identity, node.group,
+                regroup_sql(node),
+            )
+        )  # fmt: skip
+
+    def _join(self, node: plan.Join) -> s.Step:
+        left, right = self.node(node.left), self.node(node.right)
+        schema = Schema((*left.schema.columns, *right.schema.columns))
+        match node.shape:
+            case ("STREAM", "STREAM"):
+                raise NotSupportedYet("JOIN of two streams", span=node.span)
+            case ("STREAM", "TABLE"):
+                # As in ksqlDB, a row without a join key is not padded by LEFT either.
+                left = self.add(s.Require(self.id("require"), (left.id,), left.schema, node.left_on, NULL_JOIN_KEY))
+                left = self._exchange(left, node.left_on)
+                assert node.kind in ("INNER", "LEFT")
+                return self.add(
+                    s.StreamTableJoin(
+                        self.id("join"), (left.id, right.id), schema, node.left_on, node.right_on, node.kind
+                    )
+                )
+        if node.foreign:
+            left = self._exchange(left, node.left_on)
+        return self.add(
+            s.TableTableJoin(
+                self.id("join"), (left.id, right.id), schema, node.left_on, node.right_on,
+                node.left.identity, node.right.identity, node.kind,
+            )
+        )  # fmt: skip
+
+
+def _changes_nothing(node: plan.Node, given: Schema) -> bool:
+    """Whether a projection passes the columns on as they are."""
+    if not isinstance(node, plan.Project) or tuple(i.name for i in node.items) != given.names:
+        return False
+    from ssql.planner import expr as e
+
+    return all(isinstance(i.expr, e.Column) and i.expr.name == i.name for i in node.items)
