@@ -63,9 +63,11 @@ def used_in(sql: str) -> frozenset[str]:
 def install(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
     """Make the named functions known to a connection; those that it knows already are left alone.
 
-    Functions belong to the database instance, so cursors of the connection see them too.
+    Functions belong to the database instance, so cursors of the connection see them too. The connection must not be
+    in the middle of a result.
     """
     import duckdb
+    from duckdb.func import FunctionNullHandling, PythonUDFType
 
     for name in sorted(set(names)):
         known = _KNOWN[name]
@@ -73,10 +75,10 @@ def install(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None
             connection.create_function(
                 name,
                 _with_arity(known),
-                [p.duckdb for p in known.parameters],  # type: ignore[misc]
+                [p.duckdb for p in known.parameters],
                 known.result.duckdb,
-                type="arrow",  # type: ignore[arg-type]
-                null_handling="special",  # type: ignore[arg-type]
+                type=PythonUDFType.ARROW,
+                null_handling=FunctionNullHandling.SPECIAL,
                 side_effects=known.volatile,
             )
         except duckdb.NotImplementedException:

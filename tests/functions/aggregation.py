@@ -50,7 +50,8 @@ class Group:
         self.connection.register("delta", delta)
         self.connection.register("state", self.state)
         touched = self.connection.execute(
-            f"WITH d AS (SELECT k, {columns} FROM delta GROUP BY k) SELECT d.k, {merged} FROM d LEFT JOIN state s USING (k)"
+            f"WITH d AS (SELECT k, {columns} FROM delta GROUP BY k)"
+            f" SELECT d.k, {merged} FROM d LEFT JOIN state s USING (k)"
         ).to_arrow_table()
         assert touched.schema.types == self.schema.types, "an accumulator's type is not what it says"
         rest = self.connection.execute("SELECT s.* FROM state s ANTI JOIN delta USING (k)").to_arrow_table()

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+import decimal
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from decimal import Decimal as D
 from typing import Any
 
 import duckdb
@@ -50,6 +50,10 @@ def first_seen(values: list[Any]) -> list[Any]:
     return out
 
 
+def elements(values: list[Any]) -> list[Any]:
+    return [e for v in some(values) for e in some(v)]
+
+
 def variance(values: list[Any]) -> float:
     kept = some(values)
     if len(kept) < 2:
@@ -67,7 +71,7 @@ ints = st.none() | st.integers(-5, 5) | st.integers(-(2**31), 2**31 - 1)
 longs = st.none() | st.integers(-5, 5) | st.integers(-(2**63), 2**63 - 1)
 doubles = st.none() | st.integers(-1000, 1000).map(lambda v: v / 8)
 words = st.none() | st.sampled_from(["a", "b", "c", ""])
-decimals = st.none() | st.integers(-99, 99).map(lambda v: D(v) / 10)
+decimals = st.none() | st.integers(-99, 99).map(lambda v: decimal.Decimal(v) / 10)
 bytestrings = st.none() | st.binary(max_size=2)
 times = st.none() | st.integers(-5, 10**12)
 
@@ -77,10 +81,10 @@ ONE: list[tuple[str, SqlType, list[Any], st.SearchStrategy[Any], Callable[[list[
     ("SUM", INTEGER, [], ints, wrapped(32)),
     ("SUM", BIGINT, [], longs, wrapped(64)),
     ("SUM", DOUBLE, [], doubles, lambda v: sum(some(v), 0.0)),
-    ("SUM", Decimal(6, 1), [], decimals, lambda v: sum(some(v), D("0.0"))),
-    ("SUM_LIST", Array(INTEGER), [], st.none() | st.lists(ints, max_size=3), lambda v: wrapped(32)([x for e in some(v) for x in e])),
-    ("SUM_LIST", Array(BIGINT), [], st.none() | st.lists(longs, max_size=3), lambda v: wrapped(64)([x for e in some(v) for x in e])),
-    ("SUM_LIST", Array(DOUBLE), [], st.none() | st.lists(doubles, max_size=3), lambda v: sum((x for e in some(v) for x in e if x is not None), 0.0)),
+    ("SUM", Decimal(6, 1), [], decimals, lambda v: sum(some(v), decimal.Decimal("0.0"))),
+    ("SUM_LIST", Array(INTEGER), [], st.none() | st.lists(ints, max_size=3), lambda v: wrapped(32)(elements(v))),
+    ("SUM_LIST", Array(BIGINT), [], st.none() | st.lists(longs, max_size=3), lambda v: wrapped(64)(elements(v))),
+    ("SUM_LIST", Array(DOUBLE), [], st.none() | st.lists(doubles, max_size=3), lambda v: sum(elements(v), 0.0)),
     ("AVG", INTEGER, [], ints, mean),
     ("AVG", DOUBLE, [], doubles, mean),
     ("STDDEV_SAMP", DOUBLE, [], doubles, variance),
@@ -130,6 +134,7 @@ def rows_of(values: Sequence[Any], literals: Sequence[Any]) -> list[Row]:
 @given(data=st.data())
 def test_any_split_into_deltas_gives_the_answer_of_one_pass(
     connection: duckdb.DuckDBPyConnection,
+    *,
     name: str,
     argument: SqlType,
     literals: list[Any],
@@ -166,6 +171,7 @@ RETRACTABLE = [case for case in ONE if call_of(*case[:3]).retractable and not ca
 @given(data=st.data())
 def test_rows_that_leave_are_taken_back(
     connection: duckdb.DuckDBPyConnection,
+    *,
     name: str,
     argument: SqlType,
     literals: list[Any],
@@ -243,10 +249,10 @@ def test_deviation_of_large_values_that_lie_close_together(connection: duckdb.Du
 def test_a_decimal_sum_beyond_its_type_is_null_until_it_fits_again(connection: duckdb.DuckDBPyConnection) -> None:
     kind = Decimal(3, 1)
     group = Group(connection, resolve_aggregate("SUM", [kind], [None]), [kind])
-    group.feed([(0, 1, (D("99.9"),)), (0, 1, (D("99.9"),))])
+    group.feed([(0, 1, (decimal.Decimal("99.9"),)), (0, 1, (decimal.Decimal("99.9"),))])
     assert group.answers()[0] is None
-    group.feed([(0, -1, (D("99.9"),))])
-    assert group.answers()[0] == D("99.9")
+    group.feed([(0, -1, (decimal.Decimal("99.9"),))])
+    assert group.answers()[0] == decimal.Decimal("99.9")
 
 
 def test_collect_set_of_maps_ignores_their_order(connection: duckdb.DuckDBPyConnection) -> None:

@@ -8,7 +8,7 @@ from ssql.functions import lists
 from ssql.functions.casts import cast
 from ssql.functions.literals import text_literal
 from ssql.functions.registry import Args, scalar
-from ssql.types import STRING
+from ssql.types import STRING, Array
 
 _A = "array"
 
@@ -119,9 +119,10 @@ scalar("ARRAY_SORT(ARRAY<T>, STRING) -> ARRAY<T>", duckdb=_sort, category=_A, do
 
 
 def _join(a: Args) -> str:
-    element = a.type(0)
-    text = cast("_x", getattr(element, "element", STRING), STRING)
-    return f"array_to_string(list_transform({a[0]}, lambda _x: coalesce({text}, 'null')), {a[1] if len(a) > 1 else chr(39) + ',' + chr(39)})"
+    array = a.type(0)
+    text = cast("_x", array.element if isinstance(array, Array) else STRING, STRING)
+    delimiter = a[1] if len(a) > 1 else "','"
+    return f"array_to_string(list_transform({a[0]}, lambda _x: coalesce({text}, 'null')), {delimiter})"
 
 
 _JOIN = "The elements as text, with a delimiter (',' if none is given) between them."

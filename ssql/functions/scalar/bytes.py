@@ -27,7 +27,7 @@ for _name, _type, _code, _size, _example in (
             f"{_name}(BYTES{_order}) -> {_type}",
             python=_reader(_code),
             category="conversion",
-            doc=f"The {_type} that {_size} bytes are, in the order BIG_ENDIAN (default) or LITTLE_ENDIAN; NULL for another"
-            " number of bytes.",
+            doc=f"The {_type} that {_size} bytes are, in the order BIG_ENDIAN (default) or LITTLE_ENDIAN; NULL"
+            " for any other number of them.",
             examples=_example if not _order else {},
         )

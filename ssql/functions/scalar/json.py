@@ -134,10 +134,8 @@ def _concat(*texts: str) -> str:
     values = [parse(t) for t in texts]
     out = values[0]
     for value in values[1:]:
-        if isinstance(out, dict) and isinstance(value, dict):
-            out = out | value
-        else:
-            out = _listed(out) + _listed(value)
+        both = isinstance(out, dict) and isinstance(value, dict)
+        out = out | value if both else _listed(out) + _listed(value)
     return dump(out)
 
 

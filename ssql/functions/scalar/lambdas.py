@@ -89,8 +89,7 @@ def _reduce_map(a: Args) -> str:
         (state, key, value), body = taken_apart(step)
         inner = _with(key, f"{_ENTRY}.key", _with(value, f"{_ENTRY}.value", body))
         step = f"lambda {state}, {_ENTRY}: {inner}"
-    # DuckDB's reduction wants state and element of one type where the list's is known: entries ride in a struct.
-    return f"CASE WHEN {a[0]} IS NULL OR {a[1]} IS NULL THEN {a[1]} ELSE list_reduce(map_entries({a[0]}), {step}, {a[1]}) END"
+    return _reduce(f"map_entries({a[0]})", a[1], step)
 
 
 _REDUCE = "An array's elements (or a map's entries), folded into a start value one by one with a lambda."

@@ -116,9 +116,8 @@ def _split(text: str, pattern: str) -> list[str]:
     parts = []
     last = 0
     for found in compiled(pattern).finditer(text):
-        if found.start() == found.end():
-            if found.start() in (0, len(text)):
-                continue
+        if found.start() == found.end() and found.start() in (0, len(text)):
+            continue
         parts.append(text[last : found.start()])
         last = found.end()
     return [*parts, text[last:]]

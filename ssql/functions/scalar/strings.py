@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from uuid import UUID
 
 from ssql.functions.literals import int_literal, quoted
 from ssql.functions.registry import Args, scalar
@@ -74,12 +75,18 @@ def _substring(a: Args) -> str:
     text, position = a[0], a[1]
     at = int_literal(position)
     if at is None:
-        start = f"CASE WHEN {position} < 0 THEN greatest(length({text}) + {position}, 0) + 1 ELSE greatest({position}, 1) END"
+        from_end = f"greatest(length({text}) + {position}, 0) + 1"
+        start = f"CASE WHEN {position} < 0 THEN {from_end} ELSE greatest({position}, 1) END"
     elif at >= 0:
         start = str(max(at, 1))
     else:
         start = f"greatest(length({text}) - {-at}, 0) + 1"
     return f"substring({text}, {start})" if len(a) == 2 else f"substring({text}, {start}, greatest({a[2]}, 0))"
+
+
+def _substring_of_length(a: Args) -> str:
+    # greatest(NULL, 0) is 0 to DuckDB; a NULL length is to give NULL.
+    return _substring(a) if int_literal(a[2]) is not None else f"CASE WHEN {a[2]} IS NOT NULL THEN {_substring(a)} END"
 
 
 def _part(value: bytes, position: int, length: int | None = None) -> bytes:
@@ -97,10 +104,7 @@ scalar(
 )
 scalar(
     "SUBSTRING(STRING, INT, INT) -> STRING",
-    # A NULL length is no length to DuckDB's greatest.
-    duckdb=lambda a: (
-        f"CASE WHEN {a[2]} IS NOT NULL THEN {_substring(a)} END" if int_literal(a[2]) is None else _substring(a)
-    ),
+    duckdb=_substring_of_length,
     category=_S,
     doc=_SUBSTRING,
     examples={"SUBSTRING('stream', 0, 2)": "st", "SUBSTRING('stream', -3, 2)": "ea", "SUBSTRING('ab', -5, 2)": "ab"},
@@ -263,13 +267,17 @@ scalar(
     examples={"FIELD('b', 'a', 'b')": "2", "FIELD(NULL, 'a')": "0"},
 )
 
-scalar("UUID() -> STRING", duckdb="CAST(uuid() AS VARCHAR)", category=_S, volatile=True, doc="A random UUID, or the text"
-       " of the one that 16 bytes are.", examples={"LEN(UUID())": "36"})  # fmt: skip
+scalar(
+    "UUID() -> STRING",
+    duckdb="CAST(uuid() AS VARCHAR)",
+    category=_S,
+    volatile=True,
+    doc="A random UUID, or the text of the one that 16 bytes are; NULL for any other number of them.",
+    examples={"LEN(UUID())": "36"},
+)
 
 
 def _uuid(value: bytes) -> str:
-    from uuid import UUID
-
     return str(UUID(bytes=value))
 
 
