@@ -10,9 +10,9 @@ from ssql.engine.api import Entity
 from ssql.engine.context import Request, entity
 from ssql.engine.define import find
 from ssql.engine.entities import Json, fields_json, query_json, state_of
-from ssql.engine.explain import dataflow_text
 from ssql.errors import NotSupportedYet, QueryNotFound
 from ssql.functions.registry import REGISTRY, AggregateEntry, Entry
+from ssql.planner.explain import dataflow_text
 from ssql.planner.steps import QueryPlan, Sink, Step
 from ssql.runtime.api import QueryStatus
 from ssql.sql.statements import Describe, Explain
@@ -139,7 +139,7 @@ def explain(request: Request, statement: Explain) -> Entity:
 
 def query_description(request: Request, query: PersistentQuery, status: QueryStatus | None) -> Json:
     """A persistent query with its plan, its state and why it stopped."""
-    described = _description(planning.again(query, request.catalog, request.config), query.statement, query.id)
+    described = _description(planning.again(query, request.catalog), query.statement, query.id)
     state = state_of(query, status)
     described["overriddenProperties"] = dict(query.properties)
     described["ksqlHostQueryStatus"] = {"localhost": state}

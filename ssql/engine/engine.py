@@ -107,7 +107,7 @@ class LocalEngine:
         catalog = commands.replay(empty_catalog(config[SERVICE_ID]))
         worker = make_worker(self._log, config)
         try:
-            _resume(worker, catalog, config)
+            _resume(worker, catalog)
             worker.start()
         except BaseException:
             worker.close()
@@ -205,10 +205,10 @@ def _internal(error: Exception, text: str, statement: s.Statement, entities: lis
     return found
 
 
-def _resume(worker: Worker, catalog: Catalog, config: Config) -> None:
+def _resume(worker: Worker, catalog: Catalog) -> None:
     """Give the worker all queries, in the order they were made, then pause those that were paused."""
     for start, group in groupby(catalog.queries.values(), key=lambda q: q.start):
-        worker.add([planning.again(query, catalog, config) for query in group], start=start)
+        worker.add([planning.again(query, catalog) for query in group], start=start)
     for query in catalog.queries.values():
         if query.paused:
             worker.pause(query.id)

@@ -1,67 +1,109 @@
-"""placeholder"""
+"""The engine's calls of the planner: from a statement and the catalog to a plan, and for C*AS to its sink."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-
-import pyarrow as pa
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ssql.catalog.catalog import Catalog, PersistentQuery
-from ssql.config import Config
-from ssql.engine.properties import With
-from ssql.engine.relations import TopicWanted
-from ssql.engine.statements_pool import StatementPool
+from ssql.config import DEFAULT_PARTITIONS, Config
+from ssql.engine import properties, relations
+from ssql.errors import InternalError, InvalidStatement
 from ssql.log.api import Log
+from ssql.planner.bind import Analysis, analyse, analyse_create, analyse_insert, build
 from ssql.planner.relation import Relation
 from ssql.planner.steps import QueryPlan
-from ssql.sql.statements import (
-    CreateAs,
-    InsertInto,
-    InsertValues,
-    Join,
-    Query,
-    Select,
-    SourceRef,
-    Statement,
-)
-from ssql.types import Column
+from ssql.sql import statements as sql
+from ssql.sql.parser import parse_statement
 
 
-def left_most(query: Query) -> str:
-    """The name of the source that a query reads first."""
-    at = query.source
-    while not isinstance(at, SourceRef):
-        at = at.left if isinstance(at, Join) else at.query.source
-    return at.name.text
+@dataclass(frozen=True)
+class Planned:
+    """A C*AS, planned: its query, the relation it fills, and the topic that needs."""
+
+    plan: QueryPlan
+    sink: Relation
+    topic: relations.TopicWanted
 
 
-def transient_id(query: Query) -> str:
+@dataclass(frozen=True)
+class _Snapshot:
+    """The relations that a query read when it was made, as the planner wants them."""
+
+    relations: Mapping[str, Relation]
+
+    def relation(self, name: str) -> Relation | None:
+        return self.relations.get(name)
+
+    def relation_names(self) -> Sequence[str]:
+        return tuple(self.relations)
+
+
+def transient_id(query: sql.Query) -> str:
     """An id for a query that nobody keeps: `transient_<SOURCE>_<random>`."""
-    return f"transient_{left_most(query)}_{secrets.randbits(63)}"
+    at = query.source
+    while not isinstance(at, sql.SourceRef):
+        at = at.left if isinstance(at, sql.Join) else at.query.source
+    return f"transient_{at.name}_{secrets.randbits(63)}"
 
 
-def create_as(
-    statement: CreateAs, query_id: str, with_: With, catalog: Catalog, config: Config, log: Log
-) -> tuple[QueryPlan, Relation, TopicWanted]:
-    raise NotImplementedError
+def create_as(statement: sql.CreateAs, query_id: str, catalog: Catalog, config: Config, log: Log) -> Planned:
+    """Plan a C*AS. Makes nothing."""
+    with_ = properties.read(statement.properties, "AS")
+    analysis = analyse_create(statement, catalog, types=catalog.types.get)
+    source_topic = log.topic(analysis.source.topic)
+    sink, topic = relations.sink(
+        name=statement.name.text,
+        kind=statement.kind,
+        schema=analysis.schema,
+        window=analysis.window,
+        base=analysis.source,
+        base_partitions=source_topic.partitions if source_topic else config[DEFAULT_PARTITIONS],
+        with_=with_,
+        config=config,
+        unkeyed=statement.query.partition_by is not None and not analysis.schema.keys,
+    )
+    return Planned(build(analysis, query_id=query_id, sink=sink), sink, topic)
 
 
-def insert_into(statement: InsertInto, query_id: str, target: Relation, catalog: Catalog) -> QueryPlan:
-    raise NotImplementedError
+def insert_into(statement: sql.InsertInto, query_id: str, target: Relation, catalog: Catalog) -> QueryPlan:
+    """Plan an INSERT INTO ... SELECT."""
+    analysis = analyse_insert(statement, catalog, target, types=catalog.types.get)
+    return build(analysis, query_id=query_id, sink=target)
 
 
-def emit(statement: Select, query_id: str, catalog: Catalog) -> QueryPlan:
-    raise NotImplementedError
+def emit(query: sql.Query, query_id: str, catalog: Catalog) -> tuple[Analysis, QueryPlan]:
+    """Plan a query whose rows go to a reader."""
+    analysis = analyse(query, catalog, types=catalog.types.get)
+    return analysis, build(analysis, query_id=query_id)
 
 
-def again(query: PersistentQuery, catalog: Catalog, config: Config) -> QueryPlan:
-    raise NotImplementedError
+def again(query: PersistentQuery, catalog: Catalog) -> QueryPlan:
+    """The plan of a query that runs already: as it was when it was made, whatever was altered since."""
+    statement = parse_statement(query.statement)
+    snapshot, types, sink = _Snapshot(query.reads), query.types.get, catalog.relation(query.sink)
+    if sink is None:
+        raise InternalError(f"query {query.id} has no sink")
+    match statement:
+        case sql.CreateAs():
+            analysis = analyse_create(statement, snapshot, types=types)
+        case sql.InsertInto():
+            analysis = analyse_insert(statement, snapshot, sink, types=types)
+        case _:
+            raise InternalError(f"query {query.id} has a statement that is no query")
+    return build(analysis, query_id=query.id, sink=sink)
 
 
-def plan_only(statement: Statement, catalog: Catalog, config: Config, log: Log) -> QueryPlan:
-    raise NotImplementedError
-
-
-def values(statement: InsertValues, columns: Sequence[Column], catalog: Catalog, pool: StatementPool) -> pa.RecordBatch:
-    raise NotImplementedError
+def plan_only(statement: sql.Statement, catalog: Catalog, config: Config, log: Log) -> QueryPlan:
+    """The plan of a statement that is not to be carried out, for EXPLAIN."""
+    match statement:
+        case sql.CreateAs():
+            return create_as(statement, "", catalog, config, log).plan
+        case sql.InsertInto():
+            target = catalog.relation(statement.target.text)
+            if target is not None:
+                return insert_into(statement, "", target, catalog)
+        case sql.Select():
+            return emit(statement.query, "", catalog)[1]
+    raise InvalidStatement("only queries can be explained", span=statement.span, hint="Give a SELECT, or a query's id.")

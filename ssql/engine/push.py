@@ -11,6 +11,5 @@ from ssql.sql.statements import Select
 def start(request: Request, statement: Select) -> Push:
     """Start a push query. Raises `TooManyPushQueries` and what is wrong with the statement."""
     query_id = planning.transient_id(statement.query)
-    plan = planning.emit(statement, query_id, request.catalog)
-    columns = plan.steps[-1].schema.columns
-    return request.core.pushes.open(plan, columns, statement.text, request.config)
+    analysis, plan = planning.emit(statement.query, query_id, request.catalog)
+    return request.core.pushes.open(plan, analysis.schema.columns, statement.text, request.config)

@@ -44,12 +44,11 @@ def create_as(request: Request, statement: CreateAs) -> Entity:
             )
         sequence = core.commands.next_sequence()
         query_id = f"C{statement.kind[0]}AS_{name}_{sequence}"
-        with_ = properties.read(statement.properties, "AS")
-        plan, relation, topic = planning.create_as(statement, query_id, with_, core.catalog, request.config, core.log)
-        ensure_topic(core.log, topic)
-        query = _query(request, statement, plan, relation.name, sequence)
-        source = Source(relation, statement.text, sequence, "QUERY", query_id)
-        _start(request, statement, plan, [PutSource(source), PutQuery(query)], query)
+        planned = planning.create_as(statement, query_id, core.catalog, request.config, core.log)
+        ensure_topic(core.log, planned.topic)
+        query = _query(request, statement, planned.plan, name.text, sequence)
+        source = Source(planned.sink, statement.text, sequence, "QUERY", query_id)
+        _start(request, statement, planned.plan, [PutSource(source), PutQuery(query)], query)
     message = f"Created query with ID {query_id}"
     return done(statement, (kind, name.text, "create"), message, sequence=sequence, query_id=query_id)
 

@@ -205,6 +205,7 @@ def sink(
             value_name, with_, p.VALUE_DELIMITER, base=base.value_format, wrap=with_[p.WRAP_SINGLE_VALUE]
         ),
         window=window,
+        timestamp=timestamp_of(with_, schema),
         derived=True,
     )
     check_formats(relation, with_)

@@ -139,7 +139,7 @@ class Push:
         with self._changed:
             self._changed.wait_for(lambda: self._ended or bool(self._waiting), timeout_s)
             if not self._waiting:
-                return None if self._ended else self._schema.empty_table().to_batches()[0]
+                return None if self._ended else pa.RecordBatch.from_pylist([], schema=self._schema)
             taken: list[pa.RecordBatch] = []
             room = max_rows
             while room > 0 and self._waiting:

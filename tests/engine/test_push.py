@@ -1,0 +1,196 @@
+"""Push queries: rows as they come, deletions of tables, LIMIT, slow readers, and how they end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from ssql.engine.api import PushQuery
+from ssql.engine.subscriptions import visible_changes
+from ssql.errors import ColumnNotFound, SubscriberTooSlow, TooManyPushQueries, WrongEndpoint
+from tests.engine.conftest import WAIT_S, Bench
+
+STREAM = "CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='s', value_format='JSON');"
+TABLE = "CREATE TABLE t (k STRING PRIMARY KEY, v INT) WITH (kafka_topic='t', value_format='JSON');"
+
+
+def insert(bench: Bench, target: str, *rows: tuple[str, int]) -> None:
+    assert all(a.error is None for a in bench.engine.insert(target, [{"k": k, "v": v} for k, v in rows]))
+
+
+def delete(bench: Bench, key: bytes) -> None:
+    row = {"key": key, "value": None, "timestamp": 0, "headers": None}
+    from ssql.log.api import RECORD_SCHEMA
+
+    bench.engine._log.append("t", pa.RecordBatch.from_pylist([row], schema=RECORD_SCHEMA))
+
+
+def taken(query: PushQuery, rows: int) -> list[tuple[Any, ...]]:
+    """The next rows, as tuples that end in `_diff`."""
+    found: list[tuple[Any, ...]] = []
+    while len(found) < rows:
+        batch = query.take(rows - len(found), timeout_s=WAIT_S)
+        assert batch is not None
+        assert batch.num_rows, "no more rows came"
+        found += [tuple(r.values()) for r in batch.to_pylist()]
+    return found
+
+
+def test_a_stream_gives_its_history_and_then_what_comes(bench: Bench) -> None:
+    bench.run(STREAM)
+    insert(bench, "s", ("a", 1))
+    query = bench.push("SELECT k, v * 10 AS w FROM s WHERE v > 0 EMIT CHANGES;")
+    assert [str(c) for c in query.columns] == ["`K` STRING", "`W` INTEGER"]
+    assert query.query_id.startswith("transient_S_")
+    assert taken(query, 1) == [("a", 10, 1)]
+    insert(bench, "s", ("b", -1), ("c", 3))
+    assert taken(query, 1) == [("c", 30, 1)]
+    query.close()
+
+
+def test_latest_starts_at_the_end(bench: Bench) -> None:
+    bench.run(STREAM + "SET 'auto.offset.reset'='latest';")
+    insert(bench, "s", ("a", 1))
+    query = bench.push("SELECT v FROM s EMIT CHANGES;")
+    insert(bench, "s", ("b", 2))
+    assert taken(query, 1) == [(2, 1)]
+
+
+def test_limit_ends_it(bench: Bench) -> None:
+    bench.run(STREAM)
+    query = bench.push("SELECT v FROM s EMIT CHANGES LIMIT 2;")
+    insert(bench, "s", ("a", 1), ("b", 2), ("c", 3))
+    assert taken(query, 2) == [(1, 1), (2, 1)]
+    assert query.take(timeout_s=WAIT_S) is None
+    assert query.final_message == "Limit Reached"
+    assert query.error is None
+    assert bench.engine.push_query(query.query_id) is None
+
+
+def test_limit_0_gives_nothing(bench: Bench) -> None:
+    bench.run(STREAM)
+    query = bench.push("SELECT v FROM s EMIT CHANGES LIMIT 0;")
+    assert query.take(timeout_s=WAIT_S) is None
+    assert query.final_message == "Limit Reached"
+
+
+def test_a_table_gives_updates_as_rows_and_deletions_apart(make: Callable[..., Bench]) -> None:
+    bench = make(**{"batch.max.rows": 1})
+    bench.run(TABLE)
+    query = bench.push("SELECT * FROM t EMIT CHANGES LIMIT 4;")
+    insert(bench, "t", ("a", 1), ("a", 2))
+    delete(bench, b"a")
+    delete(bench, b"nobody")
+    insert(bench, "t", ("b", 3))
+    assert taken(query, 4) == [("a", 1, 1), ("a", 2, 1), ("a", 2, -1), ("b", 3, 1)]
+    assert query.take(timeout_s=WAIT_S) is None
+
+
+def test_an_aggregate_is_followed(bench: Bench) -> None:
+    bench.run(STREAM)
+    query = bench.push("SELECT k, SUM(v) AS total FROM s GROUP BY k EMIT CHANGES;")
+    insert(bench, "s", ("a", 1))
+    assert taken(query, 1) == [("a", 1, 1)]
+    insert(bench, "s", ("a", 4))
+    assert taken(query, 1) == [("a", 5, 1)]
+
+
+def test_an_empty_batch_on_timeout_and_a_wake_when_there_is_more(bench: Bench) -> None:
+    bench.run(STREAM)
+    query = bench.push("SELECT v FROM s EMIT CHANGES;")
+    empty = query.take(timeout_s=0.0)
+    assert empty is not None
+    assert empty.num_rows == 0
+    woken = threading.Event()
+    query.on_rows(woken.set)
+    insert(bench, "s", ("a", 1))
+    assert woken.wait(WAIT_S)
+    assert taken(query, 1) == [(1, 1)]
+
+
+def test_a_reader_that_is_too_slow_is_cut_off(make: Callable[..., Bench]) -> None:
+    bench = make(**{"query.push.buffer.rows": 2, "batch.max.rows": 1})
+    bench.run(STREAM)
+    query = bench.push("SELECT v FROM s EMIT CHANGES;")
+    insert(bench, "s", *(("a", n) for n in range(4)))
+    bench.settle()
+    assert taken(query, 2) == [(0, 1), (1, 1)]
+    assert query.take(timeout_s=WAIT_S) is None
+    assert isinstance(query.error, SubscriberTooSlow)
+    assert "2 rows" in str(query.error)
+
+
+def test_close_and_terminate_end_it(bench: Bench) -> None:
+    bench.run(STREAM)
+    first, second = (bench.push("SELECT v FROM s EMIT CHANGES;") for _ in range(2))
+    assert bench.engine.push_query(first.query_id) is first
+    listed = bench.one("SHOW QUERIES;")["queries"]
+    assert [(q["id"], q["queryType"]) for q in listed] == [(first.query_id, "PUSH"), (second.query_id, "PUSH")]
+    first.close()
+    first.close()
+    answer = bench.one(f"TERMINATE `{second.query_id}`;")
+    assert (answer["@type"], answer["wasTerminated"]) == ("terminate_query", True)
+    assert first.take() is second.take() is None
+    assert bench.engine._core.worker.status() == []
+
+
+def test_there_may_be_only_so_many(make: Callable[..., Bench]) -> None:
+    bench = make(**{"max.push.queries": 1})
+    bench.run(STREAM)
+    query = bench.push("SELECT v FROM s EMIT CHANGES;")
+    with pytest.raises(TooManyPushQueries) as caught:
+        bench.push("SELECT v FROM s EMIT CHANGES;")
+    assert caught.value.ksql_code == 40003
+    query.close()
+    bench.push("SELECT v FROM s EMIT CHANGES;").close()
+
+
+def test_an_engine_that_closes_ends_its_readers(bench: Bench) -> None:
+    bench.run(STREAM)
+    query = bench.push("SELECT v FROM s EMIT CHANGES;")
+    bench.engine.close()
+    assert query.take(timeout_s=WAIT_S) is None
+
+
+def test_errors_have_their_place(bench: Bench) -> None:
+    bench.run(STREAM)
+    sql = "SELECT nope FROM s EMIT CHANGES;"
+    with pytest.raises(ColumnNotFound) as caught:
+        bench.push(sql)
+    assert bench.marked(caught.value) == "nope"
+    with pytest.raises(WrongEndpoint):
+        bench.push("SHOW STREAMS;")
+
+
+# --- which changes are seen --------------------------------------------------
+
+
+def changes(*rows: tuple[str, int, int]) -> pa.RecordBatch:
+    keys, diffs, seqs = zip(*rows, strict=True)
+    return pa.RecordBatch.from_pydict(
+        {"k": list(keys), "_diff": np.array(diffs, np.int8), "_seq": np.array(seqs, np.int64)}
+    )
+
+
+def seen(batch: pa.RecordBatch) -> list[tuple[str, int]]:
+    return list(zip(batch.column("k").to_pylist(), batch.column("_diff").to_pylist(), strict=True))
+
+
+def test_updates_of_several_keys_at_one_place_are_told_apart() -> None:
+    batch = changes(("a", -1, 5), ("b", -1, 5), ("a", 1, 5), ("c", 1, 5))
+    assert seen(visible_changes(batch, ["k"])) == [("b", -1), ("a", 1), ("c", 1)]
+
+
+def test_a_deletion_and_a_later_row_are_both_seen() -> None:
+    batch = changes(("a", -1, 5), ("a", 1, 6))
+    assert seen(visible_changes(batch, ["k"])) == [("a", -1), ("a", 1)]
+
+
+def test_without_a_key_a_place_with_a_new_row_hides_the_old() -> None:
+    batch = changes(("old", -1, 5), ("new", 1, 5), ("gone", -1, 6))
+    assert seen(visible_changes(batch, [])) == [("new", 1), ("gone", -1)]

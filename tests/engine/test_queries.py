@@ -1,0 +1,208 @@
+"""Persistent queries: what starts them, ends them, and keeps them over a restart."""
+
+from __future__ import annotations
+
+import pytest
+
+from ssql.errors import (
+    InvalidProperty,
+    InvalidStatement,
+    NotSupportedYet,
+    QueryExists,
+    QueryNotFound,
+    SourceExists,
+    SourceInUse,
+    SsqlError,
+)
+from tests.engine.conftest import Bench
+
+SOURCE = "CREATE STREAM s (id INT KEY, v STRING, n INT) WITH (kafka_topic='s', value_format='JSON', partitions=2);"
+BIG = "CREATE STREAM big AS SELECT id, v, n * 2 AS m FROM s WHERE n > 1;"
+COUNTS = "CREATE TABLE counts AS SELECT v, COUNT(*) AS c FROM big GROUP BY v;"
+
+
+def insert(bench: Bench, *rows: tuple[int, str, int]) -> None:
+    acks = bench.engine.insert("s", [{"id": i, "v": v, "n": n} for i, v, n in rows])
+    assert [a.error for a in acks] == [None] * len(rows)
+
+
+def counts(bench: Bench) -> dict[str, int]:
+    bench.settle()
+    rows = bench.engine._core.worker.cut().tables["COUNTS"].scan().to_pylist()
+    return {r["V"]: r["C"] for r in rows}
+
+
+def states(bench: Bench) -> dict[str, str]:
+    return {q["id"]: q["state"] for q in bench.one("SHOW QUERIES;")["queries"]}
+
+
+def test_ids_end_in_the_number_of_the_command(bench: Bench) -> None:
+    answers = bench.run(SOURCE + BIG + COUNTS + "INSERT INTO big SELECT id, v, n AS m FROM s WHERE n < 0;")
+    ids = [a["commandStatus"]["queryId"] for a in answers]
+    assert ids == [None, "CSAS_BIG_1", "CTAS_COUNTS_2", "INSERTQUERY_3"]
+    assert answers[1]["commandStatus"]["message"] == "Created query with ID CSAS_BIG_1"
+
+
+def test_queries_read_each_other_and_go_on_after_a_restart(bench: Bench) -> None:
+    bench.run(SOURCE + BIG + COUNTS)
+    insert(bench, (1, "a", 1), (2, "a", 2), (3, "b", 3))
+    assert counts(bench) == {"a": 1, "b": 1}
+    before = bench.engine._core.catalog
+    bench.reopen()
+    assert bench.engine._core.catalog == before
+    assert states(bench) == {"CSAS_BIG_1": "RUNNING", "CTAS_COUNTS_2": "RUNNING"}
+    insert(bench, (4, "b", 4))
+    assert counts(bench) == {"a": 1, "b": 2}
+    assert bench.run(COUNTS.replace("counts", "more"))[0]["commandStatus"]["queryId"] == "CTAS_MORE_3"
+
+
+def test_a_new_query_sees_history_or_not_as_the_session_asks(bench: Bench) -> None:
+    bench.run(SOURCE + BIG)
+    insert(bench, (2, "a", 2))
+    bench.settle()
+    bench.run(COUNTS + "SET 'auto.offset.reset'='latest';" + COUNTS.replace("counts", "news"))
+    insert(bench, (3, "a", 2))
+    assert counts(bench) == {"a": 2}
+    assert [r["C"] for r in bench.engine._core.worker.cut().tables["NEWS"].scan().to_pylist()] == [1]
+
+
+def test_the_sink_takes_after_the_left_most_source(bench: Bench) -> None:
+    bench.run(
+        "CREATE STREAM d (k STRING KEY, a INT, b INT) WITH (kafka_topic='d', format='DELIMITED', value_delimiter='|', "
+        "partitions=3); CREATE STREAM o AS SELECT k, a + b AS c, a FROM d; "
+        "CREATE STREAM j WITH (value_format='JSON', kafka_topic='elsewhere', partitions=1) AS SELECT * FROM d;"
+    )
+    o, j = (bench.engine._core.catalog.relation(n) for n in ("O", "J"))
+    assert o is not None
+    assert j is not None
+    assert (o.key_format.name, o.value_format.name, o.value_format.properties) == (
+        "DELIMITED",
+        "DELIMITED",
+        {"delimiter": "|"},
+    )
+    assert o.topic == "O"
+    assert (j.value_format.name, j.value_format.properties, j.topic) == ("JSON", {}, "elsewhere")
+    topics = {t.name: t.partitions for t in bench.engine._log.topics()}
+    assert (topics["O"], topics["elsewhere"]) == (3, 1)
+    bench.engine.insert("d", [{"k": "x", "a": 1, "b": 2}])
+    bench.settle()
+    assert [r for p in range(3) for r in bench.topic("O", p)] == [(b"x", b"3|1")]
+
+
+def test_partition_by_null_takes_the_key_away(bench: Bench) -> None:
+    bench.run(SOURCE + "CREATE STREAM o AS SELECT id, v FROM s PARTITION BY NULL;")
+    relation = bench.engine._core.catalog.relation("O")
+    assert relation is not None
+    assert relation.key_format.name == "NONE"
+    error = bench.fails("CREATE STREAM p WITH (key_format='JSON') AS SELECT id FROM s PARTITION BY NULL;")
+    assert error.message == "Key format specified for stream without key columns."
+
+
+def test_pause_and_resume_survive_a_restart(bench: Bench) -> None:
+    bench.run(SOURCE + BIG + COUNTS)
+    insert(bench, (2, "a", 2))
+    bench.settle()
+    bench.run("PAUSE CTAS_COUNTS_2;")
+    assert states(bench)["CTAS_COUNTS_2"] == "PAUSED"
+    bench.reopen()
+    assert states(bench) == {"CSAS_BIG_1": "RUNNING", "CTAS_COUNTS_2": "PAUSED"}
+    insert(bench, (3, "a", 3))
+    assert counts(bench) == {"a": 1}
+    bench.run("RESUME ALL;")
+    assert counts(bench) == {"a": 2}
+    assert states(bench) == {"CSAS_BIG_1": "RUNNING", "CTAS_COUNTS_2": "RUNNING"}
+
+
+def test_terminate_leaves_the_sink(bench: Bench) -> None:
+    bench.run(SOURCE + BIG + "TERMINATE CSAS_BIG_1;")
+    assert states(bench) == {}
+    relation = bench.engine._core.catalog.relation("BIG")
+    assert relation is not None
+    assert not relation.derived
+    bench.run(COUNTS + "TERMINATE ALL; DROP TABLE counts; DROP STREAM big; DROP STREAM s;")
+    bench.reopen()
+    assert states(bench) == {}
+
+
+def test_drop_ends_the_query_of_a_create_as(bench: Bench) -> None:
+    bench.run(SOURCE + BIG + "DROP STREAM big DELETE TOPIC;")
+    assert states(bench) == {}
+    assert bench.engine._core.worker.status() == []
+    assert bench.engine._log.topic("BIG") is None
+    insert(bench, (2, "a", 2))
+    bench.settle()
+    assert bench.engine._log.topic("BIG") is None
+
+
+def test_what_is_used_cannot_be_dropped(bench: Bench) -> None:
+    bench.run(SOURCE + BIG + COUNTS + "INSERT INTO big SELECT id, v, n AS m FROM s WHERE n < 0;")
+    error = bench.fails("DROP STREAM s;")
+    assert isinstance(error, SourceInUse)
+    assert error.message == 'stream "S" cannot be dropped: it is read by CSAS_BIG_1, INSERTQUERY_3'
+    error = bench.fails("DROP STREAM big;")
+    assert error.message == 'stream "BIG" cannot be dropped: it is read by CTAS_COUNTS_2 and written by INSERTQUERY_3'
+    bench.run("DROP TABLE counts; TERMINATE INSERTQUERY_3; DROP STREAM big; DROP STREAM s;")
+
+
+def test_select_star_is_expanded_when_the_query_is_made(bench: Bench) -> None:
+    bench.run(SOURCE + "CREATE STREAM o AS SELECT * FROM s; ALTER STREAM s ADD COLUMN w INT;")
+    bench.reopen()
+    bench.engine.insert("s", [{"id": 1, "v": "a", "n": 1, "w": 9}])
+    bench.settle()
+    assert [v for p in (0, 1) for _, v in bench.topic("O", p)] == [b'{"V":"a","N":1}']
+
+
+def test_query_id_of_insert_into(bench: Bench) -> None:
+    bench.run(SOURCE + BIG)
+    bench.run("INSERT INTO big WITH (query_id='mine') SELECT id, v, n AS m FROM s;")
+    assert "MINE" in states(bench)
+    error = bench.fails("INSERT INTO big WITH (query_id='MINE') SELECT id, v, n AS m FROM s;")
+    assert isinstance(error, QueryExists)
+    assert bench.marked(error) == "'MINE'"
+    error = bench.fails("INSERT INTO big WITH (query_id='CSAS_X') SELECT id, v, n AS m FROM s;")
+    assert isinstance(error, InvalidProperty)
+
+
+REFUSED: list[tuple[str, type[SsqlError], str]] = [
+    (BIG, SourceExists, "big"),
+    (BIG.replace("CREATE", "CREATE OR REPLACE"), NotSupportedYet, "big"),
+    ("CREATE TABLE x AS SELECT * FROM s;", InvalidStatement, "x"),
+    ("CREATE STREAM x AS SELECT nope FROM s;", SsqlError, "nope"),
+    ("CREATE STREAM x WITH (partitons=1) AS SELECT * FROM s;", SsqlError, "partitons"),
+    ("CREATE STREAM x WITH (kafka_topic='s', partitions=5) AS SELECT * FROM s;", InvalidProperty, "5"),
+    ("INSERT INTO counts SELECT v, COUNT(*) AS c FROM s GROUP BY v;", InvalidStatement, "counts"),
+    ("INSERT INTO ssql_late SELECT * FROM ssql_late;", SsqlError, "ssql_late"),
+    ("INSERT INTO nope SELECT * FROM s;", SsqlError, "nope"),
+    ("TERMINATE csas_bog_1;", QueryNotFound, "csas_bog_1"),
+]
+
+
+@pytest.mark.parametrize(("sql", "kind", "marked"), REFUSED, ids=[r[0][:50] for r in REFUSED])
+def test_refused(bench: Bench, sql: str, kind: type[SsqlError], marked: str) -> None:
+    bench.run(SOURCE + BIG + COUNTS)
+    before, topics = bench.engine._core.catalog, bench.engine._log.topics()
+    error = bench.fails(sql)
+    assert isinstance(error, kind)
+    assert bench.marked(error) == marked
+    assert bench.engine._core.catalog is before
+    assert bench.engine._log.topics() == topics
+
+
+def test_explain_of_a_statement_does_nothing(bench: Bench) -> None:
+    bench.run(SOURCE)
+    described = bench.one("EXPLAIN " + BIG)["queryDescription"]
+    assert described["sources"] == ["S"]
+    assert described["sinks"] == ["BIG"]
+    assert [f["name"] for f in described["fields"]] == ["ID", "V", "M"]
+    assert "SELECT" in described["topology"]
+    assert "Source S" in described["executionPlan"]
+    assert states(bench) == {}
+    assert bench.one("EXPLAIN SELECT v FROM s EMIT CHANGES;")["queryDescription"]["queryType"] == "PUSH"
+
+
+def test_explain_of_a_query_tells_its_state(bench: Bench) -> None:
+    bench.run(SOURCE + BIG)
+    described = bench.one("EXPLAIN CSAS_BIG_1;")["queryDescription"]
+    assert (described["id"], described["state"]) == ("CSAS_BIG_1", "RUNNING")
+    assert described["overriddenProperties"] == {"auto.offset.reset": "earliest"}
+    assert isinstance(bench.fails("EXPLAIN CSAS_NONE_1;"), QueryNotFound)
