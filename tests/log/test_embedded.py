@@ -248,19 +248,19 @@ def test_a_full_disk_is_said_and_nothing_is_half_written(log: EmbeddedLog, monke
 
     monkeypatch.setattr(segment_files.os, "pwrite", full)
     writer.begin()
-    writer.append("a", numbered(0, 1))
+    writer.append("a", numbered(0, 1, LARGE))
     writer.append("b", numbered(1, 4, LARGE))
     with pytest.raises(LogFull, match="the disk of the log is full"):
         writer.commit()
     assert (log.bounds("a", 0), log.bounds("b", 0)) == ((0, 0), (0, 0))
     monkeypatch.undo()
     writer.begin()
-    writer.append("a", numbered(4, 5))
+    writer.append("a", numbered(4, 5, LARGE))
     writer.append("b", numbered(5, 8, LARGE))
     writer.commit()
     assert numbers(everything(log, "a") + everything(log, "b")) == [4, 5, 6, 7]
     (file,) = (log.path / "segments").iterdir()
-    assert file.stat().st_size < 4 * LARGE
+    assert file.stat().st_size < 4.5 * LARGE
 
 
 def test_a_full_index_is_said_and_works_again_later(log: EmbeddedLog) -> None:
