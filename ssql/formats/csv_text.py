@@ -1,10 +1,13 @@
 """One CSV record, exactly: text -> fields and fields -> text, as Apache commons-csv does it by default.
 
 Quote is `"`, doubled inside quotes; blanks are part of a field; empty lines before the record are skipped; what
-follows the first record is ignored. Writing quotes what needs it and a little more (see `quoted`).
+follows the first record is ignored. Writing quotes what needs it and a little more (see `quoter`).
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Callable
 
 from ssql.formats.scalars import MisfitError
 
@@ -17,6 +20,8 @@ def fields(text: str, delimiter: str) -> list[str]:
     Raises:
         MisfitError: where there is no record, or quotes do not match.
     """
+    if text and not any(c in text for c in '"\r\n'):
+        return text.split(delimiter)
     at = len(text) - len(text.lstrip(_LINE_ENDS))
     if at == len(text):
         raise MisfitError("no fields in the record")
@@ -57,18 +62,17 @@ def _quoted_field(text: str, at: int, delimiter: str) -> tuple[str, int, bool]:
     return "".join(parts), end + 1, end == len(text) or text[end] != delimiter
 
 
-def quoted(value: str, delimiter: str, *, first: bool) -> str:
-    """A field as it is written.
+def quoter(delimiter: str, *, first: bool) -> Callable[[str], str]:
+    """What writes the fields of one column: each quoted where it must be.
 
     The first field of a record is quoted unless it starts with an ASCII letter or digit (so is an empty text, which
     would look like no record); any field that starts with `#` or less, ends with a blank, or holds the delimiter, a
     quote or a line end is quoted.
     """
-    if not value:
-        return '""' if first else ""
-    start = value[0]
-    if first and not (start.isascii() and start.isalnum()):
-        needed = True
-    else:
-        needed = start <= "#" or value[-1] <= " " or delimiter in value or any(c in value for c in '"\r\n')
-    return '"' + value.replace('"', '""') + '"' if needed else value
+    inside = rf'[\x00-#]|.*(?:[{re.escape(delimiter)}"\r\n]|[\x00-\x20]\Z)'
+    needed = re.compile(rf"(?![0-9A-Za-z])|{inside}" if first else inside, re.DOTALL)
+
+    def write(value: str) -> str:
+        return '"' + value.replace('"', '""') + '"' if needed.match(value) else value
+
+    return write

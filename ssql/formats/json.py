@@ -24,7 +24,7 @@ from ssql.formats.scalars import MisfitError
 from ssql.types import Column
 
 #: From this many rows on the compiled kernel is faster than msgspec (see benchmarks/bench_formats.py).
-KERNEL_ROWS = 128
+KERNEL_ROWS = 32
 
 
 class JsonFormat:

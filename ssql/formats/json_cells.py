@@ -12,18 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ssql.formats.json_values import converter, parse
-from ssql.formats.scalars import MisfitError
+from ssql.formats.scalars import MisfitError, plain_decimal
 from ssql.types import Column, Decimal
-
-#: Numbers, bare or as text, that Arrow reads as the exact reader does.
-_PLAIN_DECIMAL = r'^(-?[0-9]{1,76}(\.[0-9]{1,76})?|"[+-]?[0-9]{1,76}(\.[0-9]{1,76})?")$'
 
 
 def read_cells(cells: pa.StringArray, column: Column) -> tuple[pa.Array, list[int]]:
     """The column of `cells` (null: no value), and the rows whose cell does not fit."""
     if isinstance(column.type, Decimal):
-        plain = pc.match_substring_regex(cells, _PLAIN_DECIMAL)
-        if plain.false_count == 0:
+        digits = plain_decimal(column.type.precision, column.type.scale)
+        if pc.match_substring_regex(cells, f'^(-?{digits}|"[+-]?{digits}")$').false_count == 0:
             try:
                 return pc.utf8_trim(cells, '"').cast(column.type.arrow), []
             except pa.ArrowInvalid:

@@ -8,7 +8,8 @@ that may hold a spelling not seen yet, is doubtful and is read by the exact read
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Annotated, Any, Union
 
 import msgspec
@@ -73,7 +74,7 @@ class StructReader:
                 fields.append((member, Raw | UnsetType if kind is Raw else Union[kind, None, UnsetType], UNSET))  # noqa: UP007
         self.members = len(fields)
         row = msgspec.defstruct("Row", fields, rename=rename, gc=False)
-        self.nothing = row(*[None] * self.members)
+        self.nothing = row()
         self.decode = msgspec.json.Decoder(row | None).decode
 
     def read(self, text: pa.StringArray) -> tuple[list[pa.Array], list[int]]:
@@ -107,41 +108,56 @@ class StructReader:
             return []
         nothing = self.nothing
         as_tuple = msgspec.structs.astuple
-        members = list(zip(*(as_tuple(nothing if row is None else row) for row in rows), strict=True))
-        members = members or [()] * self.members
+        members = [list(m) for m in zip(*[as_tuple(nothing if row is None else row) for row in rows], strict=True)]
+        members = members or [[] for _ in range(self.members)]
+        read = [index for index, row in enumerate(rows) if row is not None]
+        lower = _Lower([raws[index] or b"" for index in read])
         result: list[list[Any]] = []
         unknown: set[int] = set()
-        plain: dict[int, bytes | None] = {}
         for at, names in enumerate(self.spellings):
             first = self.first[at]
-            values = list(members[first])
-            if UNSET in values:
-                others = members[first + 1 : first + len(names)]
-                for index in [i for i, value in enumerate(values) if value is UNSET]:
-                    if index not in plain:
-                        plain[index] = _plain(raws[index])
-                    found = [other[index] for other in others if other[index] is not UNSET]
-                    values[index] = found[0] if found else None
-                    if len(found) > 1 or self._may_hide(at, plain[index], len(found)):
-                        unknown.add(index)
+            values = members[first]
+            missing = values.count(UNSET)
+            if missing:
+                used = [m for m in members[first + 1 : first + len(names)] if m.count(UNSET) < len(rows)]
+                for other in used:
+                    values = [b if a is UNSET else a for a, b in zip(values, other, strict=True)]
+                found = len(rows) - values.count(UNSET)
+                if len(used) > 1 or not self._all_found(at, lower, found):
+                    unknown.update(self._hiding(at, read, lower, members[first], used))
+                values = [None if value is UNSET else value for value in values]
             result.append(values)
-        doubtful |= unknown
-        self._learn(raw for raw in (raws[i] for i in sorted(unknown)[:8]) if raw is not None)
+        if unknown:
+            doubtful |= unknown
+            self._learn(raws[index] or b"" for index in sorted(unknown)[:8])
         for values in result if doubtful else ():
             for index in doubtful:
                 values[index] = None
         return result
 
-    def _may_hide(self, column: int, plain: bytes | None, found: int) -> bool:
-        """True where a row, `_plain` of which is given, may hold more spellings of a name than the ones found."""
+    def _all_found(self, column: int, lower: _Lower, found: int) -> bool:
+        """True where it is plain that only the `found` rows with a value hold a name, once each."""
         name = self.columns[column].name
         if _NEEDS_ESCAPE.search(name):
-            return True
+            return False
         if name != name.upper():
-            return False  # no upper case of a name is this one
-        return plain is None or plain.count(f'"{name.lower()}"'.encode()) > found
+            return True  # no upper case of a name is this one, so it has one spelling
+        return lower.plain and lower.joined.count(f'"{name.lower()}"'.encode()) == found
 
-    def _learn(self, raws: Any) -> None:
+    def _hiding(
+        self, column: int, read: list[int], lower: _Lower, exact: list[Any], others: list[list[Any]]
+    ) -> Iterable[int]:
+        """The rows without the exact name that may hold more spellings of it than were found."""
+        name = self.columns[column].name
+        wanted = f'"{name.lower()}"'.encode()
+        for place, index in enumerate(read):
+            if exact[index] is UNSET:
+                found = sum(other[index] is not UNSET for other in others)
+                row = lower.rows[place]
+                if found > 1 or _NEEDS_ESCAPE.search(name) or not _is_plain(row) or row.lower().count(wanted) > found:
+                    yield index
+
+    def _learn(self, raws: Iterable[bytes]) -> None:
         """Take up the spellings of names that `raws` show; a text value taken for a name does no harm."""
         learned = False
         for raw in raws:
@@ -159,11 +175,24 @@ class StructReader:
             self._build()
 
 
-def _plain(raw: bytes | None) -> bytes | None:
-    """The row in lower case, or None where an ASCII name in it may be spelled with escapes or exotic characters."""
-    if raw is None or b"\\u" in raw or b"\\/" in raw or (not raw.isascii() and _EXOTIC.search(raw)):
-        return None
-    return raw.lower()
+def _is_plain(raw: bytes) -> bool:
+    """False where an ASCII name in `raw` may be spelled with escapes or exotic characters."""
+    return not (b"\\u" in raw or b"\\/" in raw or (not raw.isascii() and _EXOTIC.search(raw)))
+
+
+class _Lower:
+    """The rows of a batch together, in lower case: most questions about names are answered by one search."""
+
+    def __init__(self, rows: list[bytes]) -> None:
+        self.rows = rows
+
+    @cached_property
+    def joined(self) -> bytes:
+        return b"\n".join(self.rows).lower()
+
+    @cached_property
+    def plain(self) -> bool:
+        return _is_plain(self.joined)
 
 
 def _lower(name: str) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ import math
 import re
 from decimal import Context, Decimal, Inexact, InvalidOperation
 
+from ssql.types import MAX_PRECISION
+
 INT32 = (-(1 << 31), (1 << 31) - 1)
 INT64 = (-(1 << 63), (1 << 63) - 1)
 DAY_MS = 86_400_000
@@ -115,12 +117,22 @@ def exact(text: str, type_name: object) -> Decimal:
 def decimal(text: str, precision: int, scale: int, type_name: object) -> Decimal:
     """A decimal with exactly `scale` digits after the point; what would need rounding is a misfit."""
     value = exact(text, type_name)
-    if value and value.adjusted() >= precision - scale:
+    if value and value.adjusted() >= min(precision, MAX_PRECISION) - scale:
         raise out_of_range(text, type_name)
     try:
         return value.quantize(Decimal(1).scaleb(-scale), context=_EXACT)
     except (Inexact, InvalidOperation):
         raise MisfitError(f"{shown(text)} does not fit {type_name} without rounding") from None
+
+
+def plain_decimal(precision: int, scale: int) -> str:
+    """A pattern of unsigned numbers that Arrow casts to the decimal type exactly as `decimal` does, or refuses.
+
+    Arrow wraps around where digits overflow (beyond 38 of them, also after scaling up), so the pattern leaves out what
+    has more digits before the point than the type; with at most 19 after it, none of the rest gets that far.
+    """
+    whole = min(min(precision, MAX_PRECISION) - scale, 19)
+    return rf"(?:0|[0-9]{{1,{whole}}})(?:\.[0-9]{{1,19}})?" if whole else r"0(?:\.[0-9]{1,19})?"
 
 
 def base64_bytes(text: str, type_name: object) -> bytes:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from ssql.formats import csv_text, delimited
 from ssql.formats.api import Decoded, Encoded, FormatSpec
+from ssql.formats.columns import utf8
 from ssql.formats.registry import format_named
-from ssql.formats.scalars import MisfitError
 from ssql.types import (
     BIGINT,
     BOOLEAN,
@@ -98,27 +98,26 @@ fields = st.one_of(
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(st.sampled_from(list(VALUES)), min_size=1, max_size=3),
-    st.lists(st.none() | st.lists(fields, min_size=1, max_size=3).map(",".join), max_size=6),
+    st.lists(st.none() | st.lists(fields, min_size=1, max_size=3).map(",".join) | st.just("\xff"), max_size=6),
+    st.integers(0, 2),
 )
-@example([STRING], ["", '""', "\n", "a\nb", None])
-def test_whole_columns_read_as_row_by_row(types: list[SqlType], rows: list[str | None]) -> None:
-    decoded = decode([None if row is None else row.encode() for row in rows], *types)
-    found = [physical(column) for column in decoded.batch.columns]
-    bad = {row.index for row in decoded.bad}
-    for index, row in enumerate(rows):
-        expected: list[Any] = [None] * len(types)
-        fits = True
-        try:
-            parts = [] if row is None else csv_text.fields(row, ",")
-            fits = row is None or len(parts) == len(types)
-            if fits and row is not None:
-                expected = [None if p == "" else delimited._reader(t)(p) for t, p in zip(types, parts, strict=True)]
-        except MisfitError:
-            fits = False
-        if not fits:
-            expected = [None] * len(types)
-        assert (index not in bad) == fits
-        assert repr([column[index] for column in found]) == repr(expected)
+@example([STRING], ["", '""', "\n", "a\nb", None], 0)
+def test_whole_columns_read_as_row_by_row(types: list[SqlType], rows: list[str | None], skip: int) -> None:
+    columns = [Column(f"C{i}", t) for i, t in enumerate(types)]
+    data = pa.array([None if row is None else row.encode("latin-1", "replace") for row in rows], pa.binary())
+    text, _ = utf8(data)
+    for wanted in (columns, columns[1:]):
+        decoder = delimited.DelimitedDecoder(columns, wanted, ",")
+        arrays, bad = decoder._by_column(text.slice(skip))
+        exact_arrays, exact_bad = decoder._by_row(text.slice(skip))
+        assert sorted(bad, key=lambda row: row.index) == exact_bad
+        assert repr([physical(a) for a in arrays]) == repr([physical(a) for a in exact_arrays])
+
+
+def test_large_batches_are_read_by_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delimited.DelimitedDecoder, "_by_row", lambda *_: pytest.fail("read row by row"))
+    rows: list[bytes | None] = [b"1,a"] * delimited.ARROW_ROWS
+    assert decode(rows, INTEGER, STRING).batch.to_pydict() == {"C0": [1] * len(rows), "C1": ["a"] * len(rows)}
 
 
 plain = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), max_size=6)
@@ -171,7 +170,7 @@ def test_fields_of_the_first_record(text: str, found: list[str]) -> None:
     ],
 )
 def test_fields_are_quoted_as_commons_csv_quotes_them(value: str, first: bool, written: str) -> None:
-    assert csv_text.quoted(value, ",", first=first) == written
+    assert csv_text.quoter(",", first=first)(value) == written
 
 
 def test_a_bad_row_says_why_and_harms_no_other() -> None:
