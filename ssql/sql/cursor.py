@@ -206,10 +206,10 @@ class Cursor:
 
     def _place(self, token: Token) -> Span:
         """Of the end: just after the last token, where something is missing."""
-        if token.kind is Kind.END and self.index > 0:
-            end = self.last.end
-            return Span(end, end + 1)
-        return token.span
+        if token.kind is not Kind.END:
+            return token.span
+        end = self.last.end
+        return Span(end, end + 1)
 
     def _misspelt_alias(self) -> SyntaxSqlError | None:
         """`FROM s WHER x`: WHER was taken for an alias, and the error shows only at x."""

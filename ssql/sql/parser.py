@@ -133,7 +133,11 @@ def _parse(script: str, part: Span, variables: Mapping[str, str] | None) -> Stat
     for token in found:
         if token.kind is Kind.BAD:
             raise lexical_error(token, script)
-    return _Reader(Cursor(_with_end(found, part.end), script), part, text).whole()
+    cursor = Cursor(_with_end(found, part.end), script)
+    try:
+        return _Reader(cursor, part, text).whole()
+    except RecursionError:
+        raise cursor.error("the statement is nested too deeply", cursor.token.span) from None
 
 
 class _Place(TypedDict):

@@ -80,9 +80,16 @@ class Interval:
     @property
     def ms(self) -> int:
         unit = self.unit.rstrip("S") if self.unit != "MILLISECONDS" else "MILLISECOND"
-        return self.amount * {
-            "MILLISECOND": 1, "SECOND": 1000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000,
-        }[unit]
+        return (
+            self.amount
+            * {
+                "MILLISECOND": 1,
+                "SECOND": 1000,
+                "MINUTE": 60_000,
+                "HOUR": 3_600_000,
+                "DAY": 86_400_000,
+            }[unit]
+        )
 
 
 @dataclass(frozen=True)
