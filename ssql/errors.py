@@ -502,3 +502,14 @@ class CommandsUnreadable(SsqlError):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"the command topic cannot be read: {why}")
+
+
+class PullTooLarge(SqlError):
+    """A pull query has more rows than it may answer."""
+
+    code = "pull_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"the answer has more than {limit} rows", hint="Add a LIMIT or a narrower WHERE, or raise query.pull.max.rows."
+        )
