@@ -7,7 +7,6 @@ with that sink or none, into the dataflow.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ssql.errors import InvalidStatement, TypeMismatch
@@ -16,6 +15,7 @@ from ssql.planner import plan
 from ssql.planner.bind_expr import Types
 from ssql.planner.bind_from import Key
 from ssql.planner.bind_query import Projected, QueryBinder, finished
+from ssql.planner.checks import check_unique
 from ssql.planner.coerce import converted
 from ssql.planner.dataflow import dataflow
 from ssql.planner.explain import logical_text
@@ -64,7 +64,7 @@ def analyse(query: sql.Query, relations: Relations, *, types: Types | None = Non
     projected = QueryBinder(relations, types, bounds_in_star=True).bind(query)
     root = finished(projected)
     selected = Schema(root.schema.columns[: len(projected.items)])
-    _check_unique(selected.columns)
+    check_unique(selected.columns)
     if len(root.schema.columns) > len(selected.columns):
         root = plan.Project(root, tuple(plan.Item(c.name, e.Column(c.type, c.name), c.key) for c in selected.columns))
     plain = Schema(tuple(Column(c.name, c.type) for c in selected.columns))
@@ -104,7 +104,7 @@ def analyse_persistent(
         )
     items = [*(plan.Item(k.name, k.expr, True) for k in keys), *(plan.Item(v.name, v.expr) for v in values)]
     schema = Schema(tuple(i.column for i in items))
-    _check_unique(schema.columns)
+    check_unique(schema.columns)
     if projected.node.window is not None:
         bounds = projected.node.schema.by_name
         items.extend(plan.Item(n, e.Column(bounds[n].type, n, n)) for n in plan.WINDOW_BOUNDS)
@@ -199,17 +199,6 @@ def _refuse_global(query: sql.Query, statement: str) -> None:
                     span=item.span,
                     hint="Add GROUP BY: a table needs a key. GROUP BY 1 makes one group of all rows.",
                 )
-
-
-def _check_unique(columns: Iterable[Column]) -> None:
-    seen: set[str] = set()
-    for c in columns:
-        if c.name in seen:
-            part = "key" if c.key else "value"
-            raise InvalidStatement(
-                f"Duplicate {part} columns found in schema: {quote(c.name)} {c.type}", hint="Use AS to rename one."
-            )
-        seen.add(c.name)
 
 
 def _key_items(projected: Projected, sink: str) -> tuple[Selected, ...]:

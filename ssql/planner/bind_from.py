@@ -8,7 +8,7 @@ from typing import Literal
 
 from sqlglot import exp
 
-from ssql.errors import InvalidStatement, SourceNotFound, Span, TypeMismatch
+from ssql.errors import InvalidStatement, SourceNotFound, TypeMismatch
 from ssql.planner import expr as e
 from ssql.planner import plan
 from ssql.planner.bind_expr import Binder, Types
@@ -54,6 +54,15 @@ class Bound:
     relations: tuple[Relation, ...]
     joined: bool = False
     owner: str = ""
+
+
+@dataclass(frozen=True)
+class _Condition:
+    """The two sides of ON, the left relation's first; `shown`: as it was written."""
+
+    left: e.Expr
+    right: e.Expr
+    shown: str
 
 
 #: Binds a query that stands in FROM.
@@ -121,26 +130,25 @@ class FromBinder:
                     span=join.span,
                     hint="Give each its own alias: FROM s AS a JOIN s AS b.",
                 )
-        on_left, on_right, shown = self._condition(join, left, right)
+        on = self._condition(join, left, right)
         number, self._joins = self._joins, self._joins + 1
-        left_node, left_name = _with_column(left.node, on_left, f"on.{number}.left")
-        right_node, right_name = _with_column(right.node, on_right, f"on.{number}.right")
-        node = plan.Join(left_node, right_node, join.kind, (left_name,), (right_name,), _within(join.within), join.span)
-        node = _checked(node, join, left, right, on_left, on_right, shown)
+        left_node, left_name = _with_column(left.node, on.left, f"on.{number}.left")
+        right_node, right_name = _with_column(right.node, on.right, f"on.{number}.right")
+        within = _within(join.within)
+        node = plan.Join(left_node, right_node, join.kind, (left_name,), (right_name,), within, join.span)
+        node = _checked(node, join, left, right, on)
         scope = Scope((*left.scope.columns, *right.scope.columns))
         relations = (*left.relations, *right.relations)
-        plain = [x for x in (on_left, on_right) if isinstance(x, e.Column)]
         if node.foreign:
-            owner = next(iter(_sources_of(on_left)))
+            owner = next(iter(_sources_of(on.left)))
             keys = tuple(replace(k, kind="primary key column") for k in left.keys)
             return Bound(node, scope, keys, relations, joined=True, owner=owner)
-        if join.kind == "FULL" or not plain:
-            return _synthetic_key(node, scope, relations, (left_name, right_name), on_left, join.kind)
-        key = _join_key(left, on_left, on_right)
-        return Bound(node, scope, (key,), relations, joined=True)
+        if join.kind == "FULL" or not (isinstance(on.left, e.Column) or isinstance(on.right, e.Column)):
+            keyed, visible, key = _synthetic_key(node, scope)
+            return Bound(keyed, scope.with_columns([visible]), (key,), relations, joined=True)
+        return Bound(node, scope, (_join_key(left, on),), relations, joined=True)
 
-    def _condition(self, join: sql.Join, left: Bound, right: Bound) -> tuple[e.Expr, e.Expr, str]:
-        """The two sides of ON, the left relation's first, and the condition as text."""
+    def _condition(self, join: sql.Join, left: Bound, right: Bound) -> _Condition:
         on = without_parens(join.on)
         if not isinstance(on, exp.EQ):
             raise InvalidStatement(
@@ -162,9 +170,9 @@ class FromBinder:
         first, second = (next(iter(s)) for s in sources)
         shown = whole[1:-1]
         if second in right.scope.sources and first in left.scope.sources:
-            return sides[0], sides[1], shown
+            return _Condition(sides[0], sides[1], shown)
         if first in right.scope.sources and second in left.scope.sources:
-            return sides[1], sides[0], shown
+            return _Condition(sides[1], sides[0], shown)
         joined = right.scope.sources[0]
         raise InvalidStatement(
             f"A join criteria is expected to reference the source (`{joined}`) in the FROM clause, instead the right "
@@ -227,25 +235,23 @@ _WORDS = {
 }
 
 
-def _checked(
-    node: plan.Join, join: sql.Join, left: Bound, right: Bound, on_left: e.Expr, on_right: e.Expr, shown: str
-) -> plan.Join:
+def _checked(node: plan.Join, join: sql.Join, left: Bound, right: Bound, on: _Condition) -> plan.Join:
     """The join, if ksqlDB's rules for its shape are kept."""
-    if on_left.type != on_right.type:
-        sides = " = ".join(f"{text_of(x, qualified=True)}{{{x.type}}}" for x in (on_left, on_right))
+    if on.left.type != on.right.type:
+        sides = " = ".join(f"{text_of(x, qualified=True)}{{{x.type}}}" for x in (on.left, on.right))
         raise TypeMismatch(
             f"Invalid join condition: types don't match. Got {sides}.",
             span=span_of(join.on),
             hint="Use CAST on one side.",
         )
     written = f"{_last(left)} {_WORDS[join.kind]} {_last(right)}"
-    primary = _is_key(right, on_right)
+    primary = _is_key(right, on.right)
     match node.shape:
         case ("STREAM", "STREAM"):
             if join.within is None:
                 raise InvalidStatement(
-                    f"Stream-Stream joins must have a WITHIN clause specified. None was provided. To learn about how to "
-                    f"specify a WITHIN clause with a stream-stream join, please visit: {_DOCS}",
+                    f"Stream-Stream joins must have a WITHIN clause specified. None was provided. To learn about how "
+                    f"to specify a WITHIN clause with a stream-stream join, please visit: {_DOCS}",
                     span=join.span,
                     hint="Add WITHIN, e.g. WITHIN 1 HOUR.",
                 )
@@ -264,7 +270,7 @@ def _checked(
             if not primary:
                 raise InvalidStatement(
                     "Invalid join condition: stream-table joins require to join on the table's primary key. "
-                    f"Got {shown}.",
+                    f"Got {on.shown}.",
                     span=span_of(join.on),
                 )
             return node
@@ -277,10 +283,10 @@ def _checked(
     if not primary:
         raise InvalidStatement(
             "Invalid join condition: table-table joins require to join on the primary key of the right input table. "
-            f"Got {shown}.",
+            f"Got {on.shown}.",
             span=span_of(join.on),
         )
-    foreign = not _is_key(left, on_left)
+    foreign = not _is_key(left, on.left)
     if foreign and join.kind in ("RIGHT", "FULL"):
         word = "FULL" if join.kind == "FULL" else "RIGHT"
         raise InvalidStatement(
@@ -302,44 +308,30 @@ def _is_key(bound: Bound, x: e.Expr) -> bool:
     return len(bound.keys) == 1 and x in bound.keys[0].columns
 
 
-def _join_key(left: Bound, on_left: e.Expr, on_right: e.Expr) -> Key:
+def _join_key(left: Bound, on: _Condition) -> Key:
     """The key of a join: any of the columns that are equal in it, those further left preferred."""
     columns: list[e.Column] = []
-    if isinstance(on_left, e.Column):
-        same = left.keys[0].columns if left.joined and _is_key(left, on_left) else (on_left,)
+    if isinstance(on.left, e.Column):
+        same = left.keys[0].columns if left.joined and _is_key(left, on.left) else (on.left,)
         columns.extend(same)
-    if isinstance(on_right, e.Column):
-        columns.append(on_right)
+    if isinstance(on.right, e.Column):
+        columns.append(on.right)
     shown = tuple(text_of(c, qualified=True) for c in columns)
     return Key(shown[0].rpartition(".")[2], tuple(columns), "join expression", shown)
 
 
-def _synthetic_key(
-    node: plan.Node,
-    scope: Scope,
-    relations: tuple[Relation, ...],
-    on: tuple[str, str],
-    on_left: e.Expr,
-    kind: plan.JoinKind,
-) -> Bound:
+def _synthetic_key(node: plan.Join, scope: Scope) -> tuple[plan.Node, Visible, Key]:
     """The join with a key column of its own: the ON expression's value, from whichever side has it."""
     name = Names(v.name for v in scope.columns).unused("ROWKEY")
-    kept = {c.name: c for c in node.schema.columns}
-    left, right = (e.Column(on_left.type, n) for n in on)
+    types = node.schema.by_name
+    kind = types[node.left_on[0]].type
+    left, right = e.Column(kind, node.left_on[0]), e.Column(kind, node.right_on[0])
     value: e.Expr = left
-    if kind in ("FULL", "RIGHT"):
-        first = e.Not(BOOLEAN, e.IsNull(BOOLEAN, left))
-        value = e.Case(on_left.type, ((first, left),), right)
+    if node.kind in ("FULL", "RIGHT"):
+        given = e.Not(BOOLEAN, e.IsNull(BOOLEAN, left))
+        value = e.Case(kind, ((given, left),), right)
     items = [plan.Item(name, value, key=True)]
-    items.extend(plan.Item(n, e.Column(c.type, n)) for n, c in kept.items())
-    column = e.Column(on_left.type, name, None, name)
+    items.extend(plan.Item(n, e.Column(c.type, n)) for n, c in types.items())
+    column = e.Column(kind, name, None, name)
     key = Key(name, (column,), "join expression", (name,), synthetic=True)
-    visible = Visible("", name, column, key=True)
-    return Bound(plan.Project(node, tuple(items)), scope.with_columns([visible]), (key,), relations, joined=True)
-
-
-def source_span(relation: sql.Relation) -> Span:
-    """The place of the left-most source."""
-    while isinstance(relation, sql.Join):
-        relation = relation.left
-    return relation.name.span if isinstance(relation, sql.SourceRef) else relation.alias.span
+    return plan.Project(node, tuple(items)), Visible("", name, column, key=True), key

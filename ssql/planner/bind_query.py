@@ -42,17 +42,22 @@ class Projected:
 class QueryBinder:
     """Binds queries against the relations of a catalog. `types` finds custom types by name.
 
-    `bounds_in_star`: `*` of a windowed relation gives WINDOWSTART and WINDOWEND too.
+    `bounds_in_star`: `*` of a windowed relation gives WINDOWSTART and WINDOWEND too. `snapshot`: the query is answered
+    once, so that ORDER BY, OFFSET and DISTINCT (which the caller sees to) are no matter of keeping anything up to date.
     """
 
-    def __init__(self, relations: Relations, types: Types | None = None, *, bounds_in_star: bool = False) -> None:
+    def __init__(
+        self, relations: Relations, types: Types | None = None, *, bounds_in_star: bool = False, snapshot: bool = False
+    ) -> None:
         self._relations = relations
         self._types = types
         self._bounds_in_star = bounds_in_star
+        self._snapshot = snapshot
 
     def bind(self, query: sql.Query) -> Projected:
         """Bind a query. Raises SqlError."""
-        _refuse_unsupported(query)
+        if not self._snapshot:
+            _refuse_unsupported(query)
         bound = FromBinder(self._relations, self._nested, self._types, bounds_in_star=self._bounds_in_star).bind(
             query.source
         )

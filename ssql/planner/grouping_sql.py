@@ -74,7 +74,7 @@ def _grouped(node: Aggregate, source: str) -> str:
     listed = [duck_quote(k) for k in node.group]
     listed += [f"{slot.delta} AS {slot.column}" for slot in _all_slots(node)]
     listed += ["max(_time) AS _time", "max(_seq) AS _seq"]
-    group = f" GROUP BY {columns_sql(node.group)}" if node.group else " HAVING count(*) > 0"
+    group = f" GROUP BY {columns_sql(node.group)}" if node.group else ""
     return f"SELECT {', '.join(listed)} FROM {source}{group}"
 
 
@@ -104,8 +104,13 @@ def result_sql(node: Aggregate) -> Statement:
 
 
 def regroup_sql(node: Aggregate) -> Statement:
-    """The answers, from all rows of the groups in `delta`."""
-    source = "delta"
+    """The answers, from all rows of the groups in `delta`; none for no rows."""
+    found = f"{whole_sql(node)} WHERE _seq IS NOT NULL"
+    return _statement(found)
+
+
+def whole_sql(node: Aggregate, source: str = "delta") -> str:
+    """The answers, from all rows of the groups in `source`. Without grouping columns always one."""
     distincts = distincts_of(node)
     if distincts:
         # Of the rows that hold a value, the first one counts.
@@ -114,11 +119,11 @@ def regroup_sql(node: Aggregate) -> Statement:
             f"{columns_sql((*node.group, d.column))} ORDER BY _seq) = 1 AS TINYINT) AS {duck_quote(d.flag)}"
             for d in distincts
         ]
-        source = f"(SELECT *, {', '.join(flags)} FROM delta)"
+        source = f"(SELECT *, {', '.join(flags)} FROM {source})"
     merged = [duck_quote(k) for k in node.group]
     for slot in _all_slots(node):
         empty = f"CAST(NULL AS {slot.accumulator.type.duckdb})"
         merged.append(f"{slot.merged(empty, slot.column)} AS {slot.column}")
     inner = f"SELECT {', '.join([*merged, '_time', '_seq'])} FROM ({_grouped(node, source)})"
     listed = [*(duck_quote(k) for k in node.group), *_answers(node), "_time", "CAST(1 AS TINYINT) AS _diff", "_seq"]
-    return _statement(f"SELECT {', '.join(listed)} FROM ({inner})")
+    return f"SELECT {', '.join(listed)} FROM ({inner})"

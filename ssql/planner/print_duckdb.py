@@ -192,8 +192,10 @@ class _Select:
         return replace(self, outputs=(*passed, *lists))
 
 
-def _chain(nodes: Sequence[Node], names: tuple[str, ...], *, careful: bool) -> str:
-    source = f"(SELECT *, CAST(NULL AS VARCHAR) AS {FAILED} FROM delta)" if careful else "delta"
+def chain_sql(nodes: Sequence[Node], names: tuple[str, ...], *, careful: bool, source: str = "delta") -> str:
+    """A stateless chain, lowest node first, over a relation with the columns `names`."""
+    if careful:
+        source = f"(SELECT *, CAST(NULL AS VARCHAR) AS {FAILED} FROM {source})"
     select = _Select(source, names, careful)
     for node in nodes:
         match node:
@@ -210,9 +212,9 @@ def _chain(nodes: Sequence[Node], names: tuple[str, ...], *, careful: bool) -> s
 
 def chain_statement(nodes: Sequence[Node], names: tuple[str, ...]) -> Statement:
     """Filters, projections and table functions over a delta with the columns `names`, lowest node first."""
-    plain = _chain(nodes, names, careful=False)
+    plain = chain_sql(nodes, names, careful=False)
     fallible = any(may_fail(x) for node in nodes for x in _expressions(node))
-    careful = _chain(nodes, names, careful=True) if fallible else None
+    careful = chain_sql(nodes, names, careful=True) if fallible else None
     return Statement(plain, careful, tuple(sorted(used_in(plain))))
 
 

@@ -1,0 +1,290 @@
+"""Pull queries over one table: a statement over its rows, and the keys that narrow them down.
+
+The rows are a snapshot, so that all of SQL that DuckDB has works on them, ORDER BY, OFFSET, DISTINCT and grouping too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+
+from sqlglot import exp
+
+from ssql.errors import InvalidStatement, NotSupportedYet
+from ssql.functions import used_in
+from ssql.functions.operators import cast
+from ssql.planner import expr as e
+from ssql.planner import plan
+from ssql.planner.bind_expr import Types
+from ssql.planner.bind_query import Projected, QueryBinder, finished
+from ssql.planner.checks import check_unique
+from ssql.planner.grouping_sql import whole_sql
+from ssql.planner.print_duckdb import FAILED, chain_sql, sql_of
+from ssql.planner.relation import Relation, Relations
+from ssql.planner.rewrites.merge_projections import merge_projections
+from ssql.planner.rewrites.push_filters import push_filters
+from ssql.planner.steps import Statement
+from ssql.sql import statements as sql
+from ssql.sql.trees import literal_value, span_of
+from ssql.types import Column, duck_quote
+
+#: More keys than this are not looked up one by one: reading the table is as fast.
+MAX_KEYS = 10_000
+
+
+@dataclass(frozen=True)
+class WindowBounds:
+    """Bounds of the windows asked for, in ms, both ends included; None: none."""
+
+    start_min: int | None = None
+    start_max: int | None = None
+    end_min: int | None = None
+    end_max: int | None = None
+
+
+@dataclass(frozen=True)
+class PullPlan:
+    """A planned pull query over a table.
+
+    `statement` reads `delta`: the table's rows (keys; WINDOWSTART and WINDOWEND of a windowed one; values; `_time`),
+    and yields `columns`. `lookup`: yields the keys (the relation's key columns, a row a key) outside of which no row
+    can be in the answer; None: any row may be. Narrowing by `lookup` and `bounds` is for speed alone.
+    """
+
+    relation: Relation
+    columns: tuple[Column, ...]
+    statement: Statement
+    lookup: Statement | None
+    bounds: WindowBounds
+
+
+def plan_pull(query: sql.Query, relations: Relations, *, types: Types | None = None) -> PullPlan:
+    """Plan a SELECT without EMIT over one table. Raises SqlError."""
+    _refuse(query)
+    asked, order = _with_order(query)
+    projected = QueryBinder(relations, types, bounds_in_star=True, snapshot=True).bind(asked)
+    _refuse_positions(projected)
+    shown = len(projected.items) - sum(1 for o in order if o.hidden)
+    visible = projected.items[:shown]
+    columns = tuple(_column(projected, i.name, i.expr) for i in visible)
+    check_unique(columns)
+    renamed = tuple(replace(i, name=f"out.{n}") for n, i in enumerate(projected.items))
+    root = merge_projections(push_filters(finished(replace(projected, items=renamed))))
+    sources = [n for n in root.walk() if isinstance(n, plan.Source)]
+    if len(sources) != 1:
+        raise NotSupportedYet("a pull query over several sources", span=query.span)
+    tail = _tail(query, columns, shown, order)
+    plain, careful = (f"{_head(query, columns)} FROM ({_sql(root, careful=c)}){tail}" for c in (False, True))
+    predicate = next((n.predicate for n in root.walk() if isinstance(n, plan.Filter) and n.input is sources[0]), None)
+    relation = sources[0].relation
+    return PullPlan(
+        relation,
+        columns,
+        Statement(plain, careful, tuple(sorted(used_in(plain)))),
+        None if predicate is None else _lookup(predicate, relation),
+        WindowBounds() if predicate is None else _bounds(predicate),
+    )
+
+
+# --- what is asked ---------------------------------------------------------------------------------------------------
+
+
+def _refuse(query: sql.Query) -> None:
+    refused = (
+        ("JOIN", isinstance(query.source, sql.Join)),
+        ("WINDOW", query.window is not None),
+        ("PARTITION BY", query.partition_by is not None),
+    )
+    for clause, there in refused:
+        if there:
+            raise InvalidStatement(
+                f"Pull queries don't support {clause} clauses. See https://cnfl.io/queries for more info.\n"
+                "Add EMIT CHANGES if you intended to issue a push query.",
+                span=query.span,
+            )
+
+
+def _refuse_positions(projected: Projected) -> None:
+    """ROWPARTITION and ROWOFFSET belong to records; a table's rows have none."""
+    wheres = [n.predicate for n in projected.node.walk() if isinstance(n, plan.Filter)]
+    for clause, exprs in (("WHERE", wheres), ("SELECT", [i.expr for i in projected.items])):
+        for x in exprs:
+            found = [p for p in x.walk() if isinstance(p, e.Column) and p.pseudo in plan.POSITION]
+            if found:
+                raise InvalidStatement(
+                    f"Pull queries don't support the following columns in {clause} clauses: `{found[0].pseudo}`",
+                    span=found[0].span,
+                )
+
+
+def _column(projected: Projected, name: str, x: e.Expr) -> Column:
+    """A column of the answer, marked where it is part of the table's key."""
+    assert x.type is not None
+    is_bound = isinstance(x, e.Column) and x.pseudo in plan.WINDOW_BOUNDS
+    return Column(name, x.type, is_bound or any(x in k.columns for k in projected.keys))
+
+
+@dataclass(frozen=True)
+class _Order:
+    """One expression of ORDER BY: the place of the column that holds it among the selected ones, or (`hidden`) among
+    those added behind them for this."""
+
+    place: int
+    descending: bool
+    hidden: bool
+
+
+def _with_order(query: sql.Query) -> tuple[sql.Query, tuple[_Order, ...]]:
+    """The query, selecting what it is ordered by too. An alias or a number stands for the selected column."""
+    items = list(query.items)
+    aliases = {i.alias.text: n for n, i in enumerate(items) if isinstance(i, sql.SelectItem) and i.alias is not None}
+    written = [i.expression for i in items if isinstance(i, sql.SelectItem)]
+    stars = any(isinstance(i, sql.Star) for i in items)
+    order = []
+    hidden = 0
+    for x, descending in query.order_by:
+        name = str(x.this.this) if isinstance(x, exp.Column) and x.args.get("table") is None else None
+        number = literal_value(x) if isinstance(x, exp.Literal) and not x.is_string else None
+        if isinstance(number, int) and not stars:
+            if not 1 <= number <= len(query.items):
+                raise InvalidStatement(f"ORDER BY {number} is not in the SELECT list", span=span_of(x))
+            order.append(_Order(number - 1, descending, hidden=False))
+        elif name in aliases and not stars:
+            order.append(_Order(aliases[name], descending, hidden=False))
+        elif x in written and not stars:
+            order.append(_Order(written.index(x), descending, hidden=False))
+        else:
+            items.append(sql.SelectItem(x, None, span_of(x)))
+            order.append(_Order(hidden, descending, hidden=True))
+            hidden += 1
+    return replace(query, items=tuple(items), order_by=()), tuple(order)
+
+
+# --- the statement ---------------------------------------------------------------------------------------------------
+
+
+def _head(query: sql.Query, columns: tuple[Column, ...]) -> str:
+    listed = ", ".join(f'"out.{n}" AS {duck_quote(c.name)}' for n, c in enumerate(columns))
+    return f"SELECT {'DISTINCT ' if query.distinct else ''}{listed}"
+
+
+def _tail(query: sql.Query, columns: tuple[Column, ...], shown: int, order: tuple[_Order, ...]) -> str:
+    parts = []
+    if order:
+        if query.distinct and any(o.hidden for o in order):
+            raise InvalidStatement("with DISTINCT, ORDER BY takes selected columns only", span=query.span)
+        keys = [
+            f'"out.{shown + o.place if o.hidden else o.place}" {"DESC" if o.descending else "ASC"} NULLS LAST'
+            if not query.distinct
+            else f"{duck_quote(columns[o.place].name)} {'DESC' if o.descending else 'ASC'} NULLS LAST"
+            for o in order
+        ]
+        parts.append(f"ORDER BY {', '.join(keys)}")
+    if query.limit is not None:
+        parts.append(f"LIMIT {query.limit}")
+    if query.offset is not None:
+        parts.append(f"OFFSET {query.offset}")
+    return "".join(f" {p}" for p in parts)
+
+
+_SNAPSHOT = "(SELECT *, CAST(1 AS TINYINT) AS _diff, row_number() OVER () AS _seq FROM delta)"
+
+
+def _sql(node: plan.Node, *, careful: bool) -> str:
+    """A node and all below it over the table's rows."""
+    chain: list[plan.Node] = []
+    while isinstance(node, plan.Filter | plan.Project | plan.FlatMap):
+        chain.insert(0, node)
+        node = node.input
+    match node:
+        case plan.Source():
+            source = _SNAPSHOT
+        case plan.Aggregate():
+            source = f"({whole_sql(node, f'({_grouped_rows(node, careful=careful)})')})"
+        case _:
+            raise NotSupportedYet(f"a pull query with {type(node).__name__.upper()}")
+    return chain_sql(chain, node.schema.names, careful=careful, source=source)
+
+
+def _grouped_rows(node: plan.Aggregate, *, careful: bool) -> str:
+    """The rows to be grouped: those with a null among the grouping columns are in no group, as in views."""
+    rows = _sql(node.input, careful=careful)
+    conditions = " AND ".join(f"{duck_quote(k)} IS NOT NULL" for k in node.keys)
+    kept = f"SELECT * EXCLUDE ({FAILED}) FROM ({rows})" if careful else f"SELECT * FROM ({rows})"
+    return f"{kept} WHERE {conditions}" if conditions else kept
+
+
+# --- narrowing -------------------------------------------------------------------------------------------------------
+
+#: For each way to be true, the constants that a key column must be one of.
+_Ways = list[dict[str, tuple[e.Expr, ...]]]
+
+
+def _lookup(predicate: e.Expr, relation: Relation) -> Statement | None:
+    """The keys that the predicate can be true for, where it pins all key columns."""
+    ways = _ways(predicate, set(relation.key_names))
+    keys = relation.schema.keys
+    if not keys or not all(set(w) == set(relation.key_names) for w in ways):
+        return None
+    rows: list[str] = []
+    for way in ways:
+        for values in product(*(way[k.name] for k in keys)):
+            row = [cast(sql_of(v), v.type, k.type) for v, k in zip(values, keys, strict=True)]
+            rows.append(f"({', '.join(f'CAST({x} AS {k.type.duckdb})' for x, k in zip(row, keys, strict=True))})")
+            if len(rows) > MAX_KEYS:
+                return None
+    names = ", ".join(duck_quote(k.name) for k in keys)
+    text = f"SELECT DISTINCT * FROM (VALUES {', '.join(rows)}) AS keys({names})"
+    return Statement(text, None, tuple(sorted(used_in(text))))
+
+
+def _ways(x: e.Expr, keys: set[str]) -> _Ways:
+    match x:
+        case e.Logical(op="OR"):
+            return _ways(x.left, keys) + _ways(x.right, keys)
+        case e.Logical():
+            left, right = _ways(x.left, keys), _ways(x.right, keys)
+            if len(left) * len(right) > MAX_KEYS:
+                return left
+            # Two constraints on one key: either will do, the predicate itself is checked anyway.
+            return [{**b, **a} for a in left for b in right]
+        case e.Comparison(op="="):
+            for column, value in ((x.left, x.right), (x.right, x.left)):
+                if isinstance(column, e.Column) and column.name in keys and e.is_constant(value):
+                    return [{column.name: (value,)}]
+        case e.InList():
+            if isinstance(x.operand, e.Column) and x.operand.name in keys and all(map(e.is_constant, x.items)):
+                return [{x.operand.name: x.items}]
+            if _cast_key(x.operand, keys) and all(map(e.is_constant, x.items)):
+                assert isinstance(x.operand, e.Cast)
+                assert isinstance(x.operand.operand, e.Column)
+                return [{x.operand.operand.name: x.items}]
+    return [{}]
+
+
+def _cast_key(x: e.Expr, keys: set[str]) -> bool:
+    return isinstance(x, e.Cast) and x.implicit and isinstance(x.operand, e.Column) and x.operand.name in keys
+
+
+def _bounds(predicate: e.Expr) -> WindowBounds:
+    """What the predicate's conjuncts say about WINDOWSTART and WINDOWEND with constants."""
+    found: dict[str, int] = {}
+    for part in e.conjuncts(predicate):
+        if not isinstance(part, e.Comparison):
+            continue
+        for column, op, value in ((part.left, part.op, part.right), (part.right, _FLIPPED.get(part.op), part.left)):
+            if not (isinstance(column, e.Column) and column.pseudo in plan.WINDOW_BOUNDS):
+                continue
+            if not (isinstance(value, e.Literal) and isinstance(value.value, int)):
+                continue
+            side = "start" if column.pseudo == "WINDOWSTART" else "end"
+            if op in ("=", ">=", ">"):
+                low = value.value + (op == ">")
+                found[f"{side}_min"] = max(found.get(f"{side}_min", low), low)
+            if op in ("=", "<=", "<"):
+                high = value.value - (op == "<")
+                found[f"{side}_max"] = min(found.get(f"{side}_max", high), high)
+    return WindowBounds(**found)
+
+
+_FLIPPED: dict[str, str] = {"=": "=", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
