@@ -101,7 +101,8 @@ def _number(sql: str, source: SqlType, target: SqlType) -> str:
         top = _MAX32 if target == INTEGER else _MAX64
         inside = f"CAST(trunc(greatest(least({sql}, 1e30), -1e30)) AS HUGEINT)"
         clamped = f"CAST(greatest(least({inside}, {top}), {-top - 1}) AS {target.duckdb})"
-        return f"CASE WHEN isnan({sql}) THEN 0 ELSE {clamped} END"
+        # DuckDB's least and greatest pass over NULL.
+        return f"CASE WHEN {sql} IS NULL THEN NULL WHEN isnan({sql}) THEN 0 ELSE {clamped} END"
     if isinstance(source, Decimal):
         whole = f"CAST(trunc({sql}) AS HUGEINT)"
         if target == BIGINT:

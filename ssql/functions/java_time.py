@@ -54,7 +54,7 @@ def zone(name: str) -> tzinfo:
         return UTC
     try:
         return ZoneInfo(_SHORT_ZONES.get(name, name))
-    except (KeyError, OSError) as missing:
+    except (KeyError, OSError, ValueError) as missing:
         raise ValueError(f"no such time zone: {name}") from missing
 
 

@@ -84,13 +84,13 @@ def _common(a: SqlType, b: SqlType) -> SqlType | None:
         return None if key is None or value is None else Map(key, value)
     if isinstance(a, Struct) and isinstance(b, Struct):
         fields: list[tuple[str, SqlType]] = []
-        for name, field in a.fields:
-            other = b.by_name.get(name)
-            both = field if other is None else _common(field, other)
+        for name, field in b.fields:
+            other = a.by_name.get(name)
+            both = field if other is None else _common(other, field)
             if both is None:
                 return None
             fields.append((name, both))
-        fields += [(n, t) for n, t in b.fields if n not in a.by_name]
+        fields += [(n, t) for n, t in a.fields if n not in b.by_name]
         return Struct(tuple(fields))
     return None
 
@@ -98,7 +98,8 @@ def _common(a: SqlType, b: SqlType) -> SqlType | None:
 def common_type(types: Sequence[SqlType | None]) -> SqlType | None:
     """The type that values of all of `types` can be brought to without loss of meaning, or None.
 
-    Numbers widen; arrays and maps go element by element, structs by field (the result has the fields of all).
+    Numbers widen; arrays and maps go element by element, structs by field (the result has the fields of all, the
+    last type's first).
     None stands for the untyped NULL, which fits any type.
     """
     found: SqlType | None = None

@@ -28,7 +28,7 @@ scalar(
 )
 scalar(
     "ARRAY_CONCAT(ARRAY<T>, ARRAY<T>) -> ARRAY<T>",
-    duckdb="list_concat({args})",
+    duckdb="CASE WHEN {0} IS NULL THEN {1} ELSE list_concat({args}) END",
     category=_A,
     doc="The elements of both arrays; NULL only if both are.",
     examples={"ARRAY_CONCAT(ARRAY[1], ARRAY[1, 2])": "[1, 1, 2]"},

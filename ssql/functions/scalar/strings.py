@@ -76,7 +76,7 @@ def _substring(a: Args) -> str:
     at = int_literal(position)
     if at is None:
         from_end = f"greatest(length({text}) + {position}, 0) + 1"
-        start = f"CASE WHEN {position} < 0 THEN {from_end} ELSE greatest({position}, 1) END"
+        start = f"CASE WHEN {position} < 0 THEN {from_end} WHEN {position} < 1 THEN 1 ELSE {position} END"
     elif at >= 0:
         start = str(max(at, 1))
     else:
