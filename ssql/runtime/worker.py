@@ -61,6 +61,17 @@ class _Flow:
         return self.dataflow.name
 
 
+@dataclass(frozen=True)
+class _Progress:
+    """What is committed: whether no query is catching up, and the next offsets of each running dataflow."""
+
+    settled: bool
+    positions: tuple[Mapping[TopicPartition, int], ...]
+
+    def seen(self, offsets: Offsets) -> bool:
+        return all(at >= offsets.get(tp, at) for positions in self.positions for tp, at in positions.items())
+
+
 class DataflowWorker:
     """See `ssql.runtime.api.Worker`."""
 
@@ -84,6 +95,7 @@ class DataflowWorker:
         self._failed: SsqlError | None = None
         self._thread = threading.Thread(target=self._loop, name="ssql-worker", daemon=True)
         self._cut = Cut({}, {}, self._frontier.epoch)
+        self._noted = _Progress(True, ())
         self._sides = 0
         self._main = self._new_flow(MAIN)
         self._dirty_frontier = False
@@ -133,11 +145,11 @@ class DataflowWorker:
         return self._cut
 
     def wait_for(self, offsets: Offsets, timeout_s: float) -> bool:
-        return self._wait(lambda: self._seen(offsets), timeout_s)
+        return self._wait(lambda: self._noted.seen(offsets), timeout_s)
 
     def caught_up(self, timeout_s: float) -> bool:
         ends = self._call(self._ends)
-        return self._wait(lambda: self._settled() and self._seen(ends), timeout_s)
+        return self._wait(lambda: self._noted.settled and not self._calls and self._noted.seen(ends), timeout_s)
 
     def _call(self, function: Callable[[], T]) -> T:
         """Run a function in the worker's thread, between epochs, and answer what it answers."""
@@ -157,35 +169,25 @@ class DataflowWorker:
     def _wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         deadline = clock.monotonic() + timeout_s
         with self._progress:
-            while not self._call_now(condition):
+            while not condition():
                 left = deadline - clock.monotonic()
                 if left <= 0 or self._failed is not None:
                     return False
-                self._progress.wait(min(left, 0.05))
+                self._progress.wait(left)
         return True
 
-    def _call_now(self, condition: Callable[[], bool]) -> bool:
-        # Reads plain dictionaries of the worker's thread; a torn read is caught by the next look.
-        try:
-            return condition()
-        except RuntimeError:
-            return False
+    def _note(self) -> None:
+        """Tell waiting threads how far all is: in one note, as dataflows may be half-way joined at any other time."""
+        running = [f for f in self._flows.values() if not f.paused]
+        settled = all(f.name == MAIN for f in running)
+        with self._progress:
+            self._noted = _Progress(settled, tuple(f.seen for f in running))
+            self._progress.notify_all()
 
     def _ends(self) -> dict[TopicPartition, int]:
+        self._note()
         read = {tp for f in self._flows.values() if not f.paused for tp in f.dataflow.inputs.positions()}
         return {tp: self._log.bounds(*tp)[1] for tp in read}
-
-    def _seen(self, offsets: Offsets) -> bool:
-        for flow in list(self._flows.values()):
-            if flow.paused:
-                continue
-            if any(flow.seen[tp] < end for tp, end in offsets.items() if tp in flow.seen):
-                return False
-        return True
-
-    def _settled(self) -> bool:
-        """No query is catching up and no call waits."""
-        return not self._calls and all(f.name == MAIN or f.paused for f in list(self._flows.values()))
 
     # --- queries come and go (worker's thread) ------------------------------------
 
@@ -250,6 +252,7 @@ class DataflowWorker:
             self._end_flow(flow)
             raise
         flow.dataflow.inputs.next_seq = self._main.dataflow.inputs.next_seq
+        flow.seen = flow.dataflow.inputs.positions()
         for query in queries:
             self._flow_of[query.id] = flow.name
             if query.durable:
@@ -411,6 +414,7 @@ class DataflowWorker:
             if main.relations.get(name) is not n and (main.relations[name].arrangement is not n.arrangement)
         ]
         main.inputs.next_seq = max(main.inputs.next_seq, side.inputs.next_seq)
+        self._main.seen = main.inputs.positions()
         for query in queries:
             self._flow_of[query.id] = MAIN
         side.queries = {}
@@ -461,8 +465,7 @@ class DataflowWorker:
                         moved |= self._splice_if_even(flow)
                 wait = 0.0 if moved or self._calls else (2.0 if sides else IDLE_MS)
                 self._step(self._main, wait, None)
-                with self._progress:
-                    self._progress.notify_all()
+                self._note()
         except SsqlError as failure:
             self._fail(failure)
         except BaseException as failure:
@@ -474,6 +477,7 @@ class DataflowWorker:
     def _fail(self, failure: SsqlError) -> None:
         LOGGER.error("worker stopped: %s", failure.message)
         self._failed = failure
+        self._note()
         for listener in self._listeners.values():
             listener(None, failure.message)
         with self._lock:
