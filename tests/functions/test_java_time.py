@@ -98,7 +98,7 @@ def test_civil_dates_turn_back_into_days(days: int) -> None:
 @given(
     st.integers(0, 4 * 10**12),
     st.sampled_from(
-        ["yyyy-MM-dd HH:mm:ss.SSS XXX", "EEE MMM dd yyyy hh:mm:ss a SSS VV", "D/yy A VV", "yyyyMMddHHmmssSSSX"]
+        ["yyyy-MM-dd HH:mm:ss.SSS XXX", "EEE MMM dd yyyy hh:mm:ss a SSS VV", "D/yyyy A VV", "yyyyMMddHHmmssSSSX"]
     ),
     st.sampled_from(["UTC", "+05:30", "-08:00"]),
 )
