@@ -62,7 +62,7 @@ class Model:
         back, ahead = (self.before, self.after) if side == "L" else (self.after, self.before)
         shared_before = max(self.time.values())
         shared = max(shared_before, time)
-        for item in sorted((o for o in self.open), key=lambda o: ("LR".index(o[0]), o[3])):
+        for item in sorted(self.open, key=lambda o: (o[2], o[3])):
             s, k, t, n = item
             reach = self.after if s == "L" else self.before
             if self.grace is not None and t + reach + self.grace < shared:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -49,6 +50,17 @@ class _Pairs:
         return np.asarray(
             np.where(self.left_came, numbers(self.left.column(SEQ)), numbers(self.right.column(SEQ))), np.int64
         )
+
+
+class _Part(NamedTuple):
+    """Rows to be yielded: columns, time, place, and their order at one place: closed rows first, then by time."""
+
+    columns: list[pa.Array]
+    time: Int64s
+    place: Int64s
+    rank: Int64s
+    then: Int64s
+    last: Int64s
 
 
 @runs(StreamStreamJoinStep)
@@ -126,7 +138,7 @@ class StreamStreamJoin(Operator):
         mine, theirs = rows.take(pa.array(found.query[near])), found.rows.filter(pa.array(near))
         return (theirs, mine) if flip else (mine, theirs)
 
-    def _joined(self, pairs: _Pairs) -> tuple[list[pa.Array], Int64s, Int64s, Int64s, Int64s]:
+    def _joined(self, pairs: _Pairs) -> _Part:
         times = np.maximum(numbers(pairs.left.column(TIME)), numbers(pairs.right.column(TIME)))
         columns = [pairs.left.column(n) for n in self._left.columns]
         columns += [pairs.right.column(n) for n in self._right.columns]
@@ -135,43 +147,39 @@ class StreamStreamJoin(Operator):
             np.where(pairs.left_came, numbers(pairs.right.column(n)), numbers(pairs.left.column(n)))
             for n in (TIME, SEQ)
         ]
-        return columns, times, pairs.seq, other[0], other[1]
+        return _Part(columns, times, pairs.seq, np.ones(len(times), np.int64), other[0], other[1])
 
     # --- rows without a match ------------------------------------------------------
 
-    def _alone(
-        self, side: _Side, delta: Delta, pairs: _Pairs, shared: _SharedTime
-    ) -> list[tuple[list[pa.Array], Int64s, Int64s, Int64s, Int64s]]:
+    def _alone(self, side: _Side, delta: Delta, pairs: _Pairs, shared: _SharedTime) -> list[_Part]:
         mine = pairs.left if side is self._left else pairs.right
         own_came = pairs.left_came if side is self._left else ~pairs.left_came
         my_seq = numbers(mine.column(SEQ))
         met_on_arrival = np.isin(delta.seq, my_seq[own_came])
         waiting = delta.filter(~met_on_arrival)
         if self.step.grace_ms is None:
-            return [self._padded(side, side.stored(waiting), waiting.seq)]
+            return [self._padded(side, side.stored(waiting), waiting.seq, rank=1)]
         too_late = waiting.time + side.ahead_ms < shared.at(waiting.seq)
         late = waiting.filter(too_late)
-        parts = [self._padded(side, side.stored(late), late.seq)]
+        parts = [self._padded(side, side.stored(late), late.seq, rank=1)]
         rows = concat([side.open.current.scan(), side.stored(waiting.filter(~too_late))])
         seq = numbers(rows.column(SEQ))
         first_match = _first_match(seq, my_seq[~own_came], pairs.seq[~own_came])
         closes = shared.first_after(numbers(rows.column(TIME)) + side.ahead_ms + self.step.grace_ms)
         closing = (closes < NEVER) & (closes <= first_match)
-        parts.append(self._padded(side, rows.filter(pa.array(closing)), closes[closing]))
+        parts.append(self._padded(side, rows.filter(pa.array(closing)), closes[closing], rank=0))
         still = ~closing & (first_match == NEVER)
         side.open.apply(rows, still)
         return parts
 
-    def _padded(
-        self, side: _Side, rows: pa.RecordBatch, place: Int64s
-    ) -> tuple[list[pa.Array], Int64s, Int64s, Int64s, Int64s]:
-        """Rows with nulls for the other side, at `place`; before the matches of the same place, oldest first."""
+    def _padded(self, side: _Side, rows: pa.RecordBatch, place: Int64s, *, rank: int) -> _Part:
+        """Rows with nulls for the other side, at `place`."""
         own = [rows.column(n) for n in side.columns]
         other = self._right if side is self._left else self._left
         nulls = [pa.nulls(rows.num_rows, other.rows.layout.schema.field(n).type) for n in other.columns]
         columns = [*own, *nulls] if side is self._left else [*nulls, *own]
-        first = np.full(rows.num_rows, np.iinfo(np.int64).min)
-        return columns, numbers(rows.column(TIME)), place, first, numbers(rows.column(SEQ))
+        time = numbers(rows.column(TIME))
+        return _Part(columns, time, place, np.full(rows.num_rows, rank), time, numbers(rows.column(SEQ)))
 
     # --- state ---------------------------------------------------------------------
 
@@ -252,9 +260,9 @@ def _first_match(seq: Indices, matched: Indices, place: Indices) -> Indices:
     return answer
 
 
-def _in_order(parts: list[tuple[list[pa.Array], Int64s, Int64s, Int64s, Int64s]], schema: pa.Schema) -> Delta:
-    columns = [pa.concat_arrays(arrays) for arrays in zip(*(p[0] for p in parts), strict=True)]
-    time, place, then, last = (np.concatenate([p[i] for p in parts]) for i in (1, 2, 3, 4))
-    order = np.lexsort((last, then, place))
+def _in_order(parts: list[_Part], schema: pa.Schema) -> Delta:
+    columns = [pa.concat_arrays(arrays) for arrays in zip(*(p.columns for p in parts), strict=True)]
+    time, place, rank, then, last = (np.concatenate(arrays) for arrays in list(zip(*parts, strict=True))[1:])
+    order = np.lexsort((last, then, rank, place))
     taken = [c.take(pa.array(order)) for c in columns]
     return Delta.of(taken, schema, time[order], np.ones(len(order), np.int8), place[order])
