@@ -45,10 +45,12 @@ EMIT CHANGES;"""
 PULL_QUERIES = (
     "SELECT * FROM worst_delays;",
     "SELECT * FROM worst_delays WHERE origin = 'JFK';",
-    """SELECT carrier, WINDOWSTART, flights, avg_delay, worst_delay FROM delays_by_hour
+    """SELECT FORMAT_TIMESTAMP(FROM_UNIXTIME(WINDOWSTART), 'yyyy-MM-dd HH:mm') AS hour, flights, avg_delay, worst_delay
+FROM delays_by_hour
 WHERE carrier = 'AA' AND WINDOWSTART >= '2013-09-20T21:00:00' AND WINDOWSTART < '2013-09-21T00:00:00';""",
-    "SELECT manufacturer, flights, seats FROM seats_by_manufacturer WHERE flights > 10000;",
-    "SELECT * FROM climate;",
+    """SELECT manufacturer, flights, seats, ROUND(avg_arr_delay, 1) AS avg_delay FROM seats_by_manufacturer
+WHERE flights > 10000;""",
+    "SELECT origin, hours, ROUND(avg_temp, 1) AS fahrenheit, ROUND(rain, 2) AS inches FROM climate;",
 )
 
 
