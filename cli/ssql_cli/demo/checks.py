@@ -38,7 +38,8 @@ CHECKS = (
         " FROM delays_by_hour;",
         """
         SELECT carrier, epoch_ms(time_hour) AS starts, count(*) AS flights, count(dep_delay) AS departed,
-               coalesce(sum(dep_delay), 0) AS total_delay, coalesce(avg(dep_delay), 0) AS avg_delay, max(dep_delay) AS worst_delay
+               coalesce(sum(dep_delay), 0) AS total_delay, coalesce(avg(dep_delay), 0) AS avg_delay,
+               max(dep_delay) AS worst_delay
         FROM flights GROUP BY ALL
         """,
         rounded=("avg_delay",),
