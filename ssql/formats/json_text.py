@@ -83,7 +83,7 @@ def _maps(array: pa.Array, t: Map) -> list[str]:
     if len(array) == 0:
         return []
     first, at, valid = _bounds(array)
-    names = [_quote("null" if k is None else str(k)) for k in array.keys.slice(first, at[-1]).to_pylist()]
+    names = texts(array.keys.slice(first, at[-1]), t.key)
     values = texts(array.items.slice(first, at[-1]), t.value)
     items = [f"{name}:{value}" for name, value in zip(names, values, strict=True)]
     return [f"{{{','.join(items[a:b])}}}" if ok else "null" for a, b, ok in zip(at, at[1:], valid, strict=False)]

@@ -4,8 +4,8 @@ This is the rule that the fast readers are held to, and where they send every ro
 
 - names match exactly first, then by their upper case; of several such names the last one counts;
 - STRING takes any scalar as its text, objects and arrays as their JSON text; numbers take numeric text;
-- integers take whole numbers in range, DECIMAL what fits without rounding, BYTES base64 text;
-- DATE, TIME and TIMESTAMP are whole numbers: days, milliseconds of the day, milliseconds since 1970.
+- integers take numbers in range and cut fractions off, DECIMAL takes what fits without rounding, BYTES base64 text;
+- DATE, TIME and TIMESTAMP are integers: days, milliseconds of the day, milliseconds since 1970.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ class KernelWriter:
 
     def __init__(self, columns: Sequence[Column], *, record: bool, kernel: ModuleType) -> None:
         self.columns = tuple(columns)
+        self.arrow = [c.type.arrow for c in columns]
         self.record = record
         self.kernel = kernel
         kinds: dict[SqlType, int] = {
@@ -51,12 +52,15 @@ class KernelWriter:
         room = (len(self.names) + 1) * rows
         for at, (array, column) in enumerate(zip(arrays, self.columns, strict=True)):
             kind = self.kinds[at]
-            written = kind == kernel.JSON
-            held = pa.array(json_text.texts(array, column.type), type=pa.string()) if written else array
+            if kind == kernel.JSON:
+                held = pa.array(json_text.texts(array, column.type), type=pa.string())
+            else:  # the kernel trusts the layout of the buffers
+                held = array if array.type == self.arrow[at] else array.cast(self.arrow[at])
             alive.append(held)
             buffers = held.buffers()
             if array.null_count:
-                nulls[at], first_null[at] = array.buffers()[0].address, array.offset
+                bitmap = array if kind == kernel.JSON else held
+                nulls[at], first_null[at] = bitmap.buffers()[0].address, bitmap.offset
             if kind in (kernel.TEXT, kernel.JSON):
                 size, offsets[at], texts[at] = _texts(held)
                 room += size + (6 * rows if kind == kernel.TEXT else 4 * rows)

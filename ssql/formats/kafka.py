@@ -94,7 +94,7 @@ class KafkaEncoder:
         self.column = column
 
     def encode(self, batch: pa.RecordBatch) -> Encoded:
-        array = batch.column(0)
+        array = batch.column(0).cast(self.column.type.arrow)
         if self.column.type in (STRING, BYTES):
             return Encoded(array.cast(pa.binary()))
         big_endian = np.dtype(_NUMBERS[self.column.type][0])

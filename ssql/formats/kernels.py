@@ -8,20 +8,30 @@ same results.
 from __future__ import annotations
 
 import importlib
+import logging
 import threading
 from types import ModuleType
 
 _MODULES = ("ssql.formats.json_kernel", "ssql.formats.json_writer_kernel")
+_log = logging.getLogger(__name__)
 _loaded: dict[str, ModuleType] = {}
 _lock = threading.Lock()
 
 
 def warm_up() -> None:
-    """Compile or load all kernels. For a background thread; safe to call again and from several threads."""
+    """Compile or load all kernels. For a background thread; safe to call again and from several threads.
+
+    Where they cannot be had (no place for numba's cache, a processor it does not know), that is logged, and everything
+    goes on without them.
+    """
     with _lock:
         for name in _MODULES:
             if name not in _loaded:
-                _loaded[name] = importlib.import_module(name)
+                try:
+                    _loaded[name] = importlib.import_module(name)
+                except Exception as trouble:
+                    _log.warning("formats run uncompiled, and slower: kernel=%s reason=%s", name, trouble)
+                    return
 
 
 def ready() -> bool:

@@ -69,21 +69,16 @@ def integer(text: str, bounds: tuple[int, int], type_name: object) -> int:
 
 
 def integral(text: str, bounds: tuple[int, int], type_name: object) -> int:
-    """A number literal whose value is whole (`1.0` and `1e3` are), within `bounds`."""
+    """A number literal within `bounds`; a fraction is cut off, as ksqlDB does it (`-1.7` is -1)."""
     if _INTEGER.fullmatch(text):
         return integer(text, bounds, type_name)
     value = exact(text, type_name)
-    if value and value.adjusted() > 19:
-        raise out_of_range(text, type_name)
-    # An exponent far below zero means a fraction unless the value is zero; do not expand it to find out.
-    if value.is_zero():
+    # Look at the size first: an exponent may stand for more digits than fit in memory.
+    if not value or value.adjusted() < 0:
         return 0
-    if value.adjusted() < 0 or value != value.to_integral_value():
-        raise misread(text, type_name)
-    whole = int(value)
-    if not bounds[0] <= whole <= bounds[1]:
+    if value.adjusted() > 19 or not bounds[0] <= int(value) <= bounds[1]:
         raise out_of_range(text, type_name)
-    return whole
+    return int(value)
 
 
 def double(text: str, type_name: object) -> float:

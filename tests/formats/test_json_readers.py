@@ -114,7 +114,7 @@ def plain_value(v: Any, t: SqlType) -> Any:
         if scaled != int(scaled) or abs(int(scaled)) >= 10**t.precision:
             raise Bad
         return number
-    if number != int(number) or (not isinstance(v, Num) and not re.fullmatch(r"[+-]?\d+", v, re.ASCII)):
+    if not isinstance(v, Num) and not re.fullmatch(r"[+-]?\d+", v, re.ASCII):
         raise Bad
     whole = int(number)
     bits = 31 if t in (INTEGER, DATE) else 63
@@ -404,3 +404,17 @@ def test_until_the_kernels_are_ready_msgspec_reads(monkeypatch: pytest.MonkeyPat
     rows = pa.array([b'{"id":1}'] * json_format.KERNEL_ROWS, pa.binary())
     assert decoder.decode(rows).batch.column(0).to_pylist() == [1] * len(rows)
     assert decoder.compiled is None
+
+
+def test_without_a_compiler_everything_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(name: str) -> None:
+        raise RuntimeError("no locator")
+
+    monkeypatch.setattr(kernels, "_loaded", {})
+    monkeypatch.setattr(kernels.importlib, "import_module", refuse)
+    kernels.warm_up()
+    assert not kernels.ready()
+    assert kernels.kernel("json_kernel") is None
+    assert "formats run uncompiled, and slower: kernel=ssql.formats.json_kernel reason=no locator" in caplog.messages

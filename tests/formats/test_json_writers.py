@@ -181,3 +181,18 @@ def test_nulls_are_written_and_no_columns_are_an_empty_object() -> None:
     empty = pa.RecordBatch.from_struct_array(pa.StructArray.from_buffers(pa.struct([]), 2, [None]))
     encoder = json_format.JsonFormat().encoder(FormatSpec("JSON"), [], is_key=False)
     assert encoder.encode(empty).data.to_pylist() == [b"{}", b"{}"]
+
+
+def test_columns_of_another_layout_are_cast_before_the_kernel_reads_them() -> None:
+    columns = [Column("A", BIGINT), Column("B", STRING), Column("C", TIMESTAMP)]
+    arrays = [pa.array([1, None]), pa.array(["x", None], pa.large_string()), pa.array([5, None], pa.timestamp("us"))]
+    batch = pa.RecordBatch.from_arrays([arrays[0].cast(pa.int32()), *arrays[1:]], names=["A", "B", "C"])
+    kernel = kernels.kernel("json_writer_kernel")
+    assert kernel is not None
+    with pytest.raises(pa.ArrowInvalid):  # 5 us are no whole number of ms
+        KernelWriter(columns, record=True, kernel=kernel).write(batch.columns, 2)
+    batch = batch.set_column(2, "C", pa.array([5000, None], pa.timestamp("us")))
+    assert KernelWriter(columns, record=True, kernel=kernel).write(batch.columns, 2).to_pylist() == [
+        b'{"A":1,"B":"x","C":5}',
+        b'{"A":null,"B":null,"C":null}',
+    ]
