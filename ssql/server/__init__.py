@@ -11,7 +11,9 @@ read them. A resource is one file: it reads the request, calls the engine in a t
 `pump`                 a push query to its client: woken by the engine, slowed by the client, ended with it
 =====================  ==========================================================================
 
-It must never know: topics, formats, plans. Everything it knows of the rest is `ssql.engine.api`.
+It must never know: topics, plans, how a query runs. What it knows of the rest is `ssql.engine.api`, the lexer (to tell
+which path a statement belongs to) and, in `serve`, the engine that it opens.
 
-Modules import neither pyarrow nor the engine at their top: the socket is open before those are loaded.
+Only `rows` imports pyarrow at its top, and it is itself imported where rows are first written: the socket is open
+before anything heavy is loaded.
 """
