@@ -51,8 +51,8 @@ class PushQuery(Protocol):
         """Register a callable without arguments that is called (in any thread) when `take` has something new."""
 
     def take(self, max_rows: int = 10_000, timeout_s: float | None = None) -> pa.RecordBatch | None:
-        """The next changes: the columns and `_diff` (+1 upsert or row, -1 deletion of a table's row: an update is only its
-        +1). None when the query has ended (see `final_message`, `error`); an empty batch on time-out."""
+        """The next changes: the columns and `_diff` (+1 upsert or row, -1 deletion of a table's row: an update is only
+        its +1). None when the query has ended (see `final_message`, `error`); an empty batch on time-out."""
 
     @property
     def final_message(self) -> str | None:

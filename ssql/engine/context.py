@@ -12,6 +12,7 @@ from ssql.catalog.changes import Change, apply
 from ssql.catalog.commands import Command, CommandTopic
 from ssql.config import SERVICE_ID, Config
 from ssql.engine.api import Entity, Session
+from ssql.engine.pull_plans import PullPlans
 from ssql.engine.session import effective
 from ssql.engine.statements_pool import StatementPool
 from ssql.engine.subscriptions import Pushes
@@ -34,6 +35,7 @@ class Core:
     commands: CommandTopic
     pushes: Pushes
     pool: StatementPool
+    pull_plans: PullPlans
     catalog: Catalog
     defining: RLock = field(default_factory=RLock)
 

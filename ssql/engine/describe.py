@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ssql.catalog.catalog import PersistentQuery, Source
@@ -30,8 +31,7 @@ def describe(request: Request, statement: Describe) -> Entity:
     """DESCRIBE of a source, a function, or of all STREAMS or TABLES."""
     match statement.what, statement.name:
         case "SOURCE", name if name is not None:
-            source = find(request.catalog, name)
-            described = describe_source(request, source, extended=statement.extended)
+            (described,) = describe_sources(request, [find(request.catalog, name)], extended=statement.extended)
             return entity("sourceDescription", statement, sourceDescription=described)
         case "FUNCTION", name if name is not None:
             function = REGISTRY.find(name.text, span=name.span)
@@ -48,8 +48,8 @@ def describe(request: Request, statement: Describe) -> Entity:
             )
         case ("STREAMS" | "TABLES") as kind, _:
             found = [s for s in request.catalog.sources.values() if f"{s.relation.kind}S" == kind]
-            described_all = [describe_source(request, s, extended=statement.extended) for s in found]
-            return entity("source_descriptions", statement, sourceDescriptions=described_all)
+            all_of_them = describe_sources(request, found, extended=statement.extended)
+            return entity("source_descriptions", statement, sourceDescriptions=all_of_them)
     raise NotSupportedYet(f"DESCRIBE {statement.what}", span=statement.span)
 
 
@@ -63,10 +63,14 @@ def _signature(entry: Entry) -> Json:
     return {"arguments": arguments, "returnType": str(signature.result), "description": entry.doc + over}
 
 
-def describe_source(request: Request, source: Source, *, extended: bool) -> Json:
-    """A source as DESCRIBE shows it; `extended` adds topic, queries' counters and offsets."""
-    catalog, relation = request.catalog, source.relation
+def describe_sources(request: Request, sources: Sequence[Source], *, extended: bool) -> list[Json]:
+    """Sources as DESCRIBE shows them; `extended` adds topic, queries' counters and offsets."""
     running = statuses(request)
+    return [_describe_source(request, source, running, extended=extended) for source in sources]
+
+
+def _describe_source(request: Request, source: Source, running: dict[str, QueryStatus], *, extended: bool) -> Json:
+    catalog, relation = request.catalog, source.relation
 
     def listed(ids: tuple[str, ...]) -> list[Json]:
         return [query_json(catalog.queries[i], running.get(i), catalog) for i in ids]

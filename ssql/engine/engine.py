@@ -15,6 +15,7 @@ from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, MAX_PUSH_QUERIES, SERVICE_ID,
 from ssql.engine import define, describe, insert, planning, pull, push, queries, session, show, topics
 from ssql.engine.api import Entity, InsertAck, PullResult, PushQuery, Session
 from ssql.engine.context import Core, Request
+from ssql.engine.pull_plans import PullPlans
 from ssql.engine.statements_pool import StatementPool
 from ssql.engine.subscriptions import Pushes
 from ssql.errors import InternalError, NotSupportedYet, SsqlError, WrongEndpoint
@@ -113,7 +114,7 @@ class LocalEngine:
             worker.close()
             raise
         pushes = Pushes(worker, config[MAX_PUSH_QUERIES])
-        return Core(config, self._log, worker, commands, pushes, StatementPool(), catalog)
+        return Core(config, self._log, worker, commands, pushes, StatementPool(), PullPlans(), catalog)
 
     # --- statements ----------------------------------------------------------
 
@@ -144,12 +145,15 @@ class LocalEngine:
 
     def query(self, sql: str, session: Session | None = None) -> PullResult | PushQuery:
         request = Request(self._core, session or Session())
+        answer = pull.known(request, sql)
+        if answer is not None:
+            return answer
         statement = parse_statement(sql, request.session.variables)
         try:
             if not isinstance(statement, s.Select):
                 raise WrongEndpoint("other", "/query-stream", instead="/ksql", span=statement.span)
             if statement.query.emit is None:
-                return pull.pull(request, statement)
+                return pull.pull(request, statement, sql)
             return push.start(request, statement)
         except SsqlError as error:
             error.within(sql, statement=statement.text + ";")

@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 
 from ssql.catalog.catalog import Source
-from ssql.engine import planning
 from ssql.engine.api import InsertAck
 from ssql.engine.context import Request
 from ssql.engine.rows_json import typed_rows
@@ -17,8 +16,9 @@ from ssql.errors import ColumnNotFound, InvalidStatement, NotSupportedYet, Sourc
 from ssql.formats.registry import format_named
 from ssql.log.api import RECORD_SCHEMA
 from ssql.planner.relation import Relation
+from ssql.planner.values import plan_values
 from ssql.sql.statements import InsertValues, Name
-from ssql.types import BIGINT, Column, quote
+from ssql.types import BIGINT, Column, Schema, quote
 
 _ROWTIME = Column("ROWTIME", BIGINT)
 
@@ -28,7 +28,8 @@ def insert_values(request: Request, statement: InsertValues) -> None:
     name = statement.target
     relation = _target(request.catalog.sources.get(name.text), name.text, request.catalog.relation_names(), name.span)
     columns = _named_columns(relation, statement)
-    batch = planning.values(statement, columns, request.catalog, request.core.pool)
+    plan = plan_values(columns, statement.rows, types=request.catalog.types.get)
+    batch = request.core.pool.run(plan, Schema(tuple(columns)).arrow)
     errors = _append(request, relation, batch, {})
     if errors:
         first = errors[min(errors)]

@@ -45,7 +45,12 @@ def transient_id(query: sql.Query) -> str:
     at = query.source
     while not isinstance(at, sql.SourceRef):
         at = at.left if isinstance(at, sql.Join) else at.query.source
-    return f"transient_{at.name}_{secrets.randbits(63)}"
+    return query_id(at.name.text)
+
+
+def query_id(source: str) -> str:
+    """An id for a transient query over that source."""
+    return f"transient_{source}_{secrets.randbits(63)}"
 
 
 def create_as(statement: sql.CreateAs, query_id: str, catalog: Catalog, config: Config, log: Log) -> Planned:

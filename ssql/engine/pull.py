@@ -1,9 +1,98 @@
-"""placeholder"""
+"""SELECT without EMIT: an answer from what is there now.
 
-from typing import Any
+A table that a query of ours fills is kept: it answers from the last committed epoch, by key where the WHERE clause
+names keys. All else (streams, plain tables, joins) is read from the log (`history.py`), from the beginning to where
+its topics end as the query comes.
+"""
 
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pyarrow as pa
+
+from ssql.catalog.catalog import Catalog
+from ssql.config import PULL_QUERY_MAX_ROWS
+from ssql.engine import planning
 from ssql.engine.api import PullResult
+from ssql.engine.context import Request
+from ssql.engine.history import read_all
+from ssql.engine.statements_pool import one_batch
+from ssql.errors import PullTooLarge
+from ssql.planner.pull import PullPlan, plan_pull
+from ssql.runtime.api import TableView
+from ssql.sql.statements import Query, Select, SourceRef, Star
+from ssql.types import Column, Schema
+
+QUERY_COMPLETED = "Query Completed"
 
 
-def pull(request: Any, statement: Any) -> PullResult:
-    raise NotImplementedError
+def known(request: Request, text: str) -> PullResult | None:
+    """The answer of a pull query that was planned before, without parsing it again."""
+    plan = request.core.pull_plans.get(text, request.catalog)
+    view = _kept(request, plan.relation.name) if plan is not None else None
+    return None if plan is None or view is None else _from_table(request, plan, view)
+
+
+def pull(request: Request, statement: Select, text: str) -> PullResult:
+    """Answer a pull query; `text` is what the user sent, under which its plan is kept."""
+    query, catalog = statement.query, request.catalog
+    view = _kept(request, query.source.name.text) if isinstance(query.source, SourceRef) else None
+    if view is not None:
+        plan = plan_pull(query, catalog, types=catalog.types.get)
+        if "${" not in text:
+            request.core.pull_plans.put(text, catalog, plan)
+        return _from_table(request, plan, view)
+    return _from_log(request, query, catalog)
+
+
+def _kept(request: Request, name: str) -> TableView | None:
+    """The rows of a table that a query of ours fills."""
+    relation = request.catalog.relation(name)
+    if relation is None or relation.kind != "TABLE" or not relation.derived:
+        return None
+    return request.core.worker.cut().tables.get(name)
+
+
+def _from_table(request: Request, plan: PullPlan, view: TableView) -> PullResult:
+    pool = request.core.pool
+    if plan.lookup is None:
+        rows = view.scan()
+    else:
+        keys = pa.schema([pa.field(c.name, c.type.arrow) for c in plan.relation.schema.keys])
+        rows = view.get(pool.run(plan.lookup, keys))
+    answer = pool.run(plan.statement, Schema(plan.columns).arrow, delta=one_batch(rows))
+    return _result(request, planning.query_id(plan.relation.name), plan.columns, pa.Table.from_batches([answer]))
+
+
+def _from_log(request: Request, query: Query, catalog: Catalog) -> PullResult:
+    core = request.core
+    query_id = planning.transient_id(query)
+    snapshot = bool(query.order_by or query.distinct or query.offset is not None)
+    plan = plan_pull(query, catalog, types=catalog.types.get) if snapshot else None
+    # What needs all rows at once (ORDER BY, DISTINCT, OFFSET) runs over the rows of the source, once they are read.
+    read = query if plan is None else _everything(query)
+    analysis, emit = planning.emit(read, query_id, catalog)
+    rows = read_all(core.worker, core.log, analysis, emit)
+    columns = analysis.schema.columns
+    if plan is not None:
+        columns = plan.columns
+        rows = pa.Table.from_batches([core.pool.run(plan.statement, Schema(columns).arrow, delta=one_batch(rows))])
+    is_stream = analysis.kind == "STREAM"
+    return _result(request, query_id, columns, rows.select([c.name for c in columns]), is_stream=is_stream)
+
+
+def _everything(query: Query) -> Query:
+    return Query(items=(Star(query.span),), source=query.source, span=query.span)
+
+
+def _result(
+    request: Request, query_id: str, columns: tuple[Column, ...], rows: pa.Table, *, is_stream: bool = False
+) -> PullResult:
+    limit = request.config[PULL_QUERY_MAX_ROWS]
+    if limit and rows.num_rows > limit:
+        raise PullTooLarge(limit)
+    if is_stream:
+        columns = tuple(replace(c, key=False) for c in columns)
+    message = QUERY_COMPLETED if is_stream else None
+    return PullResult(query_id, columns, rows, mark_keys=not is_stream, final_message=message)

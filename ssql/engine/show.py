@@ -8,7 +8,7 @@ from typing import Any
 from ssql.config import SETTINGS
 from ssql.engine.api import Entity
 from ssql.engine.context import Request, entity
-from ssql.engine.describe import describe_source, query_description, statuses
+from ssql.engine.describe import describe_sources, query_description, statuses
 from ssql.engine.entities import query_json, source_json, type_json
 from ssql.errors import NotSupportedYet
 from ssql.functions.registry import REGISTRY
@@ -31,7 +31,7 @@ def _sources(kind: str) -> Callable[[Request, Show], Entity]:
         catalog = request.catalog
         found = [s for s in catalog.sources.values() if s.relation.kind == kind]
         if statement.extended:
-            described = [describe_source(request, s, extended=True) for s in found]
+            described = describe_sources(request, found, extended=True)
             return entity("source_descriptions", statement, sourceDescriptions=described)
         return entity(f"{kind.lower()}s", statement, **{f"{kind.lower()}s": [source_json(s) for s in found]})
 

@@ -1,0 +1,81 @@
+"""A query over all that the log holds now: a subscription from the beginning that ends where the topics ended.
+
+This answers pull queries over streams, and over what no query keeps: plain tables, joins, groups.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+import numpy as np
+import pyarrow as pa
+
+from ssql.errors import QueryFailed, SsqlError
+from ssql.log.api import Log
+from ssql.planner.bind import Analysis
+from ssql.planner.steps import QueryPlan
+from ssql.runtime.api import Offsets, Worker
+from ssql.runtime.changes import group_rows
+
+#: How long (s) one wait for the worker lasts before it is looked at again.
+_LOOK_S = 1.0
+
+
+class _Collected:
+    """The listener: keeps the rows of all epochs, and how it ended."""
+
+    def __init__(self) -> None:
+        self.batches: list[pa.RecordBatch] = []
+        self.ended = threading.Event()
+        self.reason: str | None = None
+
+    def __call__(self, batch: pa.RecordBatch | None, reason: str | None) -> None:
+        if batch is not None:
+            self.batches.append(batch)
+        else:
+            self.reason = reason
+            self.ended.set()
+
+
+def read_all(worker: Worker, log: Log, analysis: Analysis, plan: QueryPlan) -> pa.Table:
+    """The rows of a query over what the log holds now: the analysis' columns, then `_time`."""
+    ends = _ends(log, analysis)
+    collected = _Collected()
+    worker.subscribe(plan, collected, start="earliest")
+    try:
+        while not collected.ended.is_set() and not worker.wait_for(ends, _LOOK_S):
+            worker.status()  # raises where the worker has stopped for good
+    finally:
+        # Carried out between epochs: what has been read until now is handed over before.
+        with contextlib.suppress(SsqlError):
+            worker.drop(plan.query_id)
+    if collected.reason is not None:
+        raise QueryFailed(plan.query_id, collected.reason)
+    return _there_at_the_end(collected.batches, analysis.schema.arrow.append(pa.field("_time", pa.int64())))
+
+
+def _ends(log: Log, analysis: Analysis) -> Offsets:
+    topics = {relation.topic: log.topic(relation.topic) for relation in analysis.relations}
+    return {
+        (name, partition): log.bounds(name, partition)[1]
+        for name, topic in topics.items()
+        if topic is not None
+        for partition in range(topic.partitions)
+    }
+
+
+def _there_at_the_end(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    """The rows that are there after all changes, in the order in which they came."""
+    if not batches:
+        return schema.empty_table()
+    whole = pa.Table.from_batches(batches).combine_chunks()
+    diff = whole.column("_diff").to_numpy()
+    rows = pa.Table.from_arrays([whole.column(f.name) for f in schema], schema=schema)
+    if (diff > 0).all():
+        return rows
+    # A row is taken back as it was, and at another time: what it says tells which one it is.
+    groups = group_rows([c.combine_chunks() for c in rows.drop_columns(["_time"]).columns], len(diff))
+    weights = np.bincount(groups.ids, weights=diff).astype(np.int64)
+    kept = np.sort(np.repeat(groups.last, np.maximum(weights, 0)))
+    return rows.take(pa.array(kept))

@@ -1,0 +1,182 @@
+"""Pull queries: tables by key and by scan, streams and plain tables from the log, and what SQL adds over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pyarrow as pa
+import pytest
+
+from ssql.engine.api import PullResult
+from ssql.errors import ColumnNotFound, PullTooLarge, SourceNotFound
+from ssql.log.api import RECORD_SCHEMA
+from tests.engine.conftest import Bench
+
+STREAM = "CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='s', value_format='JSON', partitions=3);"
+TOTALS = "CREATE TABLE totals AS SELECT k, COUNT(*) AS n, SUM(v) AS total FROM s GROUP BY k;"
+ROWS = [("a", 1), ("b", 2), ("a", 3), ("c", -1)]
+
+
+@pytest.fixture
+def filled(bench: Bench) -> Bench:
+    bench.run(STREAM + TOTALS)
+    bench.engine.insert("s", [{"k": k, "v": v, "rowtime": 1000 * i} for i, (k, v) in enumerate(ROWS)])
+    bench.settle()
+    return bench
+
+
+def asked(bench: Bench, sql: str) -> PullResult:
+    result = bench.engine.query(sql, bench.session)
+    assert isinstance(result, PullResult)
+    return result
+
+
+def test_all_rows_of_a_table(filled: Bench) -> None:
+    result = asked(filled, "SELECT * FROM totals;")
+    assert [str(c) for c in result.columns] == ["`K` STRING KEY", "`N` BIGINT", "`TOTAL` INTEGER"]
+    assert result.mark_keys
+    assert result.final_message is None
+    assert filled.rows("SELECT * FROM totals;") == [("a", 2, 4), ("b", 1, 2), ("c", 1, -1)]
+
+
+@pytest.mark.parametrize(
+    ("where", "keys"),
+    [
+        ("k = 'a'", ["a"]),
+        ("k = 'nobody'", []),
+        ("k IN ('a', 'c', 'z')", ["a", "c"]),
+        ("k = 'a' OR k = 'b'", ["a", "b"]),
+        ("k = 'a' AND total > 100", []),
+        ("n = 1", ["b", "c"]),
+        ("k > 'a' AND total < 0", ["c"]),
+        ("rowtime = 3000", ["c"]),
+    ],
+)
+def test_where(filled: Bench, where: str, keys: list[str]) -> None:
+    assert [k for (k,) in filled.rows(f"SELECT k FROM totals WHERE {where};")] == keys
+
+
+def test_sql_over_a_table(filled: Bench) -> None:
+    def in_order(sql: str) -> list[tuple[object, ...]]:
+        return [tuple(r.values()) for r in asked(filled, sql).rows.to_pylist()]
+
+    assert in_order("SELECT k FROM totals ORDER BY total DESC LIMIT 1 OFFSET 1;") == [("b",)]
+    assert in_order("SELECT n, COUNT(*) AS c FROM totals GROUP BY n ORDER BY n;") == [(1, 2), (2, 1)]
+    assert in_order("SELECT DISTINCT n FROM totals ORDER BY n;") == [(1,), (2,)]
+    assert in_order("SELECT UCASE(k) AS u, total / 2 AS h FROM totals WHERE k = 'a';") == [("A", 2)]
+
+
+def test_a_repeated_query_is_not_planned_again_and_sees_new_rows(
+    filled: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql = "SELECT total FROM totals WHERE k = 'a';"
+    assert filled.rows(sql) == [(4,)]
+    monkeypatch.setattr("ssql.engine.engine.parse_statement", None)  # parsing now would fail
+    filled.engine.insert("s", [{"k": "a", "v": 10}])
+    assert filled.rows(sql) == [(14,)]
+
+
+def test_a_kept_plan_goes_with_the_definitions(filled: Bench) -> None:
+    sql = "SELECT * FROM totals WHERE k = 'a';"
+    assert filled.rows(sql) == [("a", 2, 4)]
+    filled.run("DROP TABLE totals;")
+    with pytest.raises(SourceNotFound):
+        asked(filled, sql)
+    filled.run("CREATE TABLE totals AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;")
+    assert filled.rows(sql) == [("a", 2)]
+
+
+def test_windows(bench: Bench) -> None:
+    bench.run(STREAM + TOTALS.replace("FROM s", "FROM s WINDOW TUMBLING (SIZE 2 SECONDS)"))
+    bench.engine.insert("s", [{"k": k, "v": v, "rowtime": 1000 * i} for i, (k, v) in enumerate(ROWS)])
+    assert bench.rows("SELECT * FROM totals WHERE k = 'a';") == [("a", 0, 2000, 1, 1), ("a", 2000, 4000, 1, 3)]
+    assert bench.rows("SELECT k, total FROM totals WHERE windowstart >= 2000;") == [("a", 3), ("c", -1)]
+    columns = asked(bench, "SELECT * FROM totals;").columns
+    assert [(c.name, c.key) for c in columns[:3]] == [("K", True), ("WINDOWSTART", True), ("WINDOWEND", True)]
+
+
+def test_a_stream_is_read_to_its_end(filled: Bench) -> None:
+    result = asked(filled, "SELECT k, v FROM s WHERE v > 0;")
+    assert result.final_message == "Query Completed"
+    assert not result.mark_keys
+    assert sorted(map(tuple, (r.values() for r in result.rows.to_pylist()))) == [("a", 1), ("a", 3), ("b", 2)]
+    assert asked(filled, "SELECT v FROM s LIMIT 2;").rows.num_rows == 2
+    assert filled.rows("SELECT ROWOFFSET, v FROM s WHERE k = 'a';") == [(0, 1), (1, 3)]
+    assert filled.engine._core.worker.status()[0].query_id == "CTAS_TOTALS_1"
+    assert len(filled.engine._core.worker.status()) == 1
+
+
+def test_a_stream_that_is_empty(bench: Bench) -> None:
+    bench.run(STREAM)
+    assert bench.rows("SELECT * FROM s;") == []
+
+
+def test_a_derived_stream_too(filled: Bench) -> None:
+    filled.run("CREATE STREAM plus AS SELECT k, v + 1 AS w FROM s;")
+    assert filled.rows("SELECT w FROM plus WHERE k = 'a';") == [(2,), (4,)]
+
+
+def test_groups_and_order_over_a_stream(filled: Bench) -> None:
+    assert filled.rows("SELECT k, SUM(v) AS t FROM s GROUP BY k;") == [("a", 4), ("b", 2), ("c", -1)]
+    rows = asked(filled, "SELECT v FROM s ORDER BY v DESC LIMIT 2;").rows.column("V").to_pylist()
+    assert rows == [3, 2]
+    assert filled.rows("SELECT DISTINCT k FROM s;") == [("a",), ("b",), ("c",)]
+
+
+def test_a_plain_table_is_its_rows_now(bench: Bench) -> None:
+    bench.run("CREATE TABLE t (k STRING PRIMARY KEY, v INT) WITH (kafka_topic='t', value_format='JSON');")
+    bench.engine.insert("t", [{"k": "a", "v": 1}, {"k": "b", "v": 2}, {"k": "a", "v": 3}])
+    row = {"key": b"b", "value": None, "timestamp": 0, "headers": None}
+    bench.engine._log.append("t", pa.RecordBatch.from_pylist([row], schema=RECORD_SCHEMA))
+    assert bench.rows("SELECT * FROM t;") == [("a", 3)]
+    assert bench.rows("SELECT v FROM t WHERE k = 'b';") == []
+    assert [r["V"] for r in asked(bench, "SELECT v FROM t ORDER BY v;").rows.to_pylist()] == [3]
+
+
+def test_joins_answer_from_the_log(filled: Bench) -> None:
+    filled.run(
+        "CREATE TABLE t (k STRING PRIMARY KEY, w INT) WITH (kafka_topic='t', value_format='JSON', partitions=3);"
+    )
+    filled.engine.insert("t", [{"k": "a", "w": 7, "rowtime": 0}])
+    rows = filled.rows("SELECT s.k AS k, v, w FROM s JOIN t ON s.k = t.k;")
+    assert rows == [("a", 1, 7), ("a", 3, 7)]
+
+
+SKIPPED = pytest.mark.xfail(strict=True, reason="main passes over its own old records of a topic that nobody fills")
+
+
+@SKIPPED
+def test_a_stream_whose_query_was_terminated_keeps_its_rows(filled: Bench) -> None:
+    filled.run("CREATE STREAM plus AS SELECT k, v + 1 AS w FROM s;")
+    filled.settle()
+    filled.engine.insert("s", [{"k": "a", "v": 5}])
+    filled.settle()
+    filled.run("TERMINATE CSAS_PLUS_2;")
+    assert filled.rows("SELECT w FROM plus WHERE k = 'a';") == [(2,), (4,), (6,)]
+
+
+@SKIPPED
+def test_errors_stream_can_be_read(bench: Bench) -> None:
+    bench.run(STREAM + "CREATE STREAM o AS SELECT * FROM s;")
+    row = {"key": b"k", "value": b"{not json", "timestamp": 5, "headers": None}
+    bench.engine._log.append("s", pa.RecordBatch.from_pylist([row], schema=RECORD_SCHEMA), 1)
+    bench.settle()
+    ((topic, partition, offset, value),) = bench.rows("SELECT topic, `PARTITION`, `OFFSET`, value FROM ssql_errors;")
+    assert (topic, partition, offset, value) == ("s", 1, 0, b"{not json")
+
+
+def test_too_many_rows(make: Callable[..., Bench]) -> None:
+    bench = make(**{"query.pull.max.rows": 2})
+    bench.run(STREAM + TOTALS)
+    bench.engine.insert("s", [{"k": k, "v": v} for k, v in ROWS])
+    with pytest.raises(PullTooLarge) as caught:
+        bench.rows("SELECT * FROM totals;")
+    assert caught.value.statement == "SELECT * FROM totals;"
+    assert len(bench.rows("SELECT * FROM totals LIMIT 2;")) == 2
+
+
+def test_errors_have_their_place(filled: Bench) -> None:
+    with pytest.raises(ColumnNotFound) as caught:
+        asked(filled, "SELECT\n nope FROM totals;")
+    assert caught.value.position is not None
+    assert (caught.value.position.line, caught.value.position.column) == (2, 2)

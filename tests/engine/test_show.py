@@ -1,0 +1,169 @@
+"""SHOW and DESCRIBE: entities in the shapes of ksqlDB's API, with what there really is."""
+
+from __future__ import annotations
+
+from ssql.errors import ConfigError, FunctionNotFound, NotSupportedYet, SourceNotFound, UnknownSetting
+from tests.engine.conftest import Bench
+
+SOURCE = "CREATE STREAM s (id INT KEY, v STRING) WITH (kafka_topic='s', value_format='JSON', partitions=2);"
+COUNTS = "CREATE TABLE counts AS SELECT v, COUNT(*) AS c FROM s WINDOW TUMBLING (SIZE 1 MINUTE) GROUP BY v;"
+
+
+def test_streams_and_tables(bench: Bench) -> None:
+    bench.run(SOURCE + COUNTS)
+    streams = bench.one("SHOW STREAMS;")
+    assert streams["@type"] == "streams"
+    assert [s["name"] for s in streams["streams"]] == ["SSQL_ERRORS", "SSQL_LATE", "S"]
+    assert bench.one("LIST TABLES;")["tables"] == [
+        {
+            "type": "TABLE",
+            "name": "COUNTS",
+            "topic": "COUNTS",
+            "keyFormat": "KAFKA",
+            "valueFormat": "JSON",
+            "isWindowed": True,
+        }
+    ]
+    extended = bench.one("SHOW STREAMS EXTENDED;")
+    assert extended["@type"] == "source_descriptions"
+    assert extended["sourceDescriptions"][2]["partitions"] == 2
+
+
+def test_topics_leave_out_our_own(bench: Bench) -> None:
+    bench.run(SOURCE)
+    topics = bench.one("SHOW TOPICS;")
+    assert topics["@type"] == "kafka_topics"
+    assert topics["topics"] == [{"name": "s", "replicaInfo": [1, 1]}]
+    names = [t["name"] for t in bench.one("SHOW ALL TOPICS EXTENDED;")["topics"]]
+    assert "_ssql_default__command_topic" in names
+
+
+def test_queries(bench: Bench) -> None:
+    bench.run(SOURCE + COUNTS)
+    assert bench.one("SHOW QUERIES;")["queries"] == [
+        {
+            "queryString": COUNTS,
+            "sinks": ["COUNTS"],
+            "sinkKafkaTopics": ["COUNTS"],
+            "id": "CTAS_COUNTS_1",
+            "queryType": "PERSISTENT",
+            "statusCount": {"RUNNING": 1},
+            "state": "RUNNING",
+        }
+    ]
+    described = bench.one("SHOW QUERIES EXTENDED;")["queryDescriptions"]
+    assert described[0]["windowType"] == "TUMBLING"
+
+
+def test_describe(bench: Bench) -> None:
+    bench.run(SOURCE + COUNTS)
+    plain = bench.one("DESCRIBE s;")["sourceDescription"]
+    assert plain["fields"] == [
+        {"name": "ID", "schema": {"type": "INTEGER", "fields": None, "memberSchema": None}, "fieldType": "KEY"},
+        {"name": "V", "schema": {"type": "STRING", "fields": None, "memberSchema": None}},
+    ]
+    assert [q["id"] for q in plain["readQueries"]] == ["CTAS_COUNTS_1"]
+    assert plain["writeQueries"] == []
+    assert plain["statement"] == SOURCE
+    assert (plain["extended"], plain["partitions"], plain["statistics"]) == (False, 0, "")
+    counts = bench.one("DESCRIBE counts;")["sourceDescription"]
+    assert counts["windowType"] == "TUMBLING"
+    assert [q["id"] for q in counts["writeQueries"]] == ["CTAS_COUNTS_1"]
+
+
+def test_describe_extended_counts_rows_and_offsets(bench: Bench) -> None:
+    bench.run(SOURCE + COUNTS)
+    bench.engine.insert("s", [{"id": 1, "v": "a"}, {"id": 1, "v": "b"}])
+    bench.settle()
+    described = bench.one("DESCRIBE s EXTENDED;")["sourceDescription"]
+    assert described["partitions"] == 2
+    assert "CTAS_COUNTS_1: rows-in: 2 rows-out: 2" in described["statistics"]
+    (summary,) = described["queryOffsetSummaries"][0]["topicSummaries"]
+    assert summary["kafkaTopic"] == "s"
+    assert sum(o["consumerOffset"] for o in summary["offsets"]) == 2
+    assert all(o["consumerOffset"] == o["logEndOffset"] for o in summary["offsets"])
+
+
+def test_describe_headers_and_all_streams(bench: Bench) -> None:
+    bench.run(
+        "CREATE STREAM h (a ARRAY<STRUCT<key STRING, value BYTES>> HEADERS, v INT) "
+        "WITH (kafka_topic='h', value_format='JSON');"
+        "CREATE STREAM g (b BYTES HEADER('k'), v INT) WITH (kafka_topic='h', value_format='JSON');"
+    )
+    described = {d["name"]: d for d in bench.one("DESCRIBE STREAMS;")["sourceDescriptions"]}
+    assert described["H"]["fields"][0]["fieldType"] == "HEADER"
+    assert described["G"]["fields"][0]["headerKey"] == "k"
+
+
+def test_functions(bench: Bench) -> None:
+    functions = {f["name"]: f for f in bench.one("SHOW FUNCTIONS;")["functions"]}
+    assert functions["COUNT"]["type"] == "AGGREGATE"
+    assert functions["ABS"] == {"name": "ABS", "type": "SCALAR", "category": functions["ABS"]["category"]}
+    described = bench.one("DESCRIBE FUNCTION abs;")
+    assert described["name"] == "ABS"
+    assert {s["returnType"] for s in described["functions"]} >= {"INTEGER", "DOUBLE"}
+    error = bench.fails("DESCRIBE FUNCTION abz;")
+    assert isinstance(error, FunctionNotFound)
+    assert bench.marked(error) == "abz"
+
+
+def test_types_and_variables(bench: Bench) -> None:
+    bench.run("DEFINE a = 'x'; DEFINE B = 'y'; UNDEFINE b;")
+    assert bench.one("SHOW VARIABLES;")["variables"] == [{"name": "A", "value": "x"}]
+    assert bench.session.variables == {"A": "x"}
+
+
+def test_properties_show_what_is_in_force(bench: Bench) -> None:
+    bench.run("SET 'ksql.streams.auto.offset.reset'='latest'; SET 'ksql.output.topic.name.prefix'='p-';")
+    answer = bench.one("SHOW PROPERTIES;")
+    values = {p["name"]: p for p in answer["properties"]}
+    assert values["auto.offset.reset"]["value"] == "latest"
+    assert values["output.topic.name.prefix"]["value"] == "p-"
+    assert values["batch.max.rows"]["editable"] is False
+    assert "batch.max.rows" in answer["defaultProperties"]
+    assert "output.topic.name.prefix" not in answer["defaultProperties"]
+    assert "ksql.output.topic.name.prefix" in answer["overwrittenProperties"]
+    bench.run("UNSET 'output.topic.name.prefix';")
+    assert "ksql.output.topic.name.prefix" not in bench.session.properties
+
+
+def test_set_knows_the_settings(bench: Bench) -> None:
+    bench.run("SET 'processing.guarantee'='exactly_once_v2'; SET 'ksql.streams.commit.interval.ms'='1';")
+    error = bench.fails("SET 'auto.offset.rest'='earliest';")
+    assert isinstance(error, UnknownSetting)
+    assert error.hint == 'Did you mean "auto.offset.reset"?'
+    error = bench.fails("SET 'listen'='0.0.0.0:1';")
+    assert isinstance(error, ConfigError)
+    assert "belongs to the server" in error.message
+    assert "listen" not in bench.session.properties
+
+
+def test_the_prefix_of_topics_is_taken_from_the_session(bench: Bench) -> None:
+    bench.run(SOURCE + "SET 'ksql.output.topic.name.prefix'='p-';" + COUNTS)
+    assert bench.one("SHOW TABLES;")["tables"][0]["topic"] == "p-COUNTS"
+
+
+def test_what_is_not_there(bench: Bench) -> None:
+    assert isinstance(bench.fails("SHOW CONNECTORS;"), NotSupportedYet)
+    assert isinstance(bench.fails("DESCRIBE CONNECTOR c;"), NotSupportedYet)
+    assert isinstance(bench.fails("DESCRIBE nope;"), SourceNotFound)
+
+
+def test_assert_topic(bench: Bench) -> None:
+    bench.run(SOURCE)
+    assert bench.one("ASSERT TOPIC s WITH (partitions=2);")["exists"] is True
+    assert bench.one("ASSERT NOT EXISTS TOPIC other;")["exists"] is False
+    for sql in (
+        "ASSERT TOPIC other TIMEOUT 1 MILLISECOND;",
+        "ASSERT NOT EXISTS TOPIC s TIMEOUT 1 MILLISECOND;",
+        "ASSERT TOPIC s WITH (partitions=3);",
+    ):
+        assert bench.fails(sql).ksql_code == 41700
+
+
+def test_info_and_health(bench: Bench) -> None:
+    info = bench.engine.info()
+    assert info["serverStatus"] == "RUNNING"
+    assert info["ksqlServiceId"] == "default_"
+    assert bench.engine.health()["isHealthy"] is True
+    assert bench.engine.health()["serverState"] == "RUNNING"
