@@ -95,8 +95,7 @@ def analyse_persistent(
             )
     keys = _key_items(projected, sink)
     values = [i for i in projected.items if i not in keys]
-    grouped = any(isinstance(n, plan.Aggregate) for n in projected.node.walk())
-    if not values and grouped:
+    if not values:
         raise InvalidStatement(
             "The projection contains no value columns.",
             span=query.span,

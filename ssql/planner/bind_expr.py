@@ -8,13 +8,13 @@ from typing import Any, cast
 
 from sqlglot import exp
 
-from ssql.errors import InternalError, InvalidStatement, NotSupportedYet, Span, SqlError, TypeMismatch
+from ssql.errors import InternalError, InvalidStatement, NoSuchSignature, NotSupportedYet, Span, SqlError, TypeMismatch
 from ssql.functions import is_aggregate, is_table_function
-from ssql.functions.api import ArgType, LambdaType
+from ssql.functions.api import ArgType, LambdaType, ScalarCall
 from ssql.functions.operators import arithmetic, castable, negate
 from ssql.functions.registry import lambda_parameters, resolve_aggregate, resolve_scalar, resolve_table
 from ssql.planner import expr as e
-from ssql.planner.coerce import coerced, common, decimal_type, integer_type
+from ssql.planner.coerce import coerced, common, converted, decimal_type, integer_type
 from ssql.planner.expr_text import text_of
 from ssql.planner.scope import Scope
 from ssql.planner.timestamps import partial_timestamp_ms
@@ -135,8 +135,7 @@ class Binder:
                 span=span_of(node),
             )
         bound = found.column
-        shown = f"{found.source}.{found.name}" if found.source else found.name
-        return e.Column(bound.type, bound.name, bound.pseudo, shown, span=span_of(node))
+        return e.Column(bound.type, bound.name, bound.pseudo, found.source, found.name, span=span_of(node))
 
     def literal(self, node: exp.Literal) -> e.Expr:
         value, span = literal_value(node), span_of(node)
@@ -369,7 +368,7 @@ class Binder:
         if is_table_function(name):
             return self._table_function(name, arguments, span)
         args = self._arguments(name, arguments, span)
-        call = resolve_scalar(name, [_argument_type(a) for a in args], span=span)
+        args, call = _resolved(name, args, span)
         return e.Call(call.result, call.name, _cast_all(args, call.casts), call, span=span)
 
     def _arguments(self, name: str, nodes: list[exp.Expr], span: Span) -> list[e.Expr]:
@@ -484,6 +483,20 @@ def _cast_all(args: list[e.Expr], casts: tuple[SqlType | None, ...]) -> tuple[e.
         a if to is None or to == a.type else e.Cast(to, a, implicit=True, span=a.span)
         for a, to in zip(args, casts, strict=True)
     )
+
+
+def _resolved(name: str, args: list[e.Expr], span: Span) -> tuple[list[e.Expr], ScalarCall]:
+    """The function for these arguments; text literals count as times where another argument is one."""
+    try:
+        return args, resolve_scalar(name, [_argument_type(a) for a in args], span=span)
+    except NoSuchSignature:
+        target = next((a.type for a in args if a.type in _TEMPORAL), None)
+        if target is None:
+            raise
+        changed = [(converted(a, target) or a) if isinstance(a, e.Literal) else a for a in args]
+        if changed == args:
+            raise
+        return changed, resolve_scalar(name, [_argument_type(a) for a in changed], span=span)
 
 
 def _time_literal(x: e.Expr, other: e.Expr) -> e.Expr:

@@ -97,15 +97,17 @@ class FromBinder:
         alias = ref.alias.text
         offered = plan.offered_columns(found)
         bounds = [n for n in plan.WINDOW_BOUNDS if found.window is not None]
-        order = dict.fromkeys((*found.key_names, *bounds, *offered))
+        headers = [h.name for h in found.headers]
+        plain = [n for n in offered if n not in headers]
+        order = dict.fromkeys((*found.key_names, *bounds, *plain, *headers))
         visible = []
         for name in order:
             column = offered[name]
             pseudo = name if name not in found.schema.by_name else None
-            bound = e.Column(column.type, name, pseudo, f"{alias}.{name}")
+            bound = e.Column(column.type, name, pseudo, alias, name)
             in_star = pseudo is None or (self._bounds_in_star and name in bounds)
             visible.append(Visible(alias, name, bound, in_star=in_star, key=column.key))
-        time = e.Column(BIGINT, "_time", "ROWTIME", f"{alias}.ROWTIME")
+        time = e.Column(BIGINT, "_time", "ROWTIME", alias, "ROWTIME")
         visible.append(Visible(alias, "ROWTIME", time, in_star=False))
         keys = tuple(Key(c.name, (e.Column(c.type, c.name),), "key column", (c.name,)) for c in found.schema.keys)
         return Bound(plan.Source(found, tuple(offered)), Scope(tuple(visible)), keys, (found,))
@@ -114,9 +116,9 @@ class FromBinder:
         inner = self._bind_query(ref.query)
         alias = ref.alias.text
         visible = tuple(
-            replace(v, source=alias, column=replace(v.column, shown=f"{alias}.{v.name}")) for v in inner.scope.columns
+            replace(v, source=alias, column=v.column.relabelled(alias, v.name)) for v in inner.scope.columns
         )
-        time = e.Column(BIGINT, "_time", "ROWTIME", f"{alias}.ROWTIME")
+        time = e.Column(BIGINT, "_time", "ROWTIME", alias, "ROWTIME")
         return replace(inner, scope=Scope((*visible, Visible(alias, "ROWTIME", time, in_star=False))))
 
     # --- joins -------------------------------------------------------------------------------------------------------
@@ -137,7 +139,8 @@ class FromBinder:
         within = _within(join.within)
         node = plan.Join(left_node, right_node, join.kind, (left_name,), (right_name,), within, join.span)
         node = _checked(node, join, left, right, on)
-        scope = Scope((*left.scope.columns, *right.scope.columns))
+        # A key that an inner join has made up is none of this one's columns.
+        scope = Scope(tuple(v for side in (left, right) for v in side.scope.columns if v.source))
         relations = (*left.relations, *right.relations)
         if node.foreign:
             owner = next(iter(_sources_of(on.left)))
@@ -182,7 +185,7 @@ class FromBinder:
 
 
 def _sources_of(x: e.Expr) -> set[str]:
-    return {part.shown.rpartition(".")[0] for part in x.walk() if isinstance(part, e.Column)}
+    return {part.source for part in x.walk() if isinstance(part, e.Column)}
 
 
 def _prefixed(bound: Bound) -> Bound:
@@ -317,7 +320,7 @@ def _join_key(left: Bound, on: _Condition) -> Key:
     if isinstance(on.right, e.Column):
         columns.append(on.right)
     shown = tuple(text_of(c, qualified=True) for c in columns)
-    return Key(shown[0].rpartition(".")[2], tuple(columns), "join expression", shown)
+    return Key(columns[0].label, tuple(columns), "join expression", shown)
 
 
 def _synthetic_key(node: plan.Join, scope: Scope) -> tuple[plan.Node, Visible, Key]:
@@ -332,6 +335,6 @@ def _synthetic_key(node: plan.Join, scope: Scope) -> tuple[plan.Node, Visible, K
         value = e.Case(kind, ((given, left),), right)
     items = [plan.Item(name, value, key=True)]
     items.extend(plan.Item(n, e.Column(c.type, n)) for n, c in types.items())
-    column = e.Column(kind, name, None, name)
+    column = e.Column(kind, name, None, "", name)
     key = Key(name, (column,), "join expression", (name,), synthetic=True)
     return plan.Project(node, tuple(items)), Visible("", name, column, key=True), key

@@ -90,7 +90,7 @@ class QueryBinder:
         node = finished(projected)
         visible = []
         for item in projected.items:
-            column = e.Column(item.expr.type, item.name, None, item.name)
+            column = e.Column(item.expr.type, item.name, None, "", item.name)
             is_key = any(item.expr in k.columns for k in projected.keys)
             visible.append(Visible("", item.name, column, key=is_key))
         keys = []
@@ -132,7 +132,9 @@ class QueryBinder:
                 raise InvalidStatement("Cannot PARTITION BY multiple columns including NULL", span=query.span)
             keyless = replace(bound, keys=(), scope=_rekeyed_scope(bound, ()))
             return self._projected(query, keyless, names)
-        keys, computed = _key_columns(exprs, bound, names, "partitioning expression")
+        # Where nothing gives the keys by `*`, their names come from the expressions that are selected.
+        starred = any(isinstance(i, sql.Star) and i.struct is None for i in query.items)
+        keys, computed = _key_columns(exprs, bound, names if starred else Names(()), "partitioning expression")
         node = plan.Rekey(_extended(bound.node, computed), tuple(k.columns[0].name for k in keys))
         rekeyed = replace(bound, node=node, keys=keys, scope=_rekeyed_scope(bound, keys))
         held = {x: k.columns[0] for x, k in zip(exprs, keys, strict=True)}
@@ -152,7 +154,7 @@ class QueryBinder:
     def _grouped(self, query: sql.Query, bound: Bound, names: Names) -> Projected:
         if query.partition_by is not None:
             raise InvalidStatement("PARTITION BY and GROUP BY cannot both be used", span=query.span)
-        binder = self._binder(bound.scope, "GROUP BY")
+        binder = self._binder(_window_scope(bound.scope, query.window), "GROUP BY")
         exprs = [binder.typed(without_parens(x)) for x in query.group_by or ()]
         for x, tree in zip(exprs, query.group_by or (), strict=True):
             if isinstance(x, e.Column) and x.pseudo in plan.WINDOW_BOUNDS and query.window is not None:
@@ -220,7 +222,7 @@ def _key_columns(
         if isinstance(x, e.Column) and x.name != "_time":
             column = x
         else:
-            column = e.Column(x.type, f"key.{number}", None, text_of(x, qualified=True))
+            column = e.Column(x.type, f"key.{number}", None, "", text_of(x))
             computed.append(plan.Item(column.name, x))
         keys.append(Key(name, (column,), kind, shown))  # type: ignore[arg-type]
     return tuple(keys), tuple(computed)
@@ -233,25 +235,26 @@ def _extended(node: plan.Node, computed: tuple[plan.Item, ...]) -> plan.Node:
     return plan.Project(node, (*passed, *computed))
 
 
+_DRAGGED = ("ROWTIME", "ROWPARTITION", "ROWOFFSET")
+
+
 def _rekeyed_scope(bound: Bound, keys: tuple[Key, ...]) -> Scope:
     """What can be named after PARTITION BY; `*` gives the new key, then the value columns, then the old key.
 
     In a join `*` also gives the pseudo columns of each source, as ksqlDB does.
     """
     plain = {k.columns[0].name for k in keys}
-    first = [Visible("", k.name, k.columns[0], key=True) for k in keys]
+    columns = [(k.name, k.columns[0]) for k in keys]
+    first = [Visible(c.source, c.label if c.source else name, c, key=True) for name, c in columns]
     rest = [replace(v, in_star=False) for v in bound.scope.columns]
-    values: list[Visible] = []
-    old: list[Visible] = []
-    for v in bound.scope.columns:
-        if v.column.name in plain or v.source == "":
-            continue
-        if v.in_star:
-            (old if v.key and not bound.joined else values).append(v)
-        elif bound.joined and v.name in ("ROWTIME", "ROWPARTITION", "ROWOFFSET"):
-            values.append(v)
-    star = [*first, *(replace(v, in_star=True, key=False) for v in (*values, *old))]
-    marked = [replace(v, named=False) for v in star]
+    star = list(first)
+    for source in bound.scope.sources:
+        own = [v for v in bound.scope.columns if v.source == source and v.column.name not in plain]
+        star.extend(v for v in own if v.in_star and not v.key)
+        if bound.joined:
+            star.extend(v for name in _DRAGGED for v in own if v.name == name)
+        star.extend(v for v in own if v.in_star and v.key)
+    marked = [replace(v, in_star=True, named=False, key=v in first) for v in star]
     return Scope((*marked, *rest))
 
 
@@ -259,7 +262,9 @@ def _window_scope(scope: Scope, window: sql.Window | None) -> Scope:
     if window is None:
         return scope
     kept = tuple(v for v in scope.columns if v.name not in plan.WINDOW_BOUNDS)
-    bounds = tuple(Visible("", name, e.Column(BIGINT, name, name, name), in_star=False) for name in plan.WINDOW_BOUNDS)
+    bounds = tuple(
+        Visible("", name, e.Column(BIGINT, name, name, "", name), in_star=False) for name in plan.WINDOW_BOUNDS
+    )
     return Scope((*kept, *bounds))
 
 
@@ -289,7 +294,7 @@ class _Grouping:
             return True
         if isinstance(x, e.AggregateOf):
             if x not in self._aggregates:
-                self._aggregates[x] = e.Column(x.type, f"agg.{len(self._aggregates)}", None, text_of(x))
+                self._aggregates[x] = e.Column(x.type, f"agg.{len(self._aggregates)}", None, "", text_of(x))
                 for argument in x.args:
                     self._argument(argument)
             return True
@@ -302,7 +307,7 @@ class _Grouping:
         if isinstance(x, e.Literal) or (isinstance(x, e.Cast) and isinstance(x.operand, e.Literal)):
             return x
         if x not in self.arguments:
-            self.arguments[x] = e.Column(x.type, f"arg.{len(self.arguments)}", None, text_of(x))
+            self.arguments[x] = e.Column(x.type, f"arg.{len(self.arguments)}", None, "", text_of(x))
         return self.arguments[x]
 
     def rewrite(self, x: e.Expr) -> e.Expr:
@@ -365,7 +370,7 @@ def _exploded(node: plan.Node, items: tuple[Selected, ...]) -> tuple[plan.Node, 
         # Two calls of one function are two columns: they go in step anyway.
         name = f"row.{len(calls)}"
         calls.append((name, part))
-        return e.Column(part.type, name, None, text_of(part))
+        return e.Column(part.type, name, None, "", text_of(part))
 
     changed = []
     for item in items:

@@ -16,14 +16,13 @@ from ssql.errors import TypeMismatch
 from ssql.functions.operators import common_type
 from ssql.functions.widening import distance
 from ssql.planner import expr as e
-from ssql.planner.expr_text import text_of
+from ssql.planner.expr_text import struct_names, text_of
 from ssql.planner.timestamps import parse_temporal
 from ssql.types import (
     BIGINT,
     BOOLEAN,
     BYTES,
     DATE,
-    DOUBLE,
     INTEGER,
     STRING,
     TIME,
@@ -40,7 +39,7 @@ _TEMPORAL = (DATE, TIME, TIMESTAMP)
 
 
 def number_literal(text: str, literal: e.Literal) -> e.Literal | None:
-    """Text that is a number as the literal it would be if it were written without quotes."""
+    """Text that is a number as a literal: INTEGER, BIGINT or DECIMAL."""
     plain = text.strip()
     try:
         value = Number(plain)
@@ -49,7 +48,8 @@ def number_literal(text: str, literal: e.Literal) -> e.Literal | None:
     if not value.is_finite():
         return None
     if "e" in plain.lower():
-        return e.Literal(DOUBLE, float(plain), span=literal.span)
+        value = Number(format(value, "f"))
+        return e.Literal(decimal_type(value), value, span=literal.span)
     if "." in plain:
         return e.Literal(decimal_type(value), value, span=literal.span)
     return e.Literal(integer_type(int(value)), int(value), span=literal.span)
@@ -108,6 +108,8 @@ def converted(expr: e.Expr, target: SqlType) -> e.Expr | None:
         return expr
     if expr.type is None:
         return e.Cast(target, expr, implicit=True, span=expr.span)
+    if isinstance(expr, e.Cast) and expr.implicit and isinstance(expr.operand, e.Literal):
+        return converted(expr.operand, target)
     if isinstance(expr, e.Literal):
         if expr.type == STRING:
             return text_literal_as(expr, target)
@@ -156,6 +158,9 @@ def _unreadable(expr: e.Expr, target: SqlType) -> tuple[str, SqlType] | None:
         pairs = [(i, target.element) for i in expr.items]
     elif isinstance(expr, e.MapOf) and isinstance(target, Map):
         pairs = [*((k, target.key) for k in expr.keys), *((v, target.value) for v in expr.values)]
+    elif isinstance(expr, e.StructOf) and isinstance(target, Struct):
+        named = zip(struct_names(expr), expr.values, strict=True)
+        pairs = [(v, target.by_name[n]) for n, v in named if n in target.by_name]
     return next((found for part, want in pairs if (found := _unreadable(part, want)) is not None), None)
 
 

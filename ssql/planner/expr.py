@@ -80,12 +80,17 @@ def _changed(value: object, change: Callable[[Expr], Expr]) -> object:
 class Column(Expr):
     """A column of the node's input. `pseudo`: which pseudo column it is (ROWTIME, WINDOWSTART, ...), if any.
 
-    `shown` is how the user names it (`S.ID`), for messages.
+    `source` and `label` are how the user names it (`S` and `ID`), for messages and for the names of results.
     """
 
     name: str
     pseudo: str | None = field(default=None, compare=False)
-    shown: str = field(default="", compare=False)
+    source: str = field(default="", compare=False)
+    label: str = field(default="", compare=False)
+
+    def relabelled(self, source: str, label: str) -> Column:
+        """The same column as the user names it elsewhere."""
+        return replace(self, source=source, label=label)
 
 
 @dataclass(frozen=True)

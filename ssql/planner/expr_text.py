@@ -78,8 +78,8 @@ def struct_names(node: e.StructOf) -> tuple[str, ...]:
 
 
 def _column(node: e.Column, *, qualified: bool) -> str:
-    shown = node.shown or node.name
-    return shown if qualified else shown.rpartition(".")[2] or shown
+    label = node.label or node.name
+    return f"{node.source}.{label}" if qualified and node.source else label
 
 
 def _literal(node: e.Literal) -> str:

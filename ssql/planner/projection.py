@@ -31,8 +31,8 @@ def named_like(x: e.Expr, scope: Scope) -> str | None:
     """The name that an unnamed column gets: its own, with its source's where several sources have it."""
     if not isinstance(x, e.Column):
         return None
-    source, _, name = x.shown.rpartition(".")
-    return f"{source}_{name}" if source and scope.in_several(name) else name
+    name = x.label or x.name
+    return f"{x.source}_{name}" if x.source and scope.in_several(name) else name
 
 
 def expand(
@@ -52,6 +52,8 @@ def _item(item: sql.SelectItem, bound: Bound, binder: Binder, names: Names) -> S
     x = binder.bind(item.expression)
     if item.alias is not None:
         name = item.alias.text
+        if name in PSEUDO and isinstance(x, e.Column) and x.pseudo == name:
+            return Selected(name, x, item.span, named=False)
         if name in PSEUDO:
             raise InvalidStatement(
                 f"`{name}` is a reserved column name. You cannot use it as an alias for a column.", span=item.alias.span
@@ -75,6 +77,5 @@ def _star(star: sql.Star, bound: Bound, binder: Binder, names: Names) -> Iterato
         bound.scope.check_source(source, star.source.span)
     for v in bound.scope.star(source):
         prefixed = bound.joined and v.source
-        shown = f"{v.source}.{v.name}" if v.source else v.name
-        x = e.Column(v.column.type, v.column.name, v.column.pseudo, shown, span=star.span)
+        x = e.Column(v.column.type, v.column.name, v.column.pseudo, v.source, v.name, span=star.span)
         yield Selected(f"{v.source}_{v.name}" if prefixed else v.name, x, star.span, named=True)
