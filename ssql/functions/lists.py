@@ -88,14 +88,17 @@ def _summed(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [e for e in found.values() if e["n"] != 0]
 
 
-def settle(result: SqlType) -> Callable[[pa.Array], pa.Array]:
+def settle(result: SqlType, *, forget: bool = False) -> Callable[[pa.Array], pa.Array]:
     """Takes each `removed` element out of `added` (the last equal one), in STRUCT(added, removed).
 
-    Removals that match nothing are kept: what they take back may come with an earlier state.
+    Removals that match nothing are kept (what they take back may come with an earlier state), unless `forget`.
     """
 
     def combine(column: pa.Array) -> pa.Array:
-        return to_arrow([None if e is None else _settled(e["added"], e["removed"]) for e in to_python(column)], result)
+        settled = [None if e is None else _settled(e["added"], e["removed"]) for e in to_python(column)]
+        if forget:
+            settled = [None if e is None else e | {"removed": []} for e in settled]
+        return to_arrow(settled, result)
 
     return combine
 

@@ -27,6 +27,7 @@ class Args:
     types: tuple[SqlType | LambdaType, ...]
     result: SqlType
     literals: tuple[object | None, ...] = ()
+    limit: int | None = None
 
     def __getitem__(self, index: int) -> str:
         return self.sql[index]
@@ -316,11 +317,17 @@ def resolve_table(name: str, args: Sequence[ArgType], *, span: Span | None = Non
 
 
 def resolve_aggregate(
-    name: str, args: Sequence[ArgType], literals: Sequence[object | None], *, span: Span | None = None
+    name: str,
+    args: Sequence[ArgType],
+    literals: Sequence[object | None],
+    *,
+    limit: int | None = None,
+    span: Span | None = None,
 ) -> AggregateCall:
     """The aggregate function `name`; `literals[i]` is the value of argument i where it is a constant, else None.
 
-    COUNT(*) is COUNT without arguments. Raises FunctionNotFound, NoSuchSignature, LiteralRequired.
+    COUNT(*) is COUNT without arguments. `limit` is how many values COLLECT_LIST and COLLECT_SET keep (None: all; the
+    property `ksql.functions.collect_list.limit`). Raises FunctionNotFound, NoSuchSignature, LiteralRequired.
     """
     function = REGISTRY.find(name, "aggregate", span=span)
     entry, found = REGISTRY.choose(function, args, span=span)
@@ -332,7 +339,7 @@ def resolve_aggregate(
     result = entry.result_type(found)
 
     def arguments(sql: Sequence[str]) -> Args:
-        return Args(tuple(sql), found.types, result, tuple(literals))
+        return Args(tuple(sql), found.types, result, tuple(literals), limit)
 
     def render(sql: Sequence[str]) -> tuple[Accumulator, ...]:
         return entry.accumulators(arguments(sql))

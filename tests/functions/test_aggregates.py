@@ -212,6 +212,18 @@ def test_a_removal_waits_for_what_it_takes_back(connection: duckdb.DuckDBPyConne
     assert group.answers()[0] == ["b"]
 
 
+def test_collections_keep_no_more_values_than_their_limit(connection: duckdb.DuckDBPyConnection) -> None:
+    group = Group(connection, resolve_aggregate("COLLECT_LIST", [STRING], [None], limit=2), [STRING])
+    group.feed([(0, 1, (v,)) for v in "abc"])
+    assert group.answers()[0] == ["a", "b"]
+    group.feed([(0, -1, ("c",)), (0, -1, ("a",))])
+    group.feed([(0, 1, ("c",)), (0, 1, ("d",))])
+    assert group.answers()[0] == ["b", "c"]
+    group = Group(connection, resolve_aggregate("COLLECT_SET", [STRING], [None], limit=1), [STRING])
+    group.feed([(0, 1, ("a",)), (0, 1, ("b",))])
+    assert group.answers()[0] == ["a"]
+
+
 def test_top_k_with_columns_keeps_the_order_of_equal_values(connection: duckdb.DuckDBPyConnection) -> None:
     call = resolve_aggregate("TOPK", [INTEGER, STRING, INTEGER], [None, None, 3])
     group = Group(connection, call, [INTEGER, STRING, INTEGER])

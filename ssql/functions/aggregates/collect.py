@@ -22,11 +22,18 @@ def _joined(t: SqlType) -> str:
     return f"list_concat(coalesce({{s}}, {_empty(t)}), coalesce({{d}}, {_empty(t)}))"
 
 
+def _cut(sql: str, args: Args) -> str:
+    """A list with no more elements than the limit."""
+    return sql if args.limit is None else f"({sql})[:{args.limit}]"
+
+
 def _collect_list(args: Args) -> tuple[Accumulator, ...]:
     """STRUCT(added, removed): what was removed and not found yet waits for an earlier state to be merged."""
     values, value = args.result, args[0]
     kind = Struct((("added", values), ("removed", values)))
-    settle = define("settle", lists.settle(kind), [kind], kind)
+    # With a limit, a removal that finds nothing was of a value that the limit kept out.
+    forget = args.limit is not None
+    settle = define("forget" if forget else "settle", lists.settle(kind, forget=forget), [kind], kind)
 
     def part(sign: str) -> str:
         return f"coalesce(list({value} ORDER BY _seq) FILTER (WHERE _diff {sign} 0), {_empty(values)})"
@@ -35,12 +42,13 @@ def _collect_list(args: Args) -> tuple[Accumulator, ...]:
         return f"list_concat(coalesce(({{s}}).{name}, {_empty(values)}), coalesce(({{d}}).{name}, {_empty(values)}))"
 
     merged = f"struct_pack(added := {both('added')}, removed := {both('removed')})"
+    kept = f"struct_pack(added := {_cut(both('added'), args)}, removed := {_empty(values)})"
     nothing_removed = "coalesce(len(({s}).removed), 0) + coalesce(len(({d}).removed), 0) = 0"
     return (
         Accumulator(
             kind,
             f"struct_pack(added := {part('>')}, removed := {part('<')})",
-            f"CASE WHEN {nothing_removed} THEN {merged} ELSE {settle}({merged}) END",
+            f"CASE WHEN {nothing_removed} THEN {kept} ELSE {settle}({merged}) END",
         ),
     )
 
@@ -48,7 +56,7 @@ def _collect_list(args: Args) -> tuple[Accumulator, ...]:
 aggregate(
     "COLLECT_LIST(T) -> ARRAY<T>",
     accumulators=_collect_list,
-    answer=lambda accs, a: f"coalesce(({accs[0]}).added, {_empty(a.result)})",
+    answer=lambda accs, a: _cut(f"coalesce(({accs[0]}).added, {_empty(a.result)})", a),
     retractable=True,
     on_tables=True,
     doc="All values, NULLs too, in the order of their rows.",
@@ -58,14 +66,18 @@ aggregate(
 def _collect_set(args: Args) -> tuple[Accumulator, ...]:
     distinct = define("distinct", lists.distinct, [args.result], args.result)
     return (
-        Accumulator(args.result, f"{distinct}(list({args[0]} ORDER BY _seq))", f"{distinct}({_joined(args.result)})"),
+        Accumulator(
+            args.result,
+            f"{distinct}(list({args[0]} ORDER BY _seq))",
+            f"{_cut(f'{distinct}({_joined(args.result)})', args)}",
+        ),
     )
 
 
 aggregate(
     "COLLECT_SET(T) -> ARRAY<T>",
     accumulators=_collect_set,
-    answer=lambda accs, a: f"coalesce({accs[0]}, {_empty(a.result)})",
+    answer=lambda accs, a: _cut(f"coalesce({accs[0]}, {_empty(a.result)})", a),
     doc="The different values, NULL too, in the order of their first rows.",
 )
 
