@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import decimal
 import math
+import statistics
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -73,6 +74,7 @@ doubles = st.none() | st.integers(-1000, 1000).map(lambda v: v / 8)
 words = st.none() | st.sampled_from(["a", "b", "c", ""])
 decimals = st.none() | st.integers(-99, 99).map(lambda v: decimal.Decimal(v) / 10)
 bytestrings = st.none() | st.binary(max_size=2)
+truths = st.none() | st.booleans()
 times = st.none() | st.integers(-5, 10**12)
 
 ONE: list[tuple[str, SqlType, list[Any], st.SearchStrategy[Any], Callable[[list[Any]], Any]]] = [
@@ -110,6 +112,13 @@ ONE: list[tuple[str, SqlType, list[Any], st.SearchStrategy[Any], Callable[[list[
     ("COLLECT_SET", DOUBLE, [], doubles, first_seen),
     ("COLLECT_SET", Array(INTEGER), [], st.none() | st.lists(ints, max_size=2), first_seen),
     ("HISTOGRAM", STRING, [], words, lambda v: list(Counter(some(v)).items())),
+    ("BOOL_AND", BOOLEAN, [], truths, lambda v: all(some(v)) if some(v) else None),
+    ("BOOL_OR", BOOLEAN, [], truths, lambda v: any(some(v)) if some(v) else None),
+    ("MEDIAN", DOUBLE, [], doubles, lambda v: statistics.median(some(v)) if some(v) else None),
+    ("PERCENTILE", DOUBLE, [1], doubles, lambda v: max(some(v), default=None)),
+    ("STRING_AGG", STRING, ["-"], words, lambda v: "-".join(some(v)) if some(v) else None),
+    ("VAR_POP", DOUBLE, [], doubles, lambda v: variance(v) * (len(some(v)) - 1) / max(len(some(v)), 1)),
+    ("STDDEV", DOUBLE, [], doubles, lambda v: math.sqrt(variance(v))),
     ("ATTR", STRING, [], words, lambda v: v[0] if len(distinct(v)) == 1 else None),
 ]  # fmt: skip
 
@@ -120,8 +129,12 @@ def same(a: Any, b: Any) -> bool:
     return a == b and type(a) is type(b)
 
 
+def kind_of(literal: Any) -> SqlType:
+    return STRING if isinstance(literal, str) else BOOLEAN if isinstance(literal, bool) else INTEGER
+
+
 def call_of(name: str, argument: SqlType, literals: Sequence[Any]) -> Any:
-    kinds = [BOOLEAN if isinstance(v, bool) else INTEGER for v in literals]
+    kinds = list(map(kind_of, literals))
     return resolve_aggregate(name, [argument, *kinds], [None, *literals])
 
 
@@ -143,7 +156,7 @@ def test_any_split_into_deltas_gives_the_answer_of_one_pass(
     data: st.DataObject,
 ) -> None:
     call = call_of(name, argument, literals)
-    types = [argument, *(BOOLEAN if isinstance(v, bool) else INTEGER for v in literals)]
+    types = [argument, *map(kind_of, literals)]
     deltas = data.draw(st.lists(st.lists(values, min_size=1, max_size=5), min_size=1, max_size=4))
     if call.distinct_argument:
         deltas = [[v] for v in first_seen([v for d in deltas for v in d])]
@@ -180,17 +193,17 @@ def test_rows_that_leave_are_taken_back(
     data: st.DataObject,
 ) -> None:
     call = call_of(name, argument, literals)
-    group = Group(connection, call, [argument])
+    group = Group(connection, call, [argument, *map(kind_of, literals)])
     live: list[Any] = []
     for _ in range(data.draw(st.integers(1, 4))):
         delta: list[Row] = []
         for _ in range(data.draw(st.integers(1, 4))):
             if live and data.draw(st.booleans()):
                 gone = live.pop(data.draw(st.integers(0, len(live) - 1)))
-                delta.append((0, -1, (gone,)))
+                delta.append((0, -1, (gone, *literals)))
             else:
                 live.append(data.draw(values))
-                delta.append((0, 1, (live[-1],)))
+                delta.append((0, 1, (live[-1], *literals)))
         group.feed(delta)
         found, wanted = group.answers()[0], expected(live) if live or name != "ATTR" else None
         if isinstance(found, list):  # the order of a table's rows is no part of the answer
@@ -234,6 +247,24 @@ def test_top_k_with_columns_keeps_the_order_of_equal_values(connection: duckdb.D
         {"sort_col": 100, "col0": None},
         {"sort_col": 100, "col0": "late"},
     ]
+
+
+def test_the_row_with_the_best_value(connection: duckdb.DuckDBPyConnection) -> None:
+    rows = [("a", 2), ("b", None), ("c", 3), ("d", 3), ("e", 1)]
+    for name, expected in (("ARG_MAX", "c"), ("ARG_MIN", "e")):
+        group = Group(connection, resolve_aggregate(name, [STRING, INTEGER], [None, None]), [STRING, INTEGER])
+        for row in rows:
+            group.feed([(0, 1, row)])
+        assert group.answers()[0] == expected
+        assert one_pass(connection, group.call, [STRING, INTEGER], [(0, 1, r) for r in rows])[0] == expected
+
+
+def test_the_most_frequent_value(connection: duckdb.DuckDBPyConnection) -> None:
+    group = Group(connection, resolve_aggregate("MODE", [STRING], [None]), [STRING])
+    group.feed([(0, 1, (v,)) for v in ("b", "a", None, None, "a", "b")])
+    assert group.answers()[0] == "b"
+    group.feed([(0, -1, ("b",))])
+    assert group.answers()[0] == "a"
 
 
 def test_correlation_of_rows_that_came_and_went(connection: duckdb.DuckDBPyConnection) -> None:

@@ -4,6 +4,6 @@ An accumulator's `delta` and `merge` have the same type, so a state may be merge
 well as with a delta; `{s}` stands for the earlier one of the two, and either may be NULL.
 """
 
-from ssql.functions.aggregates import collect, extremes, moments, offsets, sums
+from ssql.functions.aggregates import collect, extremes, moments, offsets, standard, sums
 
-__all__ = ["collect", "extremes", "moments", "offsets", "sums"]
+__all__ = ["collect", "extremes", "moments", "offsets", "standard", "sums"]

@@ -22,17 +22,16 @@ def _joined(t: SqlType) -> str:
     return f"list_concat(coalesce({{s}}, {_empty(t)}), coalesce({{d}}, {_empty(t)}))"
 
 
-def _cut(sql: str, args: Args) -> str:
+def _cut(sql: str, limit: int | None) -> str:
     """A list with no more elements than the limit."""
-    return sql if args.limit is None else f"({sql})[:{args.limit}]"
+    return sql if limit is None else f"({sql})[:{limit}]"
 
 
-def _collect_list(args: Args) -> tuple[Accumulator, ...]:
+def collected(value: str, values: SqlType, limit: int | None) -> tuple[Accumulator, ...]:
     """STRUCT(added, removed): what was removed and not found yet waits for an earlier state to be merged."""
-    values, value = args.result, args[0]
     kind = Struct((("added", values), ("removed", values)))
     # With a limit, a removal that finds nothing was of a value that the limit kept out.
-    forget = args.limit is not None
+    forget = limit is not None
     settle = define("forget" if forget else "settle", lists.settle(kind, forget=forget), [kind], kind)
 
     def part(sign: str) -> str:
@@ -42,7 +41,7 @@ def _collect_list(args: Args) -> tuple[Accumulator, ...]:
         return f"list_concat(coalesce(({{s}}).{name}, {_empty(values)}), coalesce(({{d}}).{name}, {_empty(values)}))"
 
     merged = f"struct_pack(added := {both('added')}, removed := {both('removed')})"
-    kept = f"struct_pack(added := {_cut(both('added'), args)}, removed := {_empty(values)})"
+    kept = f"struct_pack(added := {_cut(both('added'), limit)}, removed := {_empty(values)})"
     nothing_removed = "coalesce(len(({s}).removed), 0) + coalesce(len(({d}).removed), 0) = 0"
     return (
         Accumulator(
@@ -55,8 +54,8 @@ def _collect_list(args: Args) -> tuple[Accumulator, ...]:
 
 aggregate(
     "COLLECT_LIST(T) -> ARRAY<T>",
-    accumulators=_collect_list,
-    answer=lambda accs, a: _cut(f"coalesce(({accs[0]}).added, {_empty(a.result)})", a),
+    accumulators=lambda a: collected(a[0], a.result, a.limit),
+    answer=lambda accs, a: _cut(f"coalesce(({accs[0]}).added, {_empty(a.result)})", a.limit),
     retractable=True,
     on_tables=True,
     doc="All values, NULLs too, in the order of their rows.",
@@ -69,7 +68,7 @@ def _collect_set(args: Args) -> tuple[Accumulator, ...]:
         Accumulator(
             args.result,
             f"{distinct}(list({args[0]} ORDER BY _seq))",
-            f"{_cut(f'{distinct}({_joined(args.result)})', args)}",
+            f"{_cut(f'{distinct}({_joined(args.result)})', args.limit)}",
         ),
     )
 
@@ -77,12 +76,12 @@ def _collect_set(args: Args) -> tuple[Accumulator, ...]:
 aggregate(
     "COLLECT_SET(T) -> ARRAY<T>",
     accumulators=_collect_set,
-    answer=lambda accs, a: _cut(f"coalesce({accs[0]}, {_empty(a.result)})", a),
+    answer=lambda accs, a: _cut(f"coalesce({accs[0]}, {_empty(a.result)})", a.limit),
     doc="The different values, NULL too, in the order of their first rows.",
 )
 
 
-def _counted(value: str, value_type: SqlType, rows: str = "") -> Accumulator:
+def counted(value: str, value_type: SqlType, rows: str = "") -> Accumulator:
     """How often each value came: a list of STRUCT(v, n)."""
     kind = Array(Struct((("v", value_type), ("n", BIGINT))))
     multiset = define("multiset", lists.multiset(kind), [kind], kind)
@@ -98,7 +97,7 @@ def _histogram_answer(accs: Sequence[str], _: Args) -> str:
 
 aggregate(
     "HISTOGRAM(STRING) -> MAP<STRING, BIGINT>",
-    accumulators=lambda a: (_counted(a[0], a.type(0), f" FILTER (WHERE {a[0]} IS NOT NULL)"),),
+    accumulators=lambda a: (counted(a[0], a.type(0), f" FILTER (WHERE {a[0]} IS NOT NULL)"),),
     answer=_histogram_answer,
     retractable=True,
     on_tables=True,
@@ -113,7 +112,7 @@ def _attribute(accs: Sequence[str], _: Args) -> str:
 
 aggregate(
     "ATTR(T) -> T",
-    accumulators=lambda a: (_counted(a[0], a.result),),
+    accumulators=lambda a: (counted(a[0], a.result),),
     answer=_attribute,
     retractable=True,
     on_tables=True,

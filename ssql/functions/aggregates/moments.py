@@ -74,7 +74,7 @@ def _accumulator(names: Sequence[str], parts: Callable[[str], Sequence[str]]) ->
     return Accumulator(kind, f"struct_pack({', '.join(fields)})", f"{merge}({{s}}, {{d}})")
 
 
-def _one(args: Args) -> tuple[Accumulator, ...]:
+def of_one_column(args: Args) -> tuple[Accumulator, ...]:
     x = f"CAST({args[0]} AS DOUBLE)"
 
     def parts(rows: str) -> Sequence[str]:
@@ -102,9 +102,14 @@ def _two(args: Args) -> tuple[Accumulator, ...]:
     return (_accumulator(_TWO, parts),)
 
 
+def spread_of(a: str, *, sample: bool) -> str:
+    """The variance from the accumulator `a`, of a sample or of a population; 0 for less than two rows."""
+    rows = f"(({a}).pn - 1)" if sample else f"({a}).pn"
+    return f"CASE WHEN coalesce(({a}).pn, 0) < 2 THEN 0e0 ELSE greatest(({a}).psxx, 0e0) / {rows} END"
+
+
 def _variance(accs: Sequence[str], _: Args) -> str:
-    a = accs[0]
-    return f"CASE WHEN coalesce(({a}).pn, 0) < 2 THEN 0e0 ELSE greatest(({a}).psxx, 0e0) / (({a}).pn - 1) END"
+    return spread_of(accs[0], sample=True)
 
 
 def _correlation(accs: Sequence[str], _: Args) -> str:
@@ -117,7 +122,7 @@ def _correlation(accs: Sequence[str], _: Args) -> str:
 for _type in ("INT", "BIGINT", "DOUBLE"):
     aggregate(
         f"STDDEV_SAMPLE({_type}) -> DOUBLE",
-        accumulators=_one,
+        accumulators=of_one_column,
         answer=lambda accs, a: f"sqrt({_variance(accs, a)})",
         retractable=True,
         on_tables=True,
@@ -125,7 +130,7 @@ for _type in ("INT", "BIGINT", "DOUBLE"):
     )
     aggregate(
         f"STDDEV_SAMP({_type}) -> DOUBLE",
-        accumulators=_one,
+        accumulators=of_one_column,
         answer=_variance,
         retractable=True,
         on_tables=True,
