@@ -12,7 +12,7 @@ Two keys of the same hash stay two keys: hashes only find candidates, the column
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -155,25 +155,53 @@ class View:
         if not self.runs or not count:
             return Gathered(np.zeros(0, dtype=np.int64), _empty(self.layout.schema))
         hashes = hash_rows(keys, count)
-        found = self._gather_unique(keys, hashes) if self.layout.unique else self._gather_many(keys, hashes)
-        return self._unexpired(found)
+        if self.layout.unique:
+            return self._unexpired(
+                self._newest(keys, self.layout.key, lambda run, at: _candidates(run, hashes[at]), count)
+            )
+        return self._unexpired(self._gather_many(keys, hashes))
 
-    def _gather_unique(self, keys: Sequence[pa.Array], hashes: Hashes) -> Gathered:
-        open_keys = np.arange(len(hashes))
+    def find(self, identity: Sequence[pa.Array], rows: int | None = None) -> Gathered:
+        """The live rows of whole identities (arrays in order of the layout's identity; they may repeat).
+
+        Cost: O(identities x log(rows)), however many rows share a key.
+        """
+        if self.layout.unique:
+            return self.gather(identity, rows)
+        if not self.runs or not len(identity[0]):
+            return Gathered(np.zeros(0, dtype=np.int64), _empty(self.layout.schema))
+        by_identity = hash_rows(identity, len(identity[0]))
+        places = [self.layout.identity.index(name) for name in self.layout.key]
+        by_key = hash_rows([identity[p] for p in places], len(by_identity))
+
+        def candidates(run: Run, at: Indices) -> tuple[Indices, Indices]:
+            return _identity_candidates(run, by_key[at], by_identity[at])
+
+        return self._unexpired(self._newest(identity, self.layout.identity, candidates, len(by_identity)))
+
+    def _newest(
+        self,
+        columns: Sequence[pa.Array],
+        names: tuple[str, ...],
+        candidates: Callable[[Run, Indices], tuple[Indices, Indices]],
+        count: int,
+    ) -> Gathered:
+        """The newest row of each queried identity, from the newest run to the oldest, if it is live."""
+        unresolved = np.arange(count)
         queries: list[Indices] = []
         parts: list[pa.RecordBatch] = []
         for run in reversed(self.runs):
-            if not len(open_keys):
+            if not len(unresolved):
                 break
-            query, row = _candidates(run, hashes[open_keys])
+            query, row = candidates(run, unresolved)
             if not len(query):
                 continue
-            query = open_keys[query]
-            hit = self._same(keys, query, run, row)
+            query = unresolved[query]
+            hit = _same(columns, query, run, row, names)
             query, row = query[hit], row[hit]
-            resolved = np.zeros(len(hashes), dtype=np.bool_)
+            resolved = np.zeros(count, dtype=np.bool_)
             resolved[query] = True
-            open_keys = open_keys[~resolved[open_keys]]
+            unresolved = unresolved[~resolved[unresolved]]
             alive = run.live[row]
             queries.append(query[alive])
             parts.append(run.batch.take(pa.array(row[alive])))
@@ -186,7 +214,7 @@ class View:
         lives: list[Mask] = []
         for run in reversed(self.runs):
             query, row = _candidates(run, hashes)
-            hit = self._same(keys, query, run, row)
+            hit = _same(keys, query, run, row, self.layout.key)
             query, row = query[hit], row[hit]
             queries.append(query)
             parts.append(run.batch.take(pa.array(row)))
@@ -201,12 +229,6 @@ class View:
         winners = newest_first(self.layout, batch, query.astype(np.uint64), np.concatenate(identities))
         winners = winners[np.concatenate(lives)[winners]]
         return Gathered(query[winners], batch.take(pa.array(winners)))
-
-    def _same(self, keys: Sequence[pa.Array], query: Indices, run: Run, row: Indices) -> Mask:
-        if not self.layout.key:
-            return np.ones(len(query), dtype=np.bool_)
-        asked, there = pa.array(query), pa.array(row)
-        return equal_rows([k.take(asked) for k in keys], [run.batch.column(n).take(there) for n in self.layout.key])
 
     def _unexpired(self, found: Gathered) -> Gathered:
         if self.layout.expires is None or not len(found.query):
@@ -310,17 +332,47 @@ def _candidates(run: Run, hashes: Hashes) -> tuple[Indices, Indices]:
         probes = hashes[order]
         low = np.searchsorted(run.hash, probes, side="left")
         high = _high(run, probes, low)
-        query = np.repeat(order, high - low)
-    else:
-        low = np.searchsorted(run.hash, hashes, side="left")
-        high = _high(run, hashes, low)
-        query = np.repeat(np.arange(len(hashes)), high - low)
-    counts = high - low
+        return _expand(order, low, high - low)
+    low = np.searchsorted(run.hash, hashes, side="left")
+    return _expand(np.arange(len(hashes)), low, _high(run, hashes, low) - low)
+
+
+def _expand(query: Indices, low: Indices, counts: Indices) -> tuple[Indices, Indices]:
+    """Pairs of each query with the `counts` rows from its `low` on."""
+    queries = np.repeat(query, counts)
     if counts.max(initial=0) <= 1:
-        return query, low[counts == 1]
+        return queries, low[counts == 1]
     ends = np.cumsum(counts)
-    row = np.arange(int(ends[-1])) - np.repeat(ends - counts, counts) + np.repeat(low, counts)
-    return query, row
+    return queries, np.arange(int(ends[-1])) - np.repeat(ends - counts, counts) + np.repeat(low, counts)
+
+
+def _same(columns: Sequence[pa.Array], query: Indices, run: Run, row: Indices, names: tuple[str, ...]) -> Mask:
+    """For each candidate whether its columns `names` are those that were asked for."""
+    if not names:
+        return np.ones(len(query), dtype=np.bool_)
+    asked, there = pa.array(query), pa.array(row)
+    return equal_rows([c.take(asked) for c in columns], [run.batch.column(n).take(there) for n in names])
+
+
+def _identity_candidates(run: Run, by_key: Hashes, by_identity: Hashes) -> tuple[Indices, Indices]:
+    """Pairs (position, row of the run) of equal key hash and equal identity hash."""
+    low = np.searchsorted(run.hash, by_key, side="left")
+    end = _high(run, by_key, low)
+    low = _bisect(run.identity_hash, by_identity, low, end, right=False)
+    high = _bisect(run.identity_hash, by_identity, low, end, right=True)
+    return _expand(np.arange(len(by_key)), low, high - low)
+
+
+def _bisect(values: Hashes, probes: Hashes, low: Indices, high: Indices, *, right: bool) -> Indices:
+    """Binary search of each probe within its own range [low, high) of `values`, all probes in step."""
+    low, high = low.copy(), high.copy()
+    while (low < high).any():
+        middle = (low + high) // 2
+        inside = values[np.minimum(middle, len(values) - 1)]
+        below = ((inside <= probes) if right else (inside < probes)) & (low < high)
+        low = np.where(below, middle + 1, low)
+        high = np.where(below, high, np.minimum(middle, high))
+    return low
 
 
 def _high(run: Run, probes: Hashes, low: Indices) -> Indices:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ssql.kernels import kernel
-from ssql.runtime.arrangement import Gathered, View, hash_rows
+from ssql.runtime.arrangement import View, hash_rows
 from ssql.runtime.delta import Delta, Indices, Mask
 from ssql.runtime.hashing import Hashes, equal_rows
 
@@ -101,9 +101,7 @@ def upserts_as_changes(
     groups = group_rows(rows.columns(key), n)
     previous = groups.previous
     heads = groups.first
-    before = view.gather([rows.batch.column(k).take(pa.array(heads)) for k in view.layout.key], len(heads))
-    if not view.layout.unique:
-        before = _matching(before.query, before.rows, rows, heads, key)
+    before = view.find([rows.batch.column(k).take(pa.array(heads)) for k in view.layout.identity], len(heads))
     stored = np.full(n, -1, dtype=np.int64)  # the row of `before` that stands before this one
     stored[heads[before.query]] = np.arange(len(before.query))
 
@@ -122,13 +120,6 @@ def upserts_as_changes(
     changes = Delta.of(taken.columns, rows.schema, rows.time[at], diffs[order], rows.seq[at])
     ends = np.sort(groups.last)
     return changes, rows.take(ends), live[ends]
-
-
-def _matching(query: Indices, found: pa.RecordBatch, rows: Delta, heads: Indices, key: Sequence[str]) -> Gathered:
-    """Of rows found by a part of the key only those that have the whole key of the row that asked."""
-    asked = pa.array(heads[query])
-    same = equal_rows([rows.batch.column(k).take(asked) for k in key], [found.column(k) for k in key])
-    return Gathered(query[same], found.filter(pa.array(same)))
 
 
 def as_of(

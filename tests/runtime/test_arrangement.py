@@ -69,6 +69,12 @@ def test_the_newest_row_of_each_identity_is_there(layout: Layout, history: list[
     expected = [sorted((r for i, r in model.items() if i[0] == key), key=repr) for key in asked]
     got = [rows_of(found.rows.take(pa.array(np.flatnonzero(found.query == i)))) for i in range(len(asked))]
     assert got == expected
+    wanted = [(k, n) if layout is BY_KEY_AND_NUMBER else (k,) for k in asked for n in (0, 2, 7)]
+    columns = [pa.array(c, f.type) for c, f in zip(zip(*wanted, strict=True), SCHEMA, strict=False)]
+    found = arrangement.current.find(columns)
+    assert [(q, tuple(r.values())) for q, r in zip(found.query.tolist(), found.rows.to_pylist(), strict=True)] == [
+        (place, model[identity]) for place, identity in enumerate(wanted) if identity in model
+    ]
 
 
 @pytest.mark.usefixtures("_hashes")
