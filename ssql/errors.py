@@ -196,6 +196,22 @@ class SourceNotFound(SqlError):
         super().__init__(f"{what} does not exist", span=span, hint=f'Did you mean "{close}"?' if close else None)
 
 
+class InsertTargetNotFound(SourceNotFound):
+    """INSERT VALUES names a stream or table that is not there; one that differs in case is told."""
+
+    def __init__(self, name: str, *, span: Span | None = None, candidates: Iterable[str] = ()) -> None:
+        known = list(candidates)
+        super().__init__(name, span=span, candidates=known)
+        self.message = f"Cannot insert values into an unknown stream/table: `{name}`"
+        other = next((c for c in known if c.upper() == name.upper()), None)
+        if other is not None:
+            self.message += (
+                f'\nDid you mean "{other}"? Hint: wrap the source name in double quotes to make it case-sensitive.'
+            )
+            self.hint = None
+        self.args = (self.message,)
+
+
 class SourceExists(SqlError):
     code = "source_exists"
 

@@ -34,6 +34,11 @@ def create_source(request: Request, statement: CreateSource) -> Entity:
         existing = core.catalog.sources.get(name)
         if existing is not None and statement.if_not_exists:
             return already_there(statement, statement.kind, name)
+        if statement.or_replace and (statement.read_only or (existing is not None and existing.relation.read_only)):
+            raise InvalidStatement(
+                f"Cannot add {kind} '{name}': CREATE OR REPLACE is not supported on source {kind}s.",
+                span=statement.name.span,
+            )
         with_ = properties.read(statement.properties, "CREATE")
         relation, topic = created(statement, with_, request.config, core.catalog)
         if existing is not None:
@@ -57,11 +62,6 @@ def check_replaceable(existing: Source, statement: CreateSource, new: Relation) 
     old, at = existing.relation, statement.name.span
     if not statement.or_replace:
         raise SourceExists(old.kind.lower(), old.name, span=at)
-    if old.read_only or statement.read_only:
-        kind = old.kind.lower()
-        raise InvalidStatement(
-            f"Cannot add {kind} '{old.name}': CREATE OR REPLACE is not supported on source {kind}s.", span=at
-        )
     check_compatible(old, new, statement.name)
     if existing.origin == "QUERY":
         raise InvalidStatement(

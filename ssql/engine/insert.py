@@ -12,7 +12,7 @@ from ssql.catalog.catalog import Source
 from ssql.engine.api import InsertAck
 from ssql.engine.context import Request
 from ssql.engine.rows_json import typed_rows
-from ssql.errors import ColumnNotFound, InvalidStatement, NotSupportedYet, SourceNotFound, Span, SsqlError
+from ssql.errors import ColumnNotFound, InsertTargetNotFound, InvalidStatement, NotSupportedYet, Span, SsqlError
 from ssql.formats.registry import format_named
 from ssql.log.api import RECORD_SCHEMA
 from ssql.planner.relation import Relation
@@ -57,7 +57,7 @@ def insert_rows(request: Request, target: str, rows: Sequence[Mapping[str, Any]]
 
 def _target(source: Source | None, name: str, known: Sequence[str], span: Span | None) -> Relation:
     if source is None:
-        raise SourceNotFound(name, span=span, candidates=known)
+        raise InsertTargetNotFound(name, span=span, candidates=known)
     relation = source.relation
     if relation.read_only:
         raise InvalidStatement(f"Cannot insert values into read-only {relation.kind.lower()}: {name}", span=span)

@@ -83,16 +83,6 @@ def _boolean(value: object) -> bool:
     raise ValueError("expected true or false")
 
 
-def _delimiter(value: object) -> str:
-    text = str(value)
-    named = {"SPACE": " ", "TAB": "\t"}.get(text.strip().upper())
-    if named is not None:
-        return named
-    if len(text) != 1:
-        raise ValueError("expected one character, SPACE or TAB")
-    return text
-
-
 def _window_type(value: object) -> Literal["TUMBLING", "HOPPING", "SESSION"]:
     match _upper(value):
         case "TUMBLING":
@@ -150,8 +140,8 @@ CLEANUP_POLICY = _property("CLEANUP_POLICY", _BOTH, _refused)
 FORMAT = _property("FORMAT", _BOTH, _upper)
 KEY_FORMAT = _property("KEY_FORMAT", _BOTH, _upper)
 VALUE_FORMAT = _property("VALUE_FORMAT", _BOTH, _upper)
-KEY_DELIMITER = _property("KEY_DELIMITER", _BOTH, _delimiter)
-VALUE_DELIMITER = _property("VALUE_DELIMITER", _BOTH, _delimiter)
+KEY_DELIMITER = _property("KEY_DELIMITER", _BOTH, str)
+VALUE_DELIMITER = _property("VALUE_DELIMITER", _BOTH, str)
 WRAP_SINGLE_VALUE = _property("WRAP_SINGLE_VALUE", _BOTH, _boolean)
 TIMESTAMP = _property("TIMESTAMP", _BOTH, _identifier)
 TIMESTAMP_FORMAT = _property("TIMESTAMP_FORMAT", _BOTH, _text)

@@ -68,7 +68,6 @@ def check_topic(log: Log, wanted: TopicWanted) -> None:
 
 def created(statement: CreateSource, with_: p.With, config: Config, catalog: Catalog) -> tuple[Relation, TopicWanted]:
     """The relation that CREATE STREAM or TABLE declares, and the topic that it needs."""
-    schema = _declared(statement.kind, statement.columns, catalog, statement.name.span)
     topic = with_[p.KAFKA_TOPIC]
     if topic is None:
         raise InvalidProperty(
@@ -85,6 +84,12 @@ def created(statement: CreateSource, with_: p.With, config: Config, catalog: Cat
             hint="Add VALUE_FORMAT = 'JSON' to the WITH clause.",
         )
     key_name = with_[p.KEY_FORMAT] or with_[p.FORMAT] or config[KEY_FORMAT]
+    key_format = _format(key_name, with_, p.KEY_DELIMITER)
+    value_format = _format(value_name, with_, p.VALUE_DELIMITER, wrap=with_[p.WRAP_SINGLE_VALUE])
+    if not statement.columns:
+        _check_format(key_format, (), with_, is_key=True)
+        _check_format(value_format, (), with_, is_key=False)
+    schema = _declared(statement.kind, statement.columns, catalog, statement.name.span)
     window_type = with_[p.WINDOW_TYPE]
     headers = tuple(HeaderColumn(c.name.text, c.header) for c in statement.columns if c.role in ("headers", "header"))
     relation = Relation(
@@ -92,8 +97,8 @@ def created(statement: CreateSource, with_: p.With, config: Config, catalog: Cat
         kind=statement.kind,
         schema=schema,
         topic=topic,
-        key_format=_format(key_name, with_, p.KEY_DELIMITER),
-        value_format=_format(value_name, with_, p.VALUE_DELIMITER, wrap=with_[p.WRAP_SINGLE_VALUE]),
+        key_format=key_format,
+        value_format=value_format,
         window=KeyWindow(window_type, with_[p.WINDOW_SIZE]) if window_type else None,
         timestamp=timestamp_of(with_, schema),
         headers=headers,
@@ -187,7 +192,7 @@ def sink(
     `base` is the left-most source of the query; `unkeyed` says that PARTITION BY NULL took the key away.
     """
     asked_key = with_[p.KEY_FORMAT] or (with_[p.FORMAT] if schema.keys else None)
-    if unkeyed and with_[p.KEY_FORMAT] is not None:
+    if unkeyed and with_[p.KEY_FORMAT] not in (None, "NONE"):
         raise InvalidProperty("Key format specified for stream without key columns.", span=with_.span(p.KEY_FORMAT))
     key_name = asked_key or base.key_format.name
     if unkeyed:
@@ -233,22 +238,27 @@ def _format(
 def check_formats(relation: Relation, with_: p.With) -> None:
     """Raise where the formats cannot hold the columns; the error points at the property that asks for the format."""
     headers = {h.name for h in relation.headers}
-    halves: tuple[tuple[FormatSpec, tuple[Column, ...], bool, tuple[p.WithProperty[Any], ...]], ...] = (
-        (relation.key_format, relation.schema.keys, True, (p.KEY_FORMAT, p.FORMAT, p.KEY_DELIMITER)),
-        (
-            relation.value_format,
-            tuple(c for c in relation.schema.values if c.name not in headers),
-            False,
-            (p.WRAP_SINGLE_VALUE, p.VALUE_FORMAT, p.FORMAT, p.VALUE_DELIMITER),
-        ),
-    )
-    for spec, columns, is_key, sources in halves:
-        try:
-            format_named(spec.name).check(spec, columns, is_key=is_key)
-        except (FormatError, NotSupportedYet) as bad:
-            if bad.span is None:
-                bad.span = with_.span(*sources)
-            raise
+    values = tuple(c for c in relation.schema.values if c.name not in headers)
+    _check_format(relation.key_format, relation.schema.keys, with_, is_key=True)
+    _check_format(relation.value_format, values, with_, is_key=False)
+
+
+_KEY_SOURCES: tuple[p.WithProperty[Any], ...] = (p.KEY_FORMAT, p.FORMAT, p.KEY_DELIMITER)
+_VALUE_SOURCES: tuple[p.WithProperty[Any], ...] = (
+    p.WRAP_SINGLE_VALUE,
+    p.VALUE_FORMAT,
+    p.FORMAT,
+    p.VALUE_DELIMITER,
+)
+
+
+def _check_format(spec: FormatSpec, columns: tuple[Column, ...], with_: p.With, *, is_key: bool) -> None:
+    try:
+        format_named(spec.name).check(spec, columns, is_key=is_key)
+    except (FormatError, NotSupportedYet) as bad:
+        if bad.span is None:
+            bad.span = with_.span(*(_KEY_SOURCES if is_key else _VALUE_SOURCES))
+        raise
 
 
 def timestamp_of(with_: p.With, schema: Schema) -> TimestampSpec | None:

@@ -134,7 +134,7 @@ def test_values_flow_through_queries_in_the_same_script(bench: Bench) -> None:
         ("INSERT INTO v VALUES ('a', 1);", "Expected a value for each column", "v"),
         ("INSERT INTO v (k, n) VALUES ('a', 'x');", "", "'x'"),
         ("INSERT INTO v (k, n) VALUES ('a', ARRAY[1]);", "column `N` is INTEGER", "ARRAY[1]"),
-        ("INSERT INTO nope VALUES (1);", "does not exist", "nope"),
+        ("INSERT INTO nope VALUES (1);", "unknown stream/table: `NOPE`", "nope"),
         ("INSERT INTO ro VALUES (1);", "Cannot insert values into read-only stream: RO", "ro"),
         ("INSERT INTO h VALUES (1, 'b');", "Cannot insert into HEADER columns: B", "h"),
         ("INSERT INTO h (b) VALUES ('b');", "Cannot insert into HEADER columns: B", "b"),
