@@ -492,9 +492,13 @@ class DataflowWorker:
                     return
                 function, future = self._calls.pop(0)
             try:
-                future.set_result(function())
+                answer = function()
             except Exception as failure:
                 future.set_exception(failure)
+                continue
+            # Whoever called waits for what is so after the call, not for what was so before.
+            self._note()
+            future.set_result(answer)
 
     def _step(self, flow: _Flow, wait_ms: float, limits: Mapping[TopicPartition, int] | None) -> bool:
         """One epoch of a dataflow, if there is something to read."""
