@@ -174,5 +174,6 @@ def test_the_prompt_on_a_directory(tmp_path: Path) -> None:
         terminal.wait_for("query stopped")
         terminal.send("SELECT itm FROM orders;\r")
         terminal.wait_for("^^^")
+        terminal.wait_for("ssql>")  # before that, Ctrl-D would be the terminal's, not the prompt's
         terminal.send("\x04")
         assert terminal.exit_code() == 0

@@ -15,7 +15,7 @@ from ssql_cli.problems import ServerUnavailable, exit_code
 from ssql_cli.remote import RemoteBackend, is_push, parse_schema
 from ssql_cli.runner import Runner
 
-from ssql.errors import ColumnNotFound, InternalError, SourceNotFound, Span, SsqlError
+from ssql.errors import ColumnNotFound, SourceNotFound, Span, SsqlError
 from tests.server.fake import FakeEngine, FakePush
 
 from .fake import pulled, serving
@@ -67,8 +67,8 @@ def test_a_query_that_fails_on_its_way_says_so() -> None:
     engine.answer = push = FakePush()
     with serving(engine) as url:
         answer = RemoteBackend(url).query("SELECT * FROM t EMIT CHANGES;")
-        push.end(error=InternalError("broken"))
-        with pytest.raises(SsqlError, match="broken"), contextlib.closing(answer):
+        push.end(error=SourceNotFound("S"))
+        with pytest.raises(SsqlError, match="does not exist"), contextlib.closing(answer):
             list(answer)
 
 
