@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
+from ssql import kernels
 from ssql.formats import json as json_format
-from ssql.formats import kernels
 from ssql.formats.api import Format, FormatSpec
 from ssql.formats.registry import format_named
 from ssql.formats.windowed import unwrap_keys, wrap_keys

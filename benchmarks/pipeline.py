@@ -23,7 +23,6 @@ from ssql import kernels
 from ssql.config import Config
 from ssql.engine.api import PullResult
 from ssql.engine.engine import LocalEngine
-from ssql.formats import kernels as format_kernels
 from ssql.log.api import RECORD_SCHEMA, Log
 from ssql.log.embedded import EmbeddedLog
 
@@ -263,7 +262,6 @@ def main(rows: int = 1_000_000, table_rows: int = 1_000_000, *, with_kafka: bool
     ):
         os.sched_setaffinity(0, {cores[0]})
         kernels.warm_up()
-        format_kernels.warm_up()
         orders = Orders.generate(rows, table_rows)
         print(f"{rows:,} JSON records, one core for ssql")
         bench = Bench("embedded", EmbeddedLog(Path(directory)), orders, table_rows)

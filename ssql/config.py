@@ -71,34 +71,55 @@ KAFKA_BOOTSTRAP = setting(
     "bootstrap.servers", "", "Kafka brokers; when empty the embedded log is used.", parse=str, aliases=("kafka",)
 )
 SERVICE_ID = setting(
-    "service.id", "default_", "Names this installation; prefix of its internal topics.", parse=str,
+    "service.id",
+    "default_",
+    "Names this installation; prefix of its internal topics.",
+    parse=str,
     aliases=("ksql.service.id",),
 )
 BATCH_MAX_ROWS = setting(
-    "batch.max.rows", 65536, "An epoch takes at most this many rows from its inputs (1: every row shows its own effect).",
+    "batch.max.rows",
+    65536,
+    "An epoch takes at most this many rows (1: every row shows its own effect).",
     parse=int,
 )
 BATCH_MAX_MS = setting(
     "batch.max.ms", 5, "An epoch ends at the latest this long (ms) after its first row arrived.", parse=int
 )
 AUTO_OFFSET_RESET = setting(
-    "auto.offset.reset", "latest", "Where a new query starts to read: earliest or latest.", parse=_offset_reset,
-    aliases=("ksql.streams.auto.offset.reset",), per_query=True,
+    "auto.offset.reset",
+    "latest",
+    "Where a new query starts to read: earliest or latest.",
+    parse=_offset_reset,
+    aliases=("ksql.streams.auto.offset.reset",),
+    per_query=True,
 )
 KEY_FORMAT = setting(
-    "persistence.default.format.key", "KAFKA", "Key format where KEY_FORMAT is not given.",
-    parse=str.upper, aliases=("ksql.persistence.default.format.key",), per_query=True,
+    "persistence.default.format.key",
+    "KAFKA",
+    "Key format where KEY_FORMAT is not given.",
+    parse=str.upper,
+    aliases=("ksql.persistence.default.format.key",),
+    per_query=True,
 )
 VALUE_FORMAT = setting(
-    "persistence.default.format.value", "", "Value format where VALUE_FORMAT is not given (empty: none).",
-    parse=str.upper, aliases=("ksql.persistence.default.format.value",), per_query=True,
+    "persistence.default.format.value",
+    "",
+    "Value format where VALUE_FORMAT is not given (empty: none).",
+    parse=str.upper,
+    aliases=("ksql.persistence.default.format.value",),
+    per_query=True,
 )
 DEFAULT_PARTITIONS = setting(
     "topic.default.partitions", 1, "Partitions of a topic that is created without PARTITIONS.", parse=int
 )
 OUTPUT_TOPIC_PREFIX = setting(
-    "output.topic.name.prefix", "", "Prefix of topics that C*AS creates.", parse=str,
-    aliases=("ksql.output.topic.name.prefix",), per_query=True,
+    "output.topic.name.prefix",
+    "",
+    "Prefix of topics that C*AS creates.",
+    parse=str,
+    aliases=("ksql.output.topic.name.prefix",),
+    per_query=True,
 )
 PULL_QUERY_MAX_ROWS = setting(
     "query.pull.max.rows", 0, "Most rows that one pull query answers (0: no limit).", parse=int, per_query=True

@@ -249,9 +249,7 @@ class TypeNotFound(SqlError):
 
     def __init__(self, name: str, *, span: Span | None = None, candidates: Iterable[str] = ()) -> None:
         close = nearest(name, candidates)
-        super().__init__(
-            f'type "{name}" does not exist', span=span, hint=f"Did you mean {close}?" if close else None
-        )
+        super().__init__(f'type "{name}" does not exist', span=span, hint=f"Did you mean {close}?" if close else None)
 
 
 class VariableNotFound(SqlError):
@@ -296,7 +294,8 @@ class QueryNotFound(SqlError):
 
     def __init__(self, query_id: str, *, span: Span | None = None, candidates: Iterable[str] = ()) -> None:
         close = nearest(query_id, candidates)
-        super().__init__(f'query "{query_id}" does not exist', span=span, hint=f"Did you mean {close}?" if close else None)
+        hint = f"Did you mean {close}?" if close else None
+        super().__init__(f'query "{query_id}" does not exist', span=span, hint=hint)
 
 
 class FormatError(SsqlError):
@@ -399,9 +398,7 @@ class NotAcceptable(SsqlError):
     ksql_code = 40600
 
     def __init__(self, accept: str, offered: Iterable[str]) -> None:
-        super().__init__(
-            f'no answer can be given as "{accept}"', hint=f"Accept one of: {', '.join(offered)}."
-        )
+        super().__init__(f'no answer can be given as "{accept}"', hint=f"Accept one of: {', '.join(offered)}.")
 
 
 class BodyTooLarge(SsqlError):
@@ -527,5 +524,6 @@ class PullTooLarge(SqlError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"the answer has more than {limit} rows", hint="Add a LIMIT or a narrower WHERE, or raise query.pull.max.rows."
+            f"the answer has more than {limit} rows",
+            hint="Add a LIMIT or a narrower WHERE, or raise query.pull.max.rows.",
         )

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ssql.formats import json_text, kernels, rules
+from ssql import kernels
+from ssql.formats import json_text, rules
 from ssql.formats.api import BadRow, Decoded, Decoder, Encoded, Encoder, FormatSpec
 from ssql.formats.columns import batch_of, selected, sorted_bad, utf8, valid_mask
 from ssql.formats.json_fast import KernelReader
@@ -87,7 +88,7 @@ class JsonDecoder:
             nothing = [pa.nulls(len(text), c.type.arrow) for c in self.columns]
             return nothing, np.flatnonzero(valid_mask(text)).tolist()
         if len(text) >= KERNEL_ROWS and self.compiled is None:
-            kernel = kernels.kernel("json_kernel")
+            kernel = kernels.kernel("ssql.formats.json_kernel")
             if kernel is not None:
                 self.compiled = KernelReader(self.columns, record=self.record, kernel=kernel)
         if len(text) >= KERNEL_ROWS and self.compiled is not None:
@@ -129,7 +130,7 @@ class JsonEncoder:
 
     def encode(self, batch: pa.RecordBatch) -> Encoded:
         if batch.num_rows >= KERNEL_ROWS and self.columns:
-            kernel = kernels.kernel("json_writer_kernel")
+            kernel = kernels.kernel("ssql.formats.json_writer_kernel")
             if self.compiled is None and kernel is not None:
                 self.compiled = KernelWriter(self.columns, record=self.record, kernel=kernel)
             if self.compiled is not None:

@@ -2,7 +2,7 @@
 
 `parse_rows` walks the bytes of all rows once and fills column buffers; `gather` copies texts out of the rows and
 resolves their escapes. Nothing here knows Arrow, and importing this module compiles it (seconds, or 0.1 s from
-numba's cache): only `kernels.warm_up` does so.
+numba's cache): only `ssql.kernels.warm_up` does so.
 
 A row's status is 0 where it is one valid JSON text whose needed members all fit their columns as they are; it is 1
 wherever there is any doubt (malformed, coercions, deep nesting, names only equal in an exotic case...), and the row is

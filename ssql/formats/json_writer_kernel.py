@@ -1,7 +1,7 @@
 """The compiled JSON writer: Arrow buffers of a batch -> one JSON text a row, in one pass.
 
 Reads the buffers where they are. Nothing here knows Arrow, and importing this module compiles it: only
-`kernels.warm_up` does so. What it writes is, byte for byte, what `json_text` writes.
+`ssql.kernels.warm_up` does so. What it writes is, byte for byte, what `json_text` writes.
 """
 
 # ruff: noqa: PLR0917 (numba takes no keywords)

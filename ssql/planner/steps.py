@@ -194,7 +194,7 @@ class TableTableJoin(Step):
 
 @dataclass(frozen=True)
 class Sink(Step):
-    """Writes its input to the relation's topic: a stream's rows as records, a table's changes as upserts and tombstones.
+    """Writes its input to the relation's topic: a stream's rows as records, a table's changes as upserts or tombstones.
 
     The input's columns are the relation's (and WINDOWSTART, WINDOWEND where it is windowed). A table's rows are also
     kept by key, for pull queries. `timestamp`: a statement that gives `_time` of the records where the statement

@@ -103,7 +103,7 @@ def _local_engine(config: Config) -> Engine:
 
 def _warm_up() -> None:
     """Compile the kernels before the first rows need them."""
-    from ssql.formats.kernels import warm_up
+    from ssql.kernels import warm_up
 
     warm_up()
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ssql.formats import kernels
+from ssql import kernels
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ssql import kernels
 from ssql.formats import json as json_format
-from ssql.formats import kernels
 from ssql.formats.api import Decoded
 from ssql.formats.json import JsonDecoder
 from ssql.formats.json_fast import KernelReader
@@ -190,7 +190,7 @@ class Forced(JsonDecoder):
     def __init__(self, columns: list[Column], *, record: bool, way: str) -> None:
         super().__init__(columns, record=record)
         self.way = way
-        kernel = kernels.kernel("json_kernel")
+        kernel = kernels.kernel("ssql.formats.json_kernel")
         assert kernel is not None
         self.compiled = KernelReader(columns, record=record, kernel=kernel)
 
@@ -416,5 +416,5 @@ def test_without_a_compiler_everything_goes_on(
     monkeypatch.setattr(kernels.importlib, "import_module", refuse)
     kernels.warm_up()
     assert not kernels.ready()
-    assert kernels.kernel("json_kernel") is None
-    assert "formats run uncompiled, and slower: kernel=ssql.formats.json_kernel reason=no locator" in caplog.messages
+    assert kernels.kernel("ssql.formats.json_kernel") is None
+    assert "running uncompiled, and slower: kernel=ssql.formats.json_kernel reason=no locator" in caplog.messages

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ssql import kernels
 from ssql.formats import json as json_format
-from ssql.formats import kernels
 from ssql.formats.api import FormatSpec
 from ssql.formats.json import JsonDecoder, JsonEncoder
 from ssql.formats.json_writer import KernelWriter
@@ -83,7 +83,7 @@ def both(columns: list[Column], arrays: list[pa.Array], *, record: bool) -> list
     batch = pa.RecordBatch.from_arrays(arrays, schema=pa.schema([pa.field(c.name, c.type.arrow) for c in columns]))
     assert batch.num_rows < json_format.KERNEL_ROWS
     plain = JsonEncoder(columns, record=record).encode(batch)
-    kernel = kernels.kernel("json_writer_kernel")
+    kernel = kernels.kernel("ssql.formats.json_writer_kernel")
     assert kernel is not None
     fast = KernelWriter(columns, record=record, kernel=kernel).write(batch.columns, batch.num_rows)
     fast.validate(full=True)
@@ -187,7 +187,7 @@ def test_columns_of_another_layout_are_cast_before_the_kernel_reads_them() -> No
     columns = [Column("A", BIGINT), Column("B", STRING), Column("C", TIMESTAMP)]
     arrays = [pa.array([1, None]), pa.array(["x", None], pa.large_string()), pa.array([5, None], pa.timestamp("us"))]
     batch = pa.RecordBatch.from_arrays([arrays[0].cast(pa.int32()), *arrays[1:]], names=["A", "B", "C"])
-    kernel = kernels.kernel("json_writer_kernel")
+    kernel = kernels.kernel("ssql.formats.json_writer_kernel")
     assert kernel is not None
     with pytest.raises(pa.ArrowInvalid):  # 5 us are no whole number of ms
         KernelWriter(columns, record=True, kernel=kernel).write(batch.columns, 2)
