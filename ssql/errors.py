@@ -527,3 +527,12 @@ class PullTooLarge(SqlError):
             f"the answer has more than {limit} rows",
             hint="Add a LIMIT or a narrower WHERE, or raise query.pull.max.rows.",
         )
+
+
+class EvaluationFailed(SqlError):
+    """An expression has no value for what it was given."""
+
+    code = "evaluation_failed"
+
+    def __init__(self, *, span: Span | None = None) -> None:
+        super().__init__("an expression cannot be computed for the values given", span=span)

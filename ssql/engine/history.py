@@ -11,6 +11,7 @@ import threading
 import numpy as np
 import pyarrow as pa
 
+from ssql.engine.subscriptions import without_limit
 from ssql.errors import QueryFailed, SsqlError
 from ssql.log.api import Log
 from ssql.planner.bind import Analysis
@@ -41,6 +42,8 @@ class _Collected:
 def read_all(worker: Worker, log: Log, analysis: Analysis, plan: QueryPlan) -> pa.Table:
     """The rows of a query over what the log holds now: the analysis' columns, then `_time`."""
     ends = _ends(log, analysis)
+    if analysis.kind == "TABLE":
+        plan = without_limit(plan)  # the first changes are not the first rows
     collected = _Collected()
     worker.subscribe(plan, collected, start="earliest")
     try:

@@ -12,7 +12,15 @@ from ssql.catalog.catalog import Source
 from ssql.engine.api import InsertAck
 from ssql.engine.context import Request
 from ssql.engine.rows_json import typed_rows
-from ssql.errors import ColumnNotFound, InsertTargetNotFound, InvalidStatement, NotSupportedYet, Span, SsqlError
+from ssql.errors import (
+    ColumnNotFound,
+    EvaluationFailed,
+    InsertTargetNotFound,
+    InvalidStatement,
+    NotSupportedYet,
+    Span,
+    SsqlError,
+)
 from ssql.formats.registry import format_named
 from ssql.log.api import RECORD_SCHEMA
 from ssql.planner.relation import Relation
@@ -29,7 +37,11 @@ def insert_values(request: Request, statement: InsertValues) -> None:
     relation = _target(request.catalog.sources.get(name.text), name.text, request.catalog.relation_names(), name.span)
     columns = _named_columns(relation, statement)
     plan = plan_values(columns, statement.rows, types=request.catalog.types.get)
-    batch = request.core.pool.run(plan, Schema(tuple(columns)).arrow)
+    try:
+        batch = request.core.pool.run(plan, Schema(tuple(columns)).arrow)
+    except EvaluationFailed as failed:
+        failed.span = statement.target.span
+        raise
     errors = _append(request, relation, batch, {})
     if errors:
         first = errors[min(errors)]

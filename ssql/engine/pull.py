@@ -18,6 +18,7 @@ from ssql.engine.api import PullResult
 from ssql.engine.context import Request
 from ssql.engine.history import read_all
 from ssql.engine.statements_pool import one_batch
+from ssql.engine.subscriptions import LIMIT_REACHED
 from ssql.errors import PullTooLarge
 from ssql.planner.pull import PullPlan, plan_pull
 from ssql.runtime.api import TableView
@@ -68,18 +69,27 @@ def _from_table(request: Request, plan: PullPlan, view: TableView) -> PullResult
 def _from_log(request: Request, query: Query, catalog: Catalog) -> PullResult:
     core = request.core
     query_id = planning.transient_id(query)
-    snapshot = bool(query.order_by or query.distinct or query.offset is not None)
-    plan = plan_pull(query, catalog, types=catalog.types.get) if snapshot else None
-    # What needs all rows at once (ORDER BY, DISTINCT, OFFSET) runs over the rows of the source, once they are read.
-    read = query if plan is None else _everything(query)
-    analysis, emit = planning.emit(read, query_id, catalog)
+    plan = plan_pull(query, catalog, types=catalog.types.get) if _needs_all_rows(query, catalog) else None
+    analysis, emit = planning.emit(query if plan is None else _everything(query), query_id, catalog)
     rows = read_all(core.worker, core.log, analysis, emit)
-    columns = analysis.schema.columns
     if plan is not None:
-        columns = plan.columns
-        rows = pa.Table.from_batches([core.pool.run(plan.statement, Schema(columns).arrow, delta=one_batch(rows))])
-    is_stream = analysis.kind == "STREAM"
-    return _result(request, query_id, columns, rows.select([c.name for c in columns]), is_stream=is_stream)
+        answer = core.pool.run(plan.statement, Schema(plan.columns).arrow, delta=one_batch(rows))
+        columns, rows = plan.columns, pa.Table.from_batches([answer])
+    else:
+        columns = analysis.schema.columns
+        rows = rows.select([c.name for c in columns]).slice(0, query.limit)
+    if analysis.kind == "TABLE":
+        return _result(request, query_id, columns, rows)
+    ended = query.limit is not None and rows.num_rows >= query.limit
+    return _result(request, query_id, columns, rows, message=LIMIT_REACHED if ended else QUERY_COMPLETED)
+
+
+def _needs_all_rows(query: Query, catalog: Catalog) -> bool:
+    """Whether the query is to run over its source's rows once all are read: over a plain table, and for ORDER BY,
+    DISTINCT and OFFSET. Else it runs while they are read."""
+    source = catalog.relation(query.source.name.text) if isinstance(query.source, SourceRef) else None
+    plain_table = source is not None and source.kind == "TABLE"
+    return plain_table or bool(query.order_by or query.distinct or query.offset is not None)
 
 
 def _everything(query: Query) -> Query:
@@ -87,12 +97,12 @@ def _everything(query: Query) -> Query:
 
 
 def _result(
-    request: Request, query_id: str, columns: tuple[Column, ...], rows: pa.Table, *, is_stream: bool = False
+    request: Request, query_id: str, columns: tuple[Column, ...], rows: pa.Table, *, message: str | None = None
 ) -> PullResult:
+    """`message`: how a stream was read to its end; None for a table's rows, whose keys are marked."""
     limit = request.config[PULL_QUERY_MAX_ROWS]
     if limit and rows.num_rows > limit:
         raise PullTooLarge(limit)
-    if is_stream:
+    if message is not None:
         columns = tuple(replace(c, key=False) for c in columns)
-    message = QUERY_COMPLETED if is_stream else None
-    return PullResult(query_id, columns, rows, mark_keys=not is_stream, final_message=message)
+    return PullResult(query_id, columns, rows, mark_keys=message is None, final_message=message)

@@ -5,6 +5,7 @@ A pull query that comes again (the same SQL over the same columns) is not planne
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -14,8 +15,11 @@ from dataclasses import dataclass, field
 import duckdb
 import pyarrow as pa
 
+from ssql.errors import EvaluationFailed
 from ssql.planner.steps import Statement
 from ssql.runtime.statement import Prepared, Session
+
+LOGGER = logging.getLogger("ssql.engine")
 
 #: Statements that one session keeps prepared.
 _PREPARED = 64
@@ -65,15 +69,17 @@ class StatementPool:
     def run(self, statement: Statement, output: pa.Schema, **inputs: pa.RecordBatch) -> pa.RecordBatch:
         """The statement's rows, with the columns of `output`.
 
-        Where an expression fails on some row and the statement has a careful form, that column is NULL there.
+        Where an expression fails on some row and the statement has a careful form, that column is NULL there; without
+        one it is an `EvaluationFailed`.
         """
         with self._lane() as lane:
             prepared = lane.get(statement, {name: batch.schema for name, batch in inputs.items()}, output)
             try:
                 return prepared.run(**inputs)
-            except duckdb.Error:
+            except duckdb.Error as failed:
                 if not prepared.can_be_careful:
-                    raise
+                    LOGGER.info("statement failed: %s", failed)
+                    raise EvaluationFailed from failed
                 return prepared.run_careful(**inputs)[0]
 
     def close(self) -> None:

@@ -184,7 +184,7 @@ class Pushes:
                 raise TooManyPushQueries(self._limit)
             self._running[plan.query_id] = push
         try:
-            self._worker.subscribe(_without_limit(plan), push.listen, start=start)
+            self._worker.subscribe(without_limit(plan), push.listen, start=start)
         except BaseException:
             with self._lock:
                 self._running.pop(plan.query_id, None)
@@ -226,8 +226,8 @@ class Pushes:
         self._reaper.shutdown(wait=True)
 
 
-def _without_limit(plan: QueryPlan) -> QueryPlan:
-    """The plan with LIMIT left to the subscriber: an update of a table is two changes there, and one row here."""
+def without_limit(plan: QueryPlan) -> QueryPlan:
+    """The plan with LIMIT left to its reader, who counts rows: an update of a table is two changes."""
     end = plan.steps[-1]
     if not isinstance(end, Emit) or end.limit is None:
         return plan

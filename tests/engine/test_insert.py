@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ssql.errors import InvalidStatement, NotSupportedYet, SourceNotFound, SsqlError
+from ssql.errors import EvaluationFailed, InvalidStatement, NotSupportedYet, SourceNotFound, SsqlError
 from tests.engine.conftest import Bench
 
 STREAM = """CREATE STREAM s (id INT KEY, `low` STRING, b BOOLEAN, l BIGINT, d DOUBLE, m DECIMAL(5, 2), y BYTES, dt DATE,
@@ -152,3 +152,10 @@ def test_values_that_are_refused(bench: Bench, sql: str, words: str, marked: str
     assert bench.marked(error) == marked
     for topic in ("v", "ro", "h", "t"):
         assert bench.topic(topic) == []
+
+
+def test_a_value_that_cannot_be_computed(bench: Bench) -> None:
+    bench.run("CREATE STREAM m (a MAP<STRING, INT>) WITH (kafka_topic='m', value_format='JSON');")
+    error = bench.fails("INSERT INTO m VALUES (MAP(CAST(NULL AS STRING) := 1, 'a' := 2));")
+    assert isinstance(error, EvaluationFailed)
+    assert bench.topic("m") == []

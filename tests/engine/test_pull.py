@@ -100,7 +100,9 @@ def test_a_stream_is_read_to_its_end(filled: Bench) -> None:
     assert result.final_message == "Query Completed"
     assert not result.mark_keys
     assert sorted(map(tuple, (r.values() for r in result.rows.to_pylist()))) == [("a", 1), ("a", 3), ("b", 2)]
-    assert asked(filled, "SELECT v FROM s LIMIT 2;").rows.num_rows == 2
+    limited = asked(filled, "SELECT v FROM s LIMIT 2;")
+    assert (limited.rows.num_rows, limited.final_message) == (2, "Limit Reached")
+    assert asked(filled, "SELECT v FROM s LIMIT 9;").final_message == "Query Completed"
     assert filled.rows("SELECT ROWOFFSET, v FROM s WHERE k = 'a';") == [(0, 1), (1, 3)]
     assert filled.engine._core.worker.status()[0].query_id == "CTAS_TOTALS_1"
     assert len(filled.engine._core.worker.status()) == 1
@@ -180,3 +182,14 @@ def test_errors_have_their_place(filled: Bench) -> None:
         asked(filled, "SELECT\n nope FROM totals;")
     assert caught.value.position is not None
     assert (caught.value.position.line, caught.value.position.column) == (2, 2)
+
+
+def test_limit_counts_rows_and_not_changes(bench: Bench) -> None:
+    bench.run(STREAM + "CREATE TABLE t (k STRING PRIMARY KEY, v INT) WITH (kafka_topic='t', value_format='JSON');")
+    for target in ("s", "t"):
+        bench.engine.insert(target, [{"k": k, "v": v} for k, v in [("a", 1), ("a", 2), ("a", 3), ("b", 1)]])
+    result = asked(bench, "SELECT * FROM t LIMIT 2;")
+    assert [str(c) for c in result.columns] == ["`K` STRING KEY", "`V` INTEGER"]
+    assert sorted(result.rows.column("V").to_pylist()) == [1, 3]
+    grouped = asked(bench, "SELECT k, COUNT(*) AS n FROM s GROUP BY k LIMIT 2;")
+    assert sorted(grouped.rows.column("N").to_pylist()) == [1, 3]
