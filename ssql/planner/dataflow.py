@@ -64,8 +64,7 @@ class _Builder:
                 relation = node.relation
                 return self.add(s.Scan(self.id("scan"), (), node.schema, relation, time_statement(relation)))
             case plan.Rekey():
-                below = self.node(node.input)
-                return self._exchange(below, node.keys)
+                return self._exchange(self.node(node.input), node.input, node.keys)
             case plan.Window():
                 return self._window(node, self.node(node.input))
             case plan.Aggregate():
@@ -74,7 +73,10 @@ class _Builder:
                 return self._join(node)
         raise InternalError(f"no step for a {type(node).__name__}")
 
-    def _exchange(self, below: s.Step, keys: tuple[str, ...]) -> s.Step:
+    def _exchange(self, below: s.Step, node: plan.Node, keys: tuple[str, ...]) -> s.Step:
+        """Rows of `node` brought together by `keys`, where they are not yet."""
+        if node.together == keys:
+            return below
         schema = plan.with_keys(below.schema, keys)
         return self.add(s.Exchange(self.id("exchange"), (below.id,), schema, keys))
 
@@ -90,10 +92,11 @@ class _Builder:
         if node.final is not None:
             raise NotSupportedYet("EMIT FINAL", span=node.final)
         window = node.input if isinstance(node.input, plan.Window) else None
-        below = self.node(node.input if window is None else window.input)
+        rows = node.input if window is None else window.input
+        below = self.node(rows)
         if node.keys:
             below = self.add(s.Require(self.id("require"), (below.id,), below.schema, node.keys, NULL_GROUP))
-            below = self._exchange(below, node.keys)
+            below = self._exchange(below, rows, node.keys)
         lifetime = None
         if window is not None:
             below = self._window(window, below)
@@ -121,7 +124,7 @@ class _Builder:
             case ("STREAM", "TABLE"):
                 # As in ksqlDB, a row without a join key is not padded by LEFT either.
                 left = self.add(s.Require(self.id("require"), (left.id,), left.schema, node.left_on, NULL_JOIN_KEY))
-                left = self._exchange(left, node.left_on)
+                left = self._exchange(left, node.left, node.left_on)
                 assert node.kind in ("INNER", "LEFT")
                 return self.add(
                     s.StreamTableJoin(
@@ -129,7 +132,7 @@ class _Builder:
                     )
                 )
         if node.foreign:
-            left = self._exchange(left, node.left_on)
+            left = self._exchange(left, node.left, node.left_on)
         return self.add(
             s.TableTableJoin(
                 self.id("join"), (left.id, right.id), schema, node.left_on, node.right_on,

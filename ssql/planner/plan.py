@@ -64,6 +64,11 @@ class Node:
         """Columns that identify a row of a table, as far as the node still has them."""
         return tuple(n for i in self.inputs for n in i.identity if n in self.schema.by_name)
 
+    @property
+    def together(self) -> tuple[str, ...] | None:
+        """The columns by which rows are together already: rows equal in them are on one worker. None: unknown."""
+        return self.inputs[0].together
+
     def over(self: N, *inputs: Node) -> N:
         """The same node over other inputs."""
         names = [f.name for f in fields(self) if isinstance(getattr(self, f.name), Node)]
@@ -95,6 +100,10 @@ class Source(Node):
     @property
     def window(self) -> KeyWindow | None:
         return self.relation.window
+
+    @property
+    def together(self) -> tuple[str, ...] | None:
+        return self.relation.key_names or None
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -151,9 +160,18 @@ class Project(Node):
     @property
     def identity(self) -> tuple[str, ...]:
         """The input's identity under its new names; empty where part of it is not passed on."""
+        return self._renamed(self.input.identity) or ()
+
+    @property
+    def together(self) -> tuple[str, ...] | None:
+        return self._renamed(self.input.together)
+
+    def _renamed(self, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """Columns of the input under their new names, or None where one is not passed on."""
         renamed = {_plain_name(i.expr): i.name for i in reversed(self.items)}
-        names = self.input.identity
-        return tuple(renamed[n] for n in names) if all(n in renamed for n in names) else ()
+        if names is None or not all(n in renamed for n in names):
+            return None
+        return tuple(renamed[n] for n in names)
 
 
 def _plain_name(e: Expr) -> str | None:
@@ -180,6 +198,10 @@ class Rekey(Node):
 
     input: Node
     keys: tuple[str, ...]
+
+    @property
+    def together(self) -> tuple[str, ...] | None:
+        return self.keys
 
     @cached_property
     def schema(self) -> Schema:
@@ -244,6 +266,10 @@ class Aggregate(Node):
         return Changelog.RETRACT
 
     @property
+    def together(self) -> tuple[str, ...] | None:
+        return self.keys
+
+    @property
     def window(self) -> KeyWindow | None:
         return self.input.window if isinstance(self.input, Window) else None
 
@@ -290,6 +316,10 @@ class Join(Node):
     @cached_property
     def schema(self) -> Schema:
         return with_keys(Schema((*self.left.schema.columns, *self.right.schema.columns)), self.left_on)
+
+    @property
+    def together(self) -> tuple[str, ...] | None:
+        return self.left_on
 
     @property
     def shape(self) -> tuple[Literal["STREAM", "TABLE"], Literal["STREAM", "TABLE"]]:

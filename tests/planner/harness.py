@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -126,11 +127,20 @@ def delta(schema: Schema, rows: Iterable[Row]) -> pa.Table:
 
 def run_sql(statement: str, udfs: Sequence[str] = (), **tables: pa.Table) -> pa.Table:
     """One statement over registered tables."""
-    connection = duckdb.connect(config={"threads": 1})
+    connection = _connection()
     install(connection, udfs)
     for name, table in tables.items():
         connection.register(name, table)
-    return connection.sql(statement).to_arrow_table()
+    try:
+        return connection.sql(statement).to_arrow_table()
+    finally:
+        for name in tables:
+            connection.unregister(name)
+
+
+@cache
+def _connection() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(config={"threads": 1})
 
 
 class Flow:
@@ -154,7 +164,8 @@ class Flow:
                 found = made.schema.field(column.name).type
                 assert _alike(found, column.type.arrow), (step.id, column, found)
             outputs[step.id] = made.select(names).sort_by([("_seq", "ascending"), ("_diff", "ascending")])
-        return outputs[self.plan.steps[-1].id].to_pylist()
+        last: list[dict[str, Any]] = outputs[self.plan.steps[-1].id].to_pylist()
+        return last
 
     def values(self, **sources: Iterable[Row]) -> list[tuple[Any, ...]]:
         """The rows pushed out as tuples: the sign where it is -1, then the columns."""
@@ -203,10 +214,10 @@ class Flow:
             seen = self._state.setdefault(f"{step.id}.{distinct.column}", {})
             flags = []
             for row in rows.to_pylist():
-                place = (*(str(row[k]) for k in step.keys), str(row[distinct.column]))
-                before = seen.get(place, 0)
-                seen[place] = before + row["_diff"]
-                flags.append(0 if row[distinct.column] is None else int(seen[place] > 0) - int(before > 0))
+                held = (*(str(row[k]) for k in step.keys), str(row[distinct.column]))
+                before = seen.get(held, 0)
+                seen[held] = before + row["_diff"]
+                flags.append(0 if row[distinct.column] is None else int(seen[held] > 0) - int(before > 0))
             rows = rows.append_column(distinct.flag, pa.array(flags, pa.int8()))
         fields = [given.field(k) for k in step.keys] + [pa.field(n, t.arrow) for n, t in step.accumulators]
         stored = pa.schema([*fields, pa.field("_time", pa.int64())])
@@ -223,12 +234,12 @@ class Flow:
             table = pa.Table.from_pylist(old, schema=stored)
             merged = run_sql(step.merge.sql, step.merge.udfs, delta=rows, state=table).to_pylist()
         by_place = {place(r): r for r in merged}
-        before = [{**r, "_diff": -1, "_seq": by_place[place(r)]["_seq"]} for r in old]
-        after = [{**r, "_diff": 1} for r in merged]
+        gone = [{**r, "_diff": -1, "_seq": by_place[place(r)]["_seq"]} for r in old]
+        come = [{**r, "_diff": 1} for r in merged]
         for r in merged:
             state[place(r)] = {n: r[n] for n in stored.names}
         visible = pa.schema([*stored, pa.field("_diff", pa.int8()), pa.field("_seq", pa.int64())])
-        table = pa.Table.from_pylist([*before, *after], schema=visible)
+        table = pa.Table.from_pylist([*gone, *come], schema=visible)
         return run_sql(step.result.sql, step.result.udfs, delta=table)
 
     def _regroup(self, step: s.Regroup, rows: pa.Table) -> pa.Table:
