@@ -21,6 +21,8 @@ from ssql.runtime.statement import Prepared, Session
 
 LOGGER = logging.getLogger("ssql.engine")
 
+#: What DuckDB raises for values, rather than for a statement that we made wrong.
+_OF_THE_VALUES = (duckdb.DataError, duckdb.InvalidInputException)
 #: Statements that one session keeps prepared.
 _PREPARED = 64
 
@@ -73,14 +75,18 @@ class StatementPool:
         one it is an `EvaluationFailed`.
         """
         with self._lane() as lane:
-            prepared = lane.get(statement, {name: batch.schema for name, batch in inputs.items()}, output)
             try:
-                return prepared.run(**inputs)
-            except duckdb.Error as failed:
-                if not prepared.can_be_careful:
-                    LOGGER.info("statement failed: %s", failed)
-                    raise EvaluationFailed from failed
-                return prepared.run_careful(**inputs)[0]
+                # Constants are computed as the statement is prepared.
+                prepared = lane.get(statement, {name: batch.schema for name, batch in inputs.items()}, output)
+                try:
+                    return prepared.run(**inputs)
+                except duckdb.Error:
+                    if not prepared.can_be_careful:
+                        raise
+                    return prepared.run_careful(**inputs)[0]
+            except _OF_THE_VALUES as failed:
+                LOGGER.info("statement failed: %s", failed)
+                raise EvaluationFailed from failed
 
     def close(self) -> None:
         with self._lock:
