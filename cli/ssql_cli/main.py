@@ -22,7 +22,7 @@ TRACEBACK_VARIABLE = "SSQL_TRACEBACK"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is one of `Exit`."""
-    args = _parser().parse_args(arguments)
+    args = make_parser().parse_args(arguments)
     # What goes wrong is told once, as an error; a sub-command that has a log of its own sets it up.
     logging.getLogger("ssql").addHandler(logging.NullHandler())
     try:
@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Exit.FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The arguments of the command and of its sub-commands; `module` names what carries them out."""
     from ssql import __version__
 
     parser = argparse.ArgumentParser(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from .terminal import Terminal
 
 SSQL = str(Path(sys.executable).with_name("ssql"))
 #: What is late by more than fifteen hours, as the push query shows it while the flights go in.
@@ -48,6 +51,17 @@ def test_the_demo_can_be_kept_and_asked_again(tmp_path: Path) -> None:
     again = subprocess.run([SSQL, "demo", "--data", "kept"], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert again.returncode == 2
     assert 'directory "kept" is not empty' in again.stderr
+
+
+def test_on_a_terminal_it_ends_with_the_prompt(tmp_path: Path) -> None:
+    with Terminal([SSQL, "demo"], {**os.environ, "SSQL_HISTORY": str(tmp_path / "history")}) as terminal:
+        terminal.wait_for("All 6 results agree, row for row.", timeout_s=120)
+        terminal.wait_for("ssql>")
+        terminal.send("SELECT flights FROM worst_delays WHERE origin = 'JFK';\r")
+        terminal.wait_for(" 111279\n1 row")
+        terminal.wait_for("ssql>")
+        terminal.send("\x04")
+        assert terminal.exit_code() == 0
 
 
 @pytest.mark.kafka
