@@ -14,6 +14,7 @@ from ssql.engine.context import Request, done
 from ssql.engine.relations import RESERVED, check_formats, column_type, created, ensure_topic
 from ssql.errors import (
     InvalidStatement,
+    NotSupportedYet,
     ReadOnlySource,
     SourceExists,
     SourceInUse,
@@ -43,6 +44,7 @@ def create_source(request: Request, statement: CreateSource) -> Entity:
         relation, topic = created(statement, with_, request.config, core.catalog)
         if existing is not None:
             check_replaceable(existing, statement, relation)
+            refuse_while_read(request, existing.relation, statement.name)
         ensure_topic(core.log, topic)
         sequence = core.commands.next_sequence()
         if existing is not None:
@@ -105,6 +107,17 @@ def check_compatible(old: Relation, new: Relation, name: Name) -> None:
         )
 
 
+def refuse_while_read(request: Request, relation: Relation, name: Name) -> None:
+    """Raise where queries read a table whose columns are to change: they share its rows, of one shape."""
+    if relation.kind != "TABLE":
+        return
+    readers = [*request.catalog.readers(name.text), *request.core.pushes.readers(name.text)]
+    if readers:
+        raise NotSupportedYet(
+            "changing a table while queries read it", span=name.span, hint=f"Terminate {', '.join(readers)} first."
+        )
+
+
 def find(catalog: Catalog, name: Name, kind: Kind | None = None, action: str = "") -> Source:
     """The source of that name, of that kind where one is asked for."""
     found = catalog.sources.get(name.text)
@@ -130,6 +143,7 @@ def alter_source(request: Request, statement: AlterSource) -> Entity:
             )
         if source.origin == "QUERY":
             raise InvalidStatement("ALTER command is not supported for CREATE ... AS statements.", span=name.span)
+        refuse_while_read(request, source.relation, name)
         columns = list(source.relation.schema.columns)
         for added in statement.columns:
             if added.name.text in {c.name for c in columns}:
@@ -175,6 +189,7 @@ def drop_source(request: Request, statement: DropSource) -> Entity:
             changes.insert(0, DropQuery(own))
         sequence = core.commands.next_sequence()
         request.commit(statement, changes)
+        core.pushes.stop_readers(name.text, f'{kind} "{name}" was dropped')
         if own is not None:
             core.worker.drop(own)
         if statement.delete_topic:

@@ -55,6 +55,7 @@ class Push:
     ) -> None:
         self.query_id = plan.query_id
         self.statement = statement
+        self.reads = plan.reads
         self.columns = columns
         self._error: Exception | None = None
         self._final_message: str | None = None
@@ -152,6 +153,10 @@ class Push:
             self._rows -= max_rows - room
         return taken[0] if len(taken) == 1 else pa.concat_batches(taken)
 
+    def stop(self, reason: str) -> None:
+        """End the query with an error; what has come before can still be taken."""
+        self._end(error=QueryFailed(self.query_id, reason), in_worker=False)
+
     def close(self) -> None:
         """End the query; what was not taken yet is dropped."""
         with self._changed:
@@ -218,6 +223,16 @@ class Pushes:
     def all(self) -> list[Push]:
         with self._lock:
             return list(self._running.values())
+
+    def readers(self, name: str) -> tuple[str, ...]:
+        """The ids of those that read from a stream or table."""
+        return tuple(push.query_id for push in self.all() if name in push.reads)
+
+    def stop_readers(self, name: str, reason: str) -> None:
+        """End those that read from a stream or table; their readers are told why."""
+        for push in self.all():
+            if name in push.reads:
+                push.stop(reason)
 
     def close_all(self) -> None:
         """End all, and wait until the worker has let go of them."""

@@ -194,3 +194,15 @@ def test_a_deletion_and_a_later_row_are_both_seen() -> None:
 def test_without_a_key_a_place_with_a_new_row_hides_the_old() -> None:
     batch = changes(("old", -1, 5), ("new", 1, 5), ("gone", -1, 6))
     assert seen(visible_changes(batch, [])) == [("new", 1), ("gone", -1)]
+
+
+def test_a_dropped_source_ends_its_readers(bench: Bench) -> None:
+    bench.run(STREAM)
+    query = bench.push("SELECT v FROM s EMIT CHANGES;")
+    insert(bench, "s", ("a", 1))
+    bench.settle()
+    bench.run("DROP STREAM s;")
+    assert taken(query, 1) == [(1, 1)]
+    assert query.take(timeout_s=WAIT_S) is None
+    assert 'stream "S" was dropped' in str(query.error)
+    assert bench.engine._core.worker.status() == []

@@ -206,3 +206,32 @@ def test_explain_of_a_query_tells_its_state(bench: Bench) -> None:
     assert (described["id"], described["state"]) == ("CSAS_BIG_1", "RUNNING")
     assert described["overriddenProperties"] == {"auto.offset.reset": "earliest"}
     assert isinstance(bench.fails("EXPLAIN CSAS_NONE_1;"), QueryNotFound)
+
+
+def test_queries_from_before_and_after_an_alter_run_side_by_side(bench: Bench) -> None:
+    bench.run(SOURCE + "CREATE STREAM old AS SELECT id, v FROM s;")
+    insert(bench, (1, "a", 1))
+    bench.settle()
+    bench.run("ALTER STREAM s ADD COLUMN w INT; CREATE STREAM new AS SELECT id, w FROM s;")
+    for _ in range(2):
+        bench.engine.insert("s", [{"id": 2, "v": "b", "w": 7}])
+        bench.settle()
+        bench.reopen()
+    olds, news = ([v for p in (0, 1) for _, v in bench.topic(name, p)] for name in ("OLD", "NEW"))
+    assert sorted(v or b"" for v in olds) == [b'{"V":"a"}', b'{"V":"b"}', b'{"V":"b"}']
+    assert sorted(v or b"" for v in news) == [b'{"W":7}', b'{"W":7}', b'{"W":null}']
+
+
+def test_a_table_that_is_read_keeps_its_columns(bench: Bench) -> None:
+    table = "CREATE TABLE t (k STRING PRIMARY KEY, v INT) WITH (kafka_topic='t', value_format='JSON');"
+    bench.run(table + "CREATE TABLE c AS SELECT k, v FROM t;")
+    replaced = table.replace("CREATE", "CREATE OR REPLACE").replace("v INT", "v INT, w INT")
+    for sql in ("ALTER TABLE t ADD COLUMN w INT;", replaced):
+        error = bench.fails(sql)
+        assert isinstance(error, NotSupportedYet)
+        assert "CTAS_C_1" in str(error.hint)
+    bench.run("DROP TABLE c;")
+    push = bench.push("SELECT * FROM t EMIT CHANGES;")
+    assert push.query_id in str(bench.fails("ALTER TABLE t ADD COLUMN w INT;").hint)
+    push.close()
+    bench.run("ALTER TABLE t ADD COLUMN w INT;")
