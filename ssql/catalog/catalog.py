@@ -81,6 +81,16 @@ class Catalog:
         """The ids of the queries that write into a source."""
         return tuple(q.id for q in self.queries.values() if q.sink == name)
 
+    def fed_by(self, name: str) -> frozenset[str]:
+        """A source, and all that queries fill from it, directly or through others."""
+        found, waiting = {name}, [name]
+        while waiting:
+            at = waiting.pop()
+            new = {q.sink for q in self.queries.values() if at in q.reads} - found
+            found |= new
+            waiting += new
+        return frozenset(found)
+
     # --- changes -------------------------------------------------------------
 
     def with_source(self, source: Source) -> Catalog:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ssql.catalog.catalog import PersistentQuery, Source
 from ssql.engine import planning
@@ -14,9 +13,11 @@ from ssql.engine.entities import Json, fields_json, query_json, state_of
 from ssql.errors import NotSupportedYet, QueryNotFound
 from ssql.functions.registry import REGISTRY, AggregateEntry, Entry
 from ssql.planner.explain import dataflow_text
+from ssql.planner.pull import PullPlan, plan_pull
 from ssql.planner.steps import QueryPlan, Sink, Step
 from ssql.runtime.api import QueryStatus
-from ssql.sql.statements import Describe, Explain
+from ssql.sql.statements import Describe, Explain, Select, SourceRef
+from ssql.types import Column
 
 
 def statuses(request: Request) -> dict[str, QueryStatus]:
@@ -134,10 +135,14 @@ def explain(request: Request, statement: Explain) -> Entity:
             raise QueryNotFound(statement.query.text, span=statement.query.span, candidates=request.catalog.queries)
         described = query_description(request, query, statuses(request).get(query.id))
         return entity("queryDescription", statement, queryDescription=described)
-    if statement.statement is None:
+    inner = statement.statement
+    if inner is None:
         raise NotSupportedYet("this EXPLAIN", span=statement.span)
-    plan = planning.plan_only(statement.statement, request.catalog, request.config, request.core.log)
-    described = _description(plan, statement.statement.text, "")
+    if isinstance(inner, Select) and inner.query.emit is None and isinstance(inner.query.source, SourceRef):
+        described = _pull_description(plan_pull(inner.query, request.catalog, types=request.catalog.types.get), inner)
+    else:
+        plan = planning.plan_only(inner, request.catalog, request.config, request.core.log)
+        described = _description(plan, inner.text, "")
     return entity("queryDescription", statement, queryDescription=described)
 
 
@@ -156,22 +161,45 @@ def query_description(request: Request, query: PersistentQuery, status: QuerySta
 def _description(plan: QueryPlan, statement: str, query_id: str) -> Json:
     end: Step = plan.steps[-1]
     relation = end.relation if isinstance(end, Sink) else None
-    columns = relation.schema.columns if relation else end.schema.columns
-    body: dict[str, Any] = {
+    body = _body(statement, query_id, relation.schema.columns if relation else end.schema.columns)
+    body["windowType"] = relation.window.type if relation and relation.window else None
+    body["sources"] = list(plan.reads)
+    body["sinks"] = [relation.name] if relation else []
+    body["topology"] = dataflow_text(plan)
+    body["executionPlan"] = plan.logical
+    body["queryType"] = "PERSISTENT" if relation else "PUSH"
+    return body
+
+
+def _pull_description(plan: PullPlan, statement: Select) -> Json:
+    """A pull query: how it finds its rows, and the SQL that runs over them."""
+    found = (
+        f"Look up keys of {plan.relation.name}:\n  {plan.lookup.sql}" if plan.lookup else f"Scan {plan.relation.name}"
+    )
+    body = _body(statement.text, "", plan.columns)
+    body["sources"] = [name]
+    body["topology"] = f"{found}\nRun over the rows:\n  {plan.statement.sql}"
+    body["executionPlan"] = found
+    body["queryType"] = "PULL"
+    return body
+
+
+def _body(statement: str, query_id: str, columns: Sequence[Column]) -> Json:
+    """What the description of every query has."""
+    return {
         "id": query_id,
         "statementText": statement + ";",
-        "windowType": relation.window.type if relation and relation.window else None,
+        "windowType": None,
         "fields": fields_json(columns),
-        "sources": list(plan.reads),
-        "sinks": [relation.name] if relation else [],
-        "topology": dataflow_text(plan),
-        "executionPlan": plan.logical,
+        "sources": [],
+        "sinks": [],
+        "topology": "",
+        "executionPlan": "",
         "overriddenProperties": {},
         "ksqlHostQueryStatus": {},
-        "queryType": "PERSISTENT" if relation else "PUSH",
+        "queryType": "",
         "queryErrors": [],
         "tasksMetadata": [],
         "consumerGroupId": "",
         "state": None,
     }
-    return body

@@ -73,6 +73,11 @@ def insert_into(request: Request, statement: InsertInto) -> Entity:
         if query_id in core.catalog.queries:
             raise QueryExists(query_id, span=with_.span(properties.QUERY_ID))
         plan = planning.insert_into(statement, query_id, relation, core.catalog)
+        circle = core.catalog.fed_by(target.text) & set(plan.reads)
+        if circle:
+            raise InvalidStatement(
+                f'the query would feed itself: "{min(circle)}" gets rows from "{target}" already', span=target.span
+            )
         query = _query(request, statement, plan, relation.name, sequence)
         _start(request, statement, plan, [PutQuery(query)], query)
     message = f"Created query with ID {query_id}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from ssql.errors import (
@@ -235,3 +237,38 @@ def test_a_table_that_is_read_keeps_its_columns(bench: Bench) -> None:
     assert push.query_id in str(bench.fails("ALTER TABLE t ADD COLUMN w INT;").hint)
     push.close()
     bench.run("ALTER TABLE t ADD COLUMN w INT;")
+
+
+def test_explain_of_a_pull_query_tells_how_it_finds_its_rows(bench: Bench) -> None:
+    bench.run(SOURCE + BIG + COUNTS)
+    by_key = bench.one("EXPLAIN SELECT c FROM counts WHERE v = 'a';")["queryDescription"]
+    assert by_key["queryType"] == "PULL"
+    assert by_key["executionPlan"].startswith("Look up keys of COUNTS")
+    scan = bench.one("EXPLAIN SELECT * FROM counts ORDER BY c LIMIT 3;")["queryDescription"]
+    assert scan["executionPlan"] == "Scan COUNTS"
+    assert "ORDER BY" in scan["topology"]
+
+
+def test_queries_in_a_circle_are_refused_and_leave_nothing(bench: Bench) -> None:
+    bench.run(SOURCE + "CREATE STREAM o AS SELECT * FROM s;")
+    before = bench.engine._core.catalog
+    for source in ("o", "s"):
+        error = bench.fails(f"INSERT INTO s SELECT * FROM {source};")
+        assert isinstance(error, InvalidStatement)
+        assert "would feed itself" in error.message
+        assert bench.marked(error) == "s"
+    assert bench.engine._core.catalog == before
+    bench.reopen()
+    assert bench.engine._core.catalog == before
+    assert states(bench) == {"CSAS_O_1": "RUNNING"}
+
+
+def test_definitions_from_several_threads_take_their_turn(bench: Bench) -> None:
+    bench.run(SOURCE)
+    with ThreadPoolExecutor(4) as pool:
+        made = pool.map(lambda n: bench.one(f"CREATE STREAM o{n} AS SELECT id, v FROM s;"), range(8))
+        ids = {m["commandStatus"]["queryId"].rsplit("_", 1)[1] for m in made}
+    assert ids == {str(n) for n in range(1, 9)}
+    insert(bench, (1, "a", 1))
+    bench.settle()
+    assert all(any(bench.topic(f"O{n}", p) for p in (0, 1)) for n in range(8))
