@@ -173,9 +173,8 @@ def _description(plan: QueryPlan, statement: str, query_id: str) -> Json:
 
 def _pull_description(plan: PullPlan, statement: Select) -> Json:
     """A pull query: how it finds its rows, and the SQL that runs over them."""
-    found = (
-        f"Look up keys of {plan.relation.name}:\n  {plan.lookup.sql}" if plan.lookup else f"Scan {plan.relation.name}"
-    )
+    name = plan.relation.name
+    found = f"Look up keys of {name}:\n  {plan.lookup.sql}" if plan.lookup else f"Scan {name}"
     body = _body(statement.text, "", plan.columns)
     body["sources"] = [name]
     body["topology"] = f"{found}\nRun over the rows:\n  {plan.statement.sql}"
