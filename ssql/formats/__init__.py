@@ -6,7 +6,7 @@ each is bad. Formats know types, and neither SQL nor topics.
 
 JSON has three readers that give the same: `json_values` (exact, a row at a time, the rule for the others),
 `json_struct` (msgspec) and `json_fast` over `json_kernel` (compiled); rows that the fast ones are not sure of go to the
-exact one. It has two writers: `json_text` and `json_writer` over `json_writer_kernel`. `ssql.kernels` says when the compiled
-ones are there. `scalars` and `csv_text` hold the rules for single values and CSV records, `rules` what a format can
+exact one. It has two writers: `json_text` and `json_writer` over `json_writer_kernel`. `ssql.kernels` has the compiled
+ones once they are ready. `scalars` and `csv_text` hold the rules for single values and CSV records, `rules` what a format can
 hold, `windowed` the keys of windowed results.
 """

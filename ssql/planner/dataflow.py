@@ -1,12 +1,14 @@
 """From a logical plan to the steps that the runtime runs, with their SQL.
 
-Chains of stateless nodes are fused into one Map. Steps are numbered in topological order, and named after what they
-do: the same query always gets the same ids, under which its state is filed.
+Chains of stateless nodes are fused into one Map, or a Pick where columns are only picked. Steps are numbered in
+topological order, and named after what they do: the same query always gets the same ids, under which its state is
+filed.
 """
 
 from __future__ import annotations
 
 from ssql.errors import InternalError, NotSupportedYet
+from ssql.planner import expr as e
 from ssql.planner import plan
 from ssql.planner import steps as s
 from ssql.planner.grouping_sql import accumulators_of, distincts_of, merge_sql, regroup_sql, result_sql
@@ -55,6 +57,9 @@ class _Builder:
             chain.pop(0)
         if not chain:
             return below
+        picked = _picked(chain, below.schema)
+        if picked is not None:
+            return self.add(s.Pick(self.id("pick"), (below.id,), chain[-1].schema, picked))
         statement = chain_statement(chain, below.schema.names)
         return self.add(s.Map(self.id("map"), (below.id,), chain[-1].schema, statement))
 
@@ -141,10 +146,15 @@ class _Builder:
         )  # fmt: skip
 
 
+def _picked(chain: list[plan.Node], given: Schema) -> tuple[str, ...] | None:
+    """The columns that a single projection takes as they are, if it does nothing else."""
+    node = chain[0]
+    if len(chain) > 1 or not isinstance(node, plan.Project):
+        return None
+    names = tuple(i.expr.name for i in node.items if isinstance(i.expr, e.Column))
+    return names if len(names) == len(node.items) and given.by_name.keys() >= set(names) else None
+
+
 def _changes_nothing(node: plan.Node, given: Schema) -> bool:
     """Whether a projection passes the columns on as they are."""
-    if not isinstance(node, plan.Project) or tuple(i.name for i in node.items) != given.names:
-        return False
-    from ssql.planner import expr as e
-
-    return all(isinstance(i.expr, e.Column) and i.expr.name == i.name for i in node.items)
+    return isinstance(node, plan.Project) and tuple(i.name for i in node.items) == given.names == _picked([node], given)

@@ -78,6 +78,9 @@ def _details(step: s.Step) -> Iterator[str]:
                 yield f"time: {step.time.sql}"
         case s.Map():
             yield from _statement("sql", step.statement)
+        case s.Pick():
+            pairs = zip(step.columns, step.schema.names, strict=True)
+            yield f"columns: {', '.join(a if a == b else f'{a} as {b}' for a, b in pairs)}"
         case s.Require():
             yield f"not null: {', '.join(step.columns)}"
         case s.Exchange():

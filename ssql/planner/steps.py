@@ -72,6 +72,13 @@ class Map(Step):
 
 
 @dataclass(frozen=True)
+class Pick(Step):
+    """Columns picked and renamed, no statement: `columns[i]` is the input's column that the schema's i-th one is."""
+
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Require(Step):
     """Passes rows whose `columns` are all not null; the others go to the errors stream with `reason`."""
 

@@ -50,6 +50,7 @@ class Query:
             if not isinstance(step, Scan):
                 inputs = tuple(schemas[i] for i in step.inputs)
                 self.operators[step.id] = make_operator(step, Context(plan.query_id, inputs, session, rejects))
+        self._stateful = {name: op for name, op in self.operators.items() if isinstance(op, Stateful)}
 
     @property
     def id(self) -> str:
@@ -81,20 +82,17 @@ class Query:
         self.rows_out += len(out)
         return out
 
-    def stateful(self) -> Iterator[tuple[str, Stateful]]:
-        return ((name, op) for name, op in self.operators.items() if isinstance(op, Stateful))
-
     def states(self) -> Iterator[tuple[str, Arrangement]]:
         """Arrangements by state id."""
-        for step_id, operator in self.stateful():
+        for step_id, operator in self._stateful.items():
             for name, arrangement in operator.arrangements().items():
                 yield f"{self.id}/{step_id}/{name}", arrangement
 
     def memo(self) -> dict[str, dict[str, int]]:
-        return {step_id: dict(m) for step_id, op in self.stateful() if (m := op.memo())}
+        return {step_id: dict(m) for step_id, op in self._stateful.items() if (m := op.memo())}
 
     def restore_memo(self, memo: Mapping[str, Mapping[str, int]]) -> None:
-        for step_id, operator in self.stateful():
+        for step_id, operator in self._stateful.items():
             operator.restore_memo(memo.get(step_id, {}))
 
     def close(self) -> None:

@@ -551,7 +551,8 @@ class DataflowWorker:
                 try:
                     flow.writer.begin()
                     for topic, records in outputs.records:
-                        flow.writer.append(topic, records)
+                        # What is read here as well is told apart from what others write to the topic.
+                        flow.writer.append(topic, records, mark=flow.dataflow.inputs.reads(topic))
                     self._reject_files.write(flow.writer, self._rejects, epoch)
                     for file in files:
                         file.write(flow.writer)

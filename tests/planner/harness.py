@@ -178,6 +178,8 @@ class Flow:
             case s.Map():
                 sql = step.statement.careful if self.careful and step.statement.careful else step.statement.sql
                 return run_sql(sql, step.statement.udfs, delta=first)
+            case s.Pick():
+                return first.select([*step.columns, *s.SYSTEM]).rename_columns([*step.schema.names, *s.SYSTEM])
             case s.Require():
                 kept = [r for r in first.to_pylist() if all(r[c] is not None for c in step.columns)]
                 return pa.Table.from_pylist(kept, schema=first.schema)

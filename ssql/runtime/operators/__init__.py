@@ -9,6 +9,7 @@ from ssql.runtime.operators import (
     emit,
     exchange,
     map,  # noqa: A004 - the step's name
+    pick,
     regroup,
     require,
     sink,
@@ -23,6 +24,7 @@ __all__ = [
     "emit",
     "exchange",
     "map",
+    "pick",
     "regroup",
     "require",
     "sink",
