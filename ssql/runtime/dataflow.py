@@ -7,7 +7,7 @@ of the inputs when the epoch ends.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -111,8 +111,11 @@ class Outputs:
 class Dataflow:
     """A graph of queries over relations, with inputs of its own. Single-threaded."""
 
-    def __init__(self, name: str, log: Log, max_rows: int, session: Session, rejects: Rejects) -> None:
+    def __init__(
+        self, name: str, log: Log, session: Session, rejects: Rejects, *, writer_name: str, max_rows: int
+    ) -> None:
         self.name = name
+        self.writer_name = writer_name
         self.log = log
         self.session = session
         self.rejects = rejects
@@ -130,9 +133,12 @@ class Dataflow:
         nodes: Mapping[str, RelationNode],
         positions: Mapping[TopicPartition, int],
         *,
-        skip_writer: str | None = None,
+        skips: Collection[str] = (),
     ) -> None:
         """Add queries. Relations that are new here come from `nodes` where it has them (with their state), else empty.
+
+        What this dataflow writes to a topic that it also reads comes from memory: such records are passed over in the
+        topic. `skips`: topics of which that was so before a restart.
 
         Raises `InvalidStatement` when queries would feed each other in a circle; nothing is changed then.
         """
@@ -146,6 +152,7 @@ class Dataflow:
         except SsqlError:
             self.queries = before
             raise
+        made = self._made()
         for name in names:
             needed = self._needed(name)
             old = self.relations.get(name) or nodes.get(name)
@@ -158,8 +165,8 @@ class Dataflow:
                 old = node
             fresh = self.relations.get(name) is not old
             self.relations[name] = old
-            if fresh:
-                self._read(old, positions, skip_writer)
+            if fresh or (old.relation.topic in made and old.relation.topic not in self.inputs.skipped()):
+                self._read(old, positions, skips)
         self._order = [self.relations[n] if isinstance(n, str) else n for n in order]
 
     def remove(self, query_id: str) -> tuple[Query, dict[str, RelationNode]]:
@@ -207,9 +214,15 @@ class Dataflow:
     def _time(self, name: str) -> Statement | None:
         return next((s.time for q in self.queries.values() for s in q.scans if s.relation.name == name), None)
 
-    def _read(self, node: RelationNode, positions: Mapping[TopicPartition, int], skip_writer: str | None) -> None:
-        decoder = RelationDecoder(node.relation, node.needed, self._time(node.relation.name), self.session)
-        self.inputs.read(node.relation, decoder, positions, skip_writer=skip_writer)
+    def _made(self) -> set[str]:
+        """The topics that queries of this dataflow write."""
+        return {t.relation.topic for q in self.queries.values() if (t := q.plan.sink) is not None}
+
+    def _read(self, node: RelationNode, positions: Mapping[TopicPartition, int], skips: Collection[str]) -> None:
+        relation = node.relation
+        decoder = RelationDecoder(relation, node.needed, self._time(relation.name), self.session)
+        own = relation.topic in self._made() or relation.topic in skips
+        self.inputs.read(relation, decoder, positions, skip_writer=self.writer_name if own else None)
 
     # --- an epoch --------------------------------------------------------------
 
@@ -222,7 +235,10 @@ class Dataflow:
         for node in self._order:
             if isinstance(node, RelationNode):
                 name = node.relation.name
-                deltas[name] = node.advance(epoch.rows.get(name), written.get(name, ()))
+                try:
+                    deltas[name] = node.advance(epoch.rows.get(name), written.get(name, ()))
+                except Exception as failure:
+                    raise QueryFailure(self._user_of(name), failure) from failure
                 continue
             try:
                 out = node.run(deltas)
@@ -238,6 +254,12 @@ class Dataflow:
                 outputs.emitted.append((node.id, end.rows))
         self.rejects.errors += [self._attributed(r) for r in epoch.rejects]
         return outputs
+
+    def _user_of(self, name: str) -> str:
+        """A query that a relation is here for."""
+        readers = [q.id for q in self.queries.values() if any(s.relation.name == name for s in q.scans)]
+        writers = [q.id for q in self.queries.values() if (t := q.plan.sink) is not None and t.relation.name == name]
+        return [*readers, *writers][0]
 
     def _attributed(self, reject: Reject) -> Reject:
         """A record that could not be read is reported once, for the queries that read its topic."""

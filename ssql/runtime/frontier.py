@@ -19,12 +19,16 @@ KEPT_RECORDS = 4096
 
 
 class DataflowFrontier(msgspec.Struct):
-    """One dataflow: `positions` are [topic, partition, next offset]; `relations` maps names to state ids."""
+    """One dataflow: `positions` are [topic, partition, next offset]; `relations` maps names to state ids.
+
+    `skips` are topics in which its own records are passed over, as they came from memory.
+    """
 
     queries: list[str] = []
     relations: dict[str, str] = {}
     times: dict[str, int] = {}
     positions: list[tuple[str, int, int]] = []
+    skips: list[str] = []
     memo: dict[str, dict[str, dict[str, int]]] = {}
     next_seq: int = 0
     paused: bool = False

@@ -117,7 +117,8 @@ class Inputs:
             self._topics[relation.topic] = topic
         topic.decoders[relation.name] = decoder
         topic.is_table |= relation.kind == "TABLE"
-        topic.skip_writer = skip_writer
+        # Once its own records are passed over they always are: some may lie beyond what has been read.
+        topic.skip_writer = topic.skip_writer or skip_writer
         self._restart(relation.topic)
 
     def forget(self, relation: Relation) -> None:
@@ -139,6 +140,10 @@ class Inputs:
             partition.fetched = partition.position
             partition.paused = False
             self._reader.assign(name, number, partition.position, skip_writer=topic.skip_writer)
+
+    def skipped(self) -> set[str]:
+        """The topics in which our own records are passed over."""
+        return {name for name, topic in self._topics.items() if topic.skip_writer is not None}
 
     def reads(self, topic: str) -> bool:
         return topic in self._topics

@@ -50,7 +50,6 @@ class _Flow:
 
     dataflow: Dataflow
     writer: Writer
-    writer_name: str
     paused: bool = False
     failure: str | None = None
     #: the next offsets as of the last commit: what others may go by
@@ -103,6 +102,7 @@ class DataflowWorker:
     # --- calls from other threads -----------------------------------------------
 
     def start(self) -> None:
+        self._forget_strangers()
         self._thread.start()
 
     def close(self) -> None:
@@ -193,8 +193,9 @@ class DataflowWorker:
 
     def _new_flow(self, name: str) -> _Flow:
         writer_name = f"{self._service}{name}"
-        dataflow = Dataflow(name, self._log, self._config[BATCH_MAX_ROWS], self._session, self._rejects)
-        flow = _Flow(dataflow, self._log.writer(writer_name), writer_name)
+        max_rows = self._config[BATCH_MAX_ROWS]
+        dataflow = Dataflow(name, self._log, self._session, self._rejects, writer_name=writer_name, max_rows=max_rows)
+        flow = _Flow(dataflow, self._log.writer(writer_name))
         self._flows[name] = flow
         return flow
 
@@ -221,7 +222,7 @@ class DataflowWorker:
         flow.paused, flow.failure = filed.paused, filed.failure
         flow.seen = positions
         existing = set(flow.dataflow.relations)
-        flow.dataflow.put(queries, {}, positions, skip_writer=flow.writer_name)
+        flow.dataflow.put(queries, {}, positions, skips=filed.skips)
         for relation, node in flow.dataflow.relations.items():
             if relation not in existing and node.arrangement is not None and relation in filed.relations:
                 node.stream_time = filed.times.get(relation, node.stream_time)
@@ -247,7 +248,7 @@ class DataflowWorker:
                     early = start == "earliest" or scan.relation.kind == "TABLE"
                     positions[topic.name, partition] = begin if early else end
         try:
-            flow.dataflow.put(queries, {}, positions, skip_writer=flow.writer_name)
+            flow.dataflow.put(queries, {}, positions)
         except SsqlError:
             self._end_flow(flow)
             raise
@@ -293,6 +294,13 @@ class DataflowWorker:
                 file = self._file(f"table-{name}-{self._frontier.epoch}-{flow.name}", node.arrangement)
                 self._log.delete_topic(file.topic)
                 file.rewrite()
+
+    def _forget_strangers(self) -> None:
+        """Delete the state of queries that were dropped while this worker did not run."""
+        prefix, kept = state_topic(self._service, ""), {file.topic for file in self._files.values()}
+        for topic in self._log.topics():
+            if topic.name.startswith(prefix) and topic.name not in kept:
+                self._log.delete_topic(topic.name)
 
     def _forget_state(self, state_id: str) -> None:
         file = self._files.pop(state_id, None)
@@ -354,7 +362,7 @@ class DataflowWorker:
             if copy.arrangement is not None and node.arrangement is not None:
                 copy.arrangement.current = copy.arrangement.committed = node.arrangement.committed
             copies[name] = copy
-        flow.dataflow.put([query], copies, positions, skip_writer=flow.writer_name)
+        flow.dataflow.put([query], copies, positions)
         flow.dataflow.inputs.next_seq = source.dataflow.inputs.next_seq
         flow.paused = True
         flow.seen = positions
@@ -404,7 +412,7 @@ class DataflowWorker:
         queries = list(side.queries.values())
         positions = side.inputs.positions()
         try:
-            main.put(queries, side.relations, positions, skip_writer=self._main.writer_name)
+            main.put(queries, side.relations, positions)
         except SsqlError as refused:
             flow.paused, flow.failure = True, refused.message
             return False
@@ -590,6 +598,7 @@ class DataflowWorker:
                 relations={n: state_ids[id(r.arrangement)] for n, r in nodes.items() if id(r.arrangement) in state_ids},
                 times={n: r.stream_time for n, r in nodes.items() if r.lifetime_ms is not None},
                 positions=[(t, p, at) for (t, p), at in flow.dataflow.inputs.positions().items()],
+                skips=sorted(flow.dataflow.inputs.skipped()),
                 memo={q.id: m for q in queries if (m := q.memo())},
                 next_seq=flow.dataflow.inputs.next_seq,
                 paused=flow.paused,
