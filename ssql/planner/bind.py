@@ -101,7 +101,9 @@ def analyse_persistent(
             span=query.span,
             hint="Select an aggregate, or AS_VALUE(...) of a key column.",
         )
-    items = [*(plan.Item(k.name, k.expr, True) for k in keys), *(plan.Item(v.name, v.expr) for v in values)]
+    held = [key.value or item.expr for key, item in zip(projected.keys, keys, strict=True)]
+    items = [plan.Item(k.name, x, True) for k, x in zip(keys, held, strict=True)]
+    items += [plan.Item(v.name, v.expr) for v in values]
     schema = Schema(tuple(i.column for i in items))
     check_unique(schema.columns)
     if projected.node.window is not None:

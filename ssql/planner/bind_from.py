@@ -18,7 +18,7 @@ from ssql.planner.relation import Relation, Relations
 from ssql.planner.scope import Scope, Visible
 from ssql.sql import statements as sql
 from ssql.sql.trees import span_of, without_parens
-from ssql.types import BIGINT, BOOLEAN
+from ssql.types import BIGINT, BOOLEAN, quote
 
 KeyKind = Literal[
     "key column", "primary key column", "join expression", "partitioning expression", "grouping expression"
@@ -31,7 +31,8 @@ class Key:
 
     `columns`: the columns that hold it, preferred ones first; the result's key is the first that is selected. `name`
     where `*` gives it. `shown`: the expressions as the user knows them. `synthetic`: made because no source column
-    holds it.
+    holds it. `value`: what the result's key is computed from where it is not the selected column itself: an outer
+    join's key is there also in rows that lack the side which the column belongs to.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Key:
     kind: KeyKind
     shown: tuple[str, ...]
     synthetic: bool = False
+    value: e.Column | None = None
 
 
 @dataclass(frozen=True)
@@ -134,10 +136,19 @@ class FromBinder:
                 )
         on = self._condition(join, left, right)
         number, self._joins = self._joins, self._joins + 1
-        left_node, left_name = _with_column(left.node, on.left, f"on.{number}.left")
+        inner = left.keys[0].value if left.joined and _is_key(left, on.left) else None
+        left_node, left_name = _with_column(left.node, inner or on.left, f"on.{number}.left")
         right_node, right_name = _with_column(right.node, on.right, f"on.{number}.right")
-        within = _within(join.within)
-        node = plan.Join(left_node, right_node, join.kind, (left_name,), (right_name,), within, join.span)
+        windows = _window_keys(join, left, right, on)
+        node = plan.Join(
+            left_node,
+            right_node,
+            join.kind,
+            (left_name, *(a for a, _ in windows)),
+            (right_name, *(b for _, b in windows)),
+            _within(join.within),
+            join.span,
+        )
         node = _checked(node, join, left, right, on)
         # A key that an inner join has made up is none of this one's columns.
         scope = Scope(tuple(v for side in (left, right) for v in side.scope.columns if v.source))
@@ -148,8 +159,11 @@ class FromBinder:
             return Bound(node, scope, keys, relations, joined=True, owner=owner)
         if join.kind == "FULL" or not (isinstance(on.left, e.Column) or isinstance(on.right, e.Column)):
             keyed, visible, key = _synthetic_key(node, scope)
-            return Bound(keyed, scope.with_columns([visible]), (key,), relations, joined=True)
-        return Bound(node, scope, (_join_key(left, on),), relations, joined=True)
+            return Bound(_with_bounds(keyed, node), scope.with_columns([visible]), (key,), relations, joined=True)
+        key = _join_key(left, on)
+        if join.kind != "INNER" or left.joined:
+            key = replace(key, value=e.Column(on.left.type, right_name if join.kind == "RIGHT" else left_name))
+        return Bound(_with_bounds(node, node), scope, (key,), relations, joined=True)
 
     def _condition(self, join: sql.Join, left: Bound, right: Bound) -> _Condition:
         on = without_parens(join.on)
@@ -221,6 +235,56 @@ def _with_column(node: plan.Node, x: e.Expr, name: str) -> tuple[plan.Node, str]
         return node, x.name
     passed = tuple(plan.Item(c.name, e.Column(c.type, c.name), c.key) for c in node.schema.columns)
     return plan.Project(node, (*passed, plan.Item(name, x))), name
+
+
+def _window_keys(join: sql.Join, left: Bound, right: Bound, on: _Condition) -> tuple[tuple[str, str], ...]:
+    """The window bounds that are part of the keys of both sides; they are joined on too."""
+    one, other = left.node.window, right.node.window
+    if one is None and other is None:
+        return ()
+    names = _last(left), _last(right)
+    if one is None or other is None:
+        states = (
+            f"{quote(n)} is {'not' if w is None else w.type} windowed" for n, w in zip(names, (one, other), strict=True)
+        )
+        raise InvalidStatement(
+            "Can not join windowed source to non-windowed source.\n" + "\n".join(states), span=join.span
+        )
+    if (one.type == "SESSION") != (other.type == "SESSION"):
+        raise InvalidStatement(
+            f"Incompatible windowed sources.\nLeft source: {one.type}\nRight source: {other.type}\n"
+            "Session windowed sources can only be joined to other session windowed sources, and may still not result "
+            "in expected behaviour as session bounds must be an exact match for the join to work\n"
+            "Hopping and tumbling windowed sources can only be joined to other hopping and tumbling windowed sources",
+            span=join.span,
+        )
+    if one.size_ms != other.size_ms or not (_is_key(left, on.left) and _is_key(right, on.right)):
+        raise InvalidStatement(
+            "Implicit repartitioning of windowed sources is not supported. "
+            "See https://github.com/confluentinc/ksql/issues/4385.",
+            span=join.span,
+        )
+    # A time window's start says which one it is; a session's does not.
+    bounds = plan.WINDOW_BOUNDS if one.type == "SESSION" else plan.WINDOW_BOUNDS[:1]
+    return tuple((_bound_column(left, n), _bound_column(right, n)) for n in bounds)
+
+
+def _bound_column(side: Bound, name: str) -> str:
+    """Where a side of a join holds a bound of its window."""
+    return name if side.joined else f"{side.scope.sources[0]}.{name}"
+
+
+def _with_bounds(node: plan.Node, join: plan.Join) -> plan.Node:
+    """The join with WINDOWSTART and WINDOWEND of its rows, where its sides are windowed."""
+    if join.window is None:
+        return node
+    given = node.schema.columns
+    items = [plan.Item(c.name, e.Column(c.type, c.name), c.key) for c in given if c.name not in plan.WINDOW_BOUNDS]
+    for name in plan.WINDOW_BOUNDS:
+        held = [e.Column(BIGINT, c.name) for c in given if c.name == name or c.name.endswith(f".{name}")]
+        branches = tuple((e.Not(BOOLEAN, e.IsNull(BOOLEAN, c)), c) for c in held)
+        items.append(plan.Item(name, e.Case(BIGINT, branches, None)))
+    return plan.Project(node, tuple(items))
 
 
 def _within(within: sql.Within | None) -> plan.Within | None:

@@ -157,9 +157,10 @@ class QueryBinder:
         binder = self._binder(_window_scope(bound.scope, query.window), "GROUP BY")
         exprs = [binder.typed(without_parens(x)) for x in query.group_by or ()]
         for x, tree in zip(exprs, query.group_by or (), strict=True):
-            if isinstance(x, e.Column) and x.pseudo in plan.WINDOW_BOUNDS and query.window is not None:
+            found = [p.pseudo for p in x.walk() if isinstance(p, e.Column) and p.pseudo in plan.WINDOW_BOUNDS]
+            if found and query.window is not None:
                 raise InvalidStatement(
-                    f"Window bounds column {x.pseudo} can only be used in the SELECT clause of windowed aggregations",
+                    f"Window bounds column {found[0]} can only be used in the SELECT clause of windowed aggregations",
                     span=span_of(tree),
                 )
         keys, computed = _key_columns(exprs, bound, Names(()), "grouping expression")

@@ -120,16 +120,30 @@ class _Builder:
             )
         )  # fmt: skip
 
+    def _keyed(self, below: s.Step, node: plan.Node, keys: tuple[str, ...]) -> s.Step:
+        """A stream brought together by its join key. As in ksqlDB, a row without one is not padded either."""
+        below = self.add(s.Require(self.id("require"), (below.id,), below.schema, keys, NULL_JOIN_KEY))
+        return self._exchange(below, node, keys)
+
+    def _stream_stream(self, node: plan.Join, left: s.Step, right: s.Step, schema: Schema) -> s.Step:
+        assert node.within is not None
+        left = self._keyed(left, node.left, node.left_on)
+        right = self._keyed(right, node.right, node.right_on)
+        return self.add(
+            s.StreamStreamJoin(
+                self.id("join"), (left.id, right.id), schema, node.left_on, node.right_on, node.kind,
+                node.within.before_ms, node.within.after_ms, node.within.grace_ms,
+            )
+        )  # fmt: skip
+
     def _join(self, node: plan.Join) -> s.Step:
         left, right = self.node(node.left), self.node(node.right)
         schema = Schema((*left.schema.columns, *right.schema.columns))
         match node.shape:
             case ("STREAM", "STREAM"):
-                raise NotSupportedYet("JOIN of two streams", span=node.span)
+                return self._stream_stream(node, left, right, schema)
             case ("STREAM", "TABLE"):
-                # As in ksqlDB, a row without a join key is not padded by LEFT either.
-                left = self.add(s.Require(self.id("require"), (left.id,), left.schema, node.left_on, NULL_JOIN_KEY))
-                left = self._exchange(left, node.left, node.left_on)
+                left = self._keyed(left, node.left, node.left_on)
                 assert node.kind in ("INNER", "LEFT")
                 return self.add(
                     s.StreamTableJoin(

@@ -98,9 +98,12 @@ def _details(step: s.Step) -> Iterator[str]:
         case s.Regroup():
             yield f"by {', '.join(step.keys) or 'nothing'}; rows by {', '.join(step.row_identity)}"
             yield from _statement("sql", step.statement)
-        case s.StreamTableJoin() | s.TableTableJoin():
+        case s.StreamTableJoin() | s.TableTableJoin() | s.StreamStreamJoin():
             on = ", ".join(f"{a} = {b}" for a, b in zip(step.left_keys, step.right_keys, strict=True))
             yield f"{step.kind} on {on}"
+            if isinstance(step, s.StreamStreamJoin):
+                grace = "" if step.grace_ms is None else f", grace {step.grace_ms} ms"
+                yield f"within {step.before_ms} ms before and {step.after_ms} ms after{grace}"
         case s.Sink():
             yield f"writes {step.relation.kind} {step.relation.name} (topic {step.relation.topic})"
             if step.timestamp is not None:

@@ -180,6 +180,9 @@ class Flow:
                 return run_sql(sql, step.statement.udfs, delta=first)
             case s.Pick():
                 return first.select([*step.columns, *s.SYSTEM]).rename_columns([*step.schema.names, *s.SYSTEM])
+            case s.Pick():
+                names = [*step.columns, *SYSTEM.names]
+                return first.select(names).rename_columns([*step.schema.names, *SYSTEM.names])
             case s.Require():
                 kept = [r for r in first.to_pylist() if all(r[c] is not None for c in step.columns)]
                 return pa.Table.from_pylist(kept, schema=first.schema)

@@ -132,7 +132,6 @@ def test_refusals_read_as_in_ksqldb(sql: str, message: str) -> None:
     [
         (TABLE + "NAME, COUNT(*) FROM S WINDOW SESSION (1 HOUR) GROUP BY NAME;", "WINDOW SESSION"),
         (TABLE + "NAME, COUNT(*) FROM S WINDOW TUMBLING (SIZE 1 DAY) GROUP BY NAME EMIT FINAL;", "EMIT FINAL"),
-        (STREAM + "S.ID, W FROM S JOIN S2 WITHIN 1 HOUR ON S.ID = S2.ID;", "JOIN of two streams"),
         ("SELECT DISTINCT NAME FROM S EMIT CHANGES;", "DISTINCT"),
     ],
 )
