@@ -191,9 +191,11 @@ class EmbeddedReader:
             elif entry.next > position.at:
                 # Compaction has put one batch in the place of others.
                 self._relocate(position)
-        if len(rows) == _FOLLOW_ROWS:
+        if len(rows) < last - self._seen:
+            # Too many for one look, or some are gone again: look at each partition.
             for position in self._positions.values():
-                self._relocate(position)
+                if position.complete:
+                    self._relocate(position)
         self._seen = last
 
     def _relocate(self, position: _Position) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from itertools import repeat
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,8 @@ _CLOSE_S = 2.0
 #: Deliveries are served once for this many records handed over.
 _SERVE_ROWS = 1024
 
-_PRODUCER = {
+#: How both kinds of producer are set up; the caller's settings come on top.
+PRODUCER_CONFIG: Mapping[str, object] = {
     "enable.idempotence": True,
     # A commit flushes at once; until then larger batches cost less.
     "linger.ms": 5,
@@ -34,39 +36,60 @@ _PRODUCER = {
     "message.max.bytes": 1_048_576,
     "queue.buffering.max.messages": 2_000_000,
     "queue.buffering.max.kbytes": 1_048_576,
-    # Only what failed is of interest, and nothing is called for what went well.
-    "delivery.report.only.error": True,
 }
 
 Headers = list[tuple[str, bytes | None]]
 
 
-class Sender:
-    """Hands record batches to one librdkafka producer, and remembers the first delivery that failed."""
+class Producing(Protocol):
+    """What a writer needs of a transactional producer; errors are `KafkaException`s."""
+
+    #: the first delivery that failed, where the producer tells
+    failed: KafkaError | None
+
+    def send(self, topic: str, partition: int, batch: pa.RecordBatch, mark: bytes | None) -> None: ...
+
+    def init_transactions(self, timeout: float) -> None: ...
+
+    def begin_transaction(self) -> None: ...
+
+    def commit_transaction(self, timeout: float) -> None: ...
+
+    def abort_transaction(self, timeout: float) -> None: ...
+
+    def flush(self, timeout: float) -> int: ...
+
+    def close(self) -> object:
+        """End it without a word about what was not delivered."""
+
+
+class Sender(Producer):
+    """confluent-kafka's producer, for record batches. It remembers the first delivery that failed."""
 
     def __init__(self, config: Mapping[str, object]) -> None:
         self.failed: KafkaError | None = None
-        with translated():
-            self.producer = Producer(
-                {**_PRODUCER, **config, "on_delivery": self._delivered, "error_cb": self._on_error}
-            )
-
-    def _on_error(self, error: KafkaError) -> None:
-        """What is wrong with the client as a whole comes out of the next call; librdkafka has logged it."""
+        super().__init__(
+            {
+                **PRODUCER_CONFIG,
+                **config,
+                # Only what failed is of interest, and nothing is called for what went well.
+                "delivery.report.only.error": True,
+                "on_delivery": self._delivered,
+                "error_cb": self._on_error,
+            }
+        )
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
         if error is not None and self.failed is None:
             self.failed = error
 
-    def send(self, topic: str, partition: int, batch: pa.RecordBatch, mark: bytes | None = None) -> None:
-        """Queue the records of a batch that `checked` returned.
+    def _on_error(self, error: KafkaError) -> None:
+        """What is wrong with the client as a whole comes out of the next call; librdkafka has logged it."""
 
-        Raises:
-            LogError: when a record is larger than Kafka takes.
-        """
-        _check_sizes(topic, batch)
+    def send(self, topic: str, partition: int, batch: pa.RecordBatch, mark: bytes | None) -> None:
+        """Queue the records of a batch that `checked` returned."""
         columns = (batch.column(n).to_pylist() for n in range(3))
-        produce, poll = self.producer.produce, self.producer.poll
+        produce, poll = self.produce, self.poll
         rows = zip(*columns, _headers(batch, mark), strict=False)
         for count, (key, value, timestamp, headers) in enumerate(rows, 1):
             while True:
@@ -82,19 +105,12 @@ class Sender:
             if count % _SERVE_ROWS == 0:
                 poll(0)
 
-    def flush(self, timeout_s: float) -> None:
-        """Wait until all is delivered.
-
-        Raises:
-            LogUnavailable: when the time is over.
-            LogError: when a delivery failed.
-        """
-        left = self.producer.flush(timeout_s)
-        failed, self.failed = self.failed, None
-        if failed is not None:
-            raise log_error(failed)
-        if left:
-            raise unavailable(f"{left} records were not delivered within {timeout_s:g} s")
+    def close(self) -> bool:
+        # The inherited method would abort and flush, and warns of what cannot be.
+        with suppress(KafkaException):
+            self.purge()
+            self.flush(0)
+        return True
 
 
 class KafkaWriter:
@@ -105,12 +121,9 @@ class KafkaWriter:
     """
 
     def __init__(
-        self,
-        config: Mapping[str, object],
-        name: str,
-        partitions_of: Callable[[str], int],
-        timeout_s: float,
+        self, producer: Producing, name: str, *, partitions_of: Callable[[str], int], timeout_s: float
     ) -> None:
+        self._producer = producer
         self._name = name
         self._partitions_of = partitions_of
         self._timeout_s = timeout_s
@@ -119,8 +132,6 @@ class KafkaWriter:
         self._open = False
         #: whether a transaction that failed is still to be aborted
         self._broken = False
-        self._sender = Sender({**config, "transactional.id": f"ssql-{name}"})
-        self._producer = self._sender.producer
         with translated(writer=name):
             self._producer.init_transactions(timeout_s)
 
@@ -131,7 +142,7 @@ class KafkaWriter:
             self._abort()
         with translated(writer=self._name):
             self._producer.begin_transaction()
-        self._sender.failed = None
+        self._producer.failed = None
         self._open = True
 
     def append(
@@ -145,9 +156,10 @@ class KafkaWriter:
         if not self._open:
             raise InternalError("append outside of a transaction")
         parts = self._placement.split(checked(batch), self._partitions_of(topic), partition)
+        check_sizes(topic, batch)
         with translated(topic=topic, writer=self._name):
             for part, records in parts:
-                self._sender.send(topic, part, records, self._mark if mark else None)
+                self._producer.send(topic, part, records, self._mark if mark else None)
 
     def commit(self) -> None:
         if not self._open:
@@ -169,7 +181,7 @@ class KafkaWriter:
                     raise fenced(self._name) from failed
                 if error.txn_requires_abort():
                     self._abandon()
-                    raise log_error(self._sender.failed or error, writer=self._name) from failed
+                    raise log_error(self._producer.failed or error, writer=self._name) from failed
                 if error.retriable() and time.monotonic() < deadline:
                     continue
                 raise LogInDoubt(f"Kafka did not say whether the transaction was committed: {error.str()}") from failed
@@ -197,12 +209,11 @@ class KafkaWriter:
         if self._open or self._broken:
             with suppress(LogError), translated():
                 self._producer.abort_transaction(_CLOSE_S)
-        self._producer.purge()
-        with suppress(KafkaException):
-            self._producer.flush(0)
+        self._producer.close()
 
 
-def _check_sizes(topic: str, batch: pa.RecordBatch) -> None:
+def check_sizes(topic: str, batch: pa.RecordBatch) -> None:
+    """Raise `LogError` when a record is larger than Kafka takes."""
     if batch.nbytes <= MESSAGE_BYTES:
         return
     sizes = sum(_lengths(batch.column(n)) for n in range(2))

@@ -20,7 +20,13 @@ from tests.log.support import drain, everything, numbered, offsets, records, val
 _names = count()
 
 
-@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+@pytest.fixture(
+    params=[
+        "embedded",
+        pytest.param("kafka", marks=pytest.mark.kafka),
+        pytest.param("kafka by messages", marks=pytest.mark.kafka),
+    ]
+)
 def log(request: pytest.FixtureRequest) -> Iterator[Log]:
     made: Log
     if request.param == "embedded":
@@ -28,7 +34,7 @@ def log(request: pytest.FixtureRequest) -> Iterator[Log]:
     else:
         from ssql.log.kafka import KafkaLog
 
-        made = KafkaLog(request.getfixturevalue("kafka"))
+        made = KafkaLog(request.getfixturevalue("kafka"), native=request.param == "kafka")
     yield made
     made.close()
 
@@ -310,17 +316,19 @@ def test_truncated_records_are_gone_and_offsets_go_on(log: Log, topic: str) -> N
 
 
 def test_a_waiting_poll_is_woken_by_wake_and_by_records(log: Log, topic: str) -> None:
+    log.append(topic, numbered(0, 1))
     reader = log.reader()
     reader.assign(topic, 0, 0)
-    reader.poll(1, 0)
+    (*_, last) = drain(reader, 1)
+    assert last.next_offset == last.end_offset
     waker = threading.Timer(0.05, reader.wake)
     waker.start()
     began = time.monotonic()
     assert reader.poll(10, 20_000) == []
     assert time.monotonic() - began < 10
-    appender = threading.Timer(0.05, lambda: log.append(topic, numbered(0, 1)))
+    appender = threading.Timer(0.05, lambda: log.append(topic, numbered(1, 2)))
     appender.start()
-    assert values(drain(reader, 1)) == [b"0"]
+    assert values(drain(reader, 1)) == [b"1"]
     waker.join()
     appender.join()
     reader.close()

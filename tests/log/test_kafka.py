@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import random
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from ssql.errors import LogError, LogUnavailable
+from ssql.log import kafka_native
+from ssql.log.api import RECORD_SCHEMA
 from ssql.log.kafka import KafkaLog
 from tests.log.support import drain, everything, numbered, numbers, records, values
 from tests.support import kafka_broker
@@ -33,6 +38,61 @@ def topic(log: KafkaLog) -> Iterator[str]:
     log.delete_topic(name)
 
 
+WAYS = ("compiled", "plain", "messages")
+
+
+@pytest.mark.parametrize("written", WAYS)
+def test_every_way_of_writing_and_of_reading_gives_the_same(
+    kafka: str, log: KafkaLog, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    """Over librdkafka's C interface with compiled and with plain loops, and over confluent-kafka's messages."""
+
+    def opened(way: str) -> KafkaLog:
+        module = importlib.import_module("ssql.log.kafka_kernel" if way == "compiled" else "ssql.log.kafka_plain")
+        monkeypatch.setattr(kafka_native, "loops", lambda _: module)
+        return KafkaLog(kafka, native=way != "messages")
+
+    topic = f"ways-{written}-{time.time_ns()}"
+    log.create_topic(topic, 3)
+    made: list[tuple[bytes | None, bytes | None, int, list[dict[str, object]] | None]] = [
+        (b"k%d" % (n % 7) if n % 5 else None, b"v" * (n % 9) if n % 3 else None, 1 + n % 4, None) for n in range(300)
+    ]
+    made += [(b"", b"", 1, [{"key": "h", "value": b"1"}, {"key": "h", "value": None}]), (b"z", b"\0", 2, None)]
+    batch = pa.record_batch(
+        [pa.array(c, f.type) for c, f in zip(zip(*made, strict=True), RECORD_SCHEMA, strict=True)], schema=RECORD_SCHEMA
+    )
+    where = np.array([n % 3 for n in range(len(made))], np.int32)
+    first = opened(written)
+    writer = first.writer(f"w-{topic}")
+    writer.begin()
+    writer.append(topic, batch, where, mark=True)
+    writer.append(topic, batch.slice(7).drop_columns(["headers"]), where[7:], mark=True)
+    writer.append(topic, batch.slice(200), where[200:])
+    writer.commit()
+    writer.close()
+    first.close()
+    rows = len(made) + (len(made) - 7) + (len(made) - 200)
+    for skipped in (False, True):
+        for way in WAYS:
+            second = opened(way)
+            reader = second.reader()
+            for partition in range(3):
+                reader.assign(topic, partition, 0, skip_writer=f"w-{topic}" if skipped else None)
+            fetches = drain(reader, len(made) - 200 if skipped else rows, 50 if way == "plain" else 10_000)
+            reader.close()
+            second.close()
+            for partition in range(3):
+                got = [row for f in fetches if f.partition == partition for row in f.batch.to_pylist()]
+                expected = [made[n] for n in range(200, len(made)) if n % 3 == partition]
+                if not skipped:
+                    head = [made[n] for n in range(len(made)) if n % 3 == partition]
+                    again = [(*made[n][:3], None) for n in range(7, len(made)) if n % 3 == partition]
+                    expected = [*head, *again, *expected]
+                assert [(r["key"], r["value"], r["timestamp"], r["headers"]) for r in got] == expected, way
+                assert [r["offset"] for r in got] == sorted({r["offset"] for r in got})
+    log.delete_topic(topic)
+
+
 def write_for_ever(bootstrap: str, topic: str, begin: int, progress: Connection) -> None:
     """Transactions of two records, each number twice."""
     log = KafkaLog(bootstrap)
@@ -40,7 +100,7 @@ def write_for_ever(bootstrap: str, topic: str, begin: int, progress: Connection)
     for n in range(begin, begin + 1_000_000):
         writer.begin()
         writer.append(topic, numbered(n, n + 1))
-        writer._sender.flush(10)
+        writer._producer.flush(10)
         progress.send(None)
         writer.append(topic, numbered(n, n + 1))
         writer.commit()
@@ -77,7 +137,7 @@ def test_an_open_transaction_holds_back_the_end(log: KafkaLog, topic: str) -> No
     writer = log.writer(f"open-{topic}")
     writer.begin()
     writer.append(topic, numbered(0, 1))
-    writer._sender.flush(10)
+    writer._producer.flush(10)
     log.append(topic, numbered(1, 2))
     assert log.bounds(topic, 0) == (0, 0)
     reader = log.reader()

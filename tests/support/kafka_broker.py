@@ -93,6 +93,8 @@ class Broker:
                     # After a kill the node may register again when its old session has ended.
                     "broker.session.timeout.ms=1000",
                     "broker.heartbeat.interval.ms=200",
+                    # The tests' records are of 1970.
+                    "log.retention.ms=-1",
                     # Deleted records and aborted transactions are to be gone within a test's patience.
                     "log.initial.task.delay.ms=100",
                     "log.segment.delete.delay.ms=100",
