@@ -84,7 +84,10 @@ BATCH_MAX_ROWS = setting(
     parse=int,
 )
 BATCH_MAX_MS = setting(
-    "batch.max.ms", 5, "An epoch ends at the latest this long (ms) after its first row arrived.", parse=int
+    "batch.max.ms",
+    0,
+    "How long (ms) an epoch waits for more rows after its first (0: not at all).",
+    parse=int,
 )
 AUTO_OFFSET_RESET = setting(
     "auto.offset.reset",

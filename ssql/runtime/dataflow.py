@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from ssql.config import BATCH_MAX_MS, BATCH_MAX_ROWS, Config
 from ssql.errors import InvalidStatement, SsqlError
 from ssql.log.api import Log
 from ssql.planner.relation import Relation
@@ -112,14 +113,14 @@ class Dataflow:
     """A graph of queries over relations, with inputs of its own. Single-threaded."""
 
     def __init__(
-        self, name: str, log: Log, session: Session, rejects: Rejects, *, writer_name: str, max_rows: int
+        self, name: str, log: Log, session: Session, rejects: Rejects, *, writer_name: str, config: Config
     ) -> None:
         self.name = name
         self.writer_name = writer_name
         self.log = log
         self.session = session
         self.rejects = rejects
-        self.inputs = Inputs(log, max_rows)
+        self.inputs = Inputs(log, config[BATCH_MAX_ROWS], config[BATCH_MAX_MS])
         self.relations: dict[str, RelationNode] = {}
         self.queries: dict[str, Query] = {}
         self._order: list[RelationNode | Query] = []

@@ -25,6 +25,10 @@ TopicPartition = tuple[str, int]
 FOREVER = 1 << 62
 #: How long (ms) to wait for a partition that has more to read before going on without it.
 ALIGN_MS = 500.0
+#: Rows that are read ahead at least: epochs of fewer rows still see what each partition has next.
+READ_ROWS = 1024
+#: How long (ms) one look for such a partition's rows lasts.
+BEHIND_MS = 20.0
 
 
 @dataclass
@@ -87,9 +91,11 @@ class EpochInput:
 class Inputs:
     """All topics that a dataflow reads. Used by the worker's thread only, `wake` apart."""
 
-    def __init__(self, log: Log, max_rows: int) -> None:
+    def __init__(self, log: Log, max_rows: int, linger_ms: float = 0.0) -> None:
         self._log = log
         self._max_rows = max_rows
+        self._read_rows = max(max_rows, READ_ROWS)
+        self._linger_ms = linger_ms
         self._reader = log.reader()
         self._topics: dict[str, _Topic] = {}
         self.next_seq = 0
@@ -169,22 +175,32 @@ class Inputs:
             self._reader.poll(1, wait_ms)
             return None
         bound = self._fill(wait_ms, limits or {})
+        if self._linger_ms and 0 < self._buffered() < self._max_rows:
+            bound = self._linger(limits or {})
         return self._cut(bound, limits or {})
+
+    def _buffered(self) -> int:
+        return sum(p.buffered for t in self._topics.values() for p in t.partitions.values())
+
+    def _linger(self, limits: Mapping[TopicPartition, int]) -> int:
+        """Wait for more rows, until the epoch is full or its time is up."""
+        end = clock.monotonic() + self._linger_ms / 1000
+        bound = FOREVER
+        while (left := end - clock.monotonic()) > 0 and self._buffered() < self._max_rows:
+            self._read(left * 1000)
+            _, bound = self._bound(limits)
+        return bound
 
     def _fill(self, wait_ms: float, limits: Mapping[TopicPartition, int]) -> int:
         """Read until every partition has rows or is at its end; answers up to which time rows may go."""
         deadline = clock.monotonic() + ALIGN_MS / 1000
         first = True
         while True:
-            buffered = sum(p.buffered for t in self._topics.values() for p in t.partitions.values())
             behind, bound = self._bound(limits)
-            room = buffered < self._max_rows
-            if first or behind or (room and not buffered):
-                timeout = 0.0 if buffered and not behind else (20.0 if behind else wait_ms)
-                self._read(timeout)
+            if first or behind:
+                first = False
+                self._read(BEHIND_MS if behind else 0.0 if self._buffered() else wait_ms)
                 behind, bound = self._bound(limits)
-                buffered = sum(p.buffered for t in self._topics.values() for p in t.partitions.values())
-            first = False
             if not behind or clock.monotonic() >= deadline:
                 return FOREVER if behind else bound
 
@@ -204,7 +220,7 @@ class Inputs:
 
     def _read(self, timeout_ms: float) -> None:
         self._throttle()
-        for fetch in self._reader.poll(self._max_rows, timeout_ms):
+        for fetch in self._reader.poll(self._read_rows, timeout_ms):
             topic = self._topics.get(fetch.topic)
             if topic is None:
                 continue
@@ -232,10 +248,10 @@ class Inputs:
         """Partitions that ran ahead of the others wait, so that what is buffered stays bounded."""
         for name, topic in self._topics.items():
             for number, partition in topic.partitions.items():
-                if not partition.paused and partition.buffered > 2 * self._max_rows:
+                if not partition.paused and partition.buffered > 2 * self._read_rows:
                     self._reader.unassign(name, number)
                     partition.paused = True
-                elif partition.paused and partition.buffered < self._max_rows:
+                elif partition.paused and partition.buffered < self._read_rows:
                     self._reader.assign(name, number, partition.fetched, skip_writer=topic.skip_writer)
                     partition.paused = False
 

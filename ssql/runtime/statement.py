@@ -66,10 +66,19 @@ class Prepared:
         self._sources = {name: Source(schema) for name, schema in inputs.items()}
         for name, source in self._sources.items():
             cursor.register(name, source)
-        cursor.execute(f"PREPARE plain AS {statement.sql}")
+        self._unprepared: duckdb.Error | None = None
+        try:
+            cursor.execute(f"PREPARE plain AS {statement.sql}")
+        except duckdb.Error as failure:
+            # A constant expression that fails does so already here: then it fails on every row.
+            if statement.careful is None:
+                raise
+            self._unprepared = failure
 
     def run(self, **inputs: pa.RecordBatch) -> pa.RecordBatch:
         """The rows of the plain form. Raises `duckdb.Error` when an expression fails on some row."""
+        if self._unprepared is not None:
+            raise self._unprepared
         return batch_of(self._execute("plain", inputs), self._output)
 
     def run_careful(self, **inputs: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.Array]:

@@ -193,8 +193,7 @@ class DataflowWorker:
 
     def _new_flow(self, name: str) -> _Flow:
         writer_name = f"{self._service}{name}"
-        max_rows = self._config[BATCH_MAX_ROWS]
-        dataflow = Dataflow(name, self._log, self._session, self._rejects, writer_name=writer_name, max_rows=max_rows)
+        dataflow = Dataflow(name, self._log, self._session, self._rejects, writer_name=writer_name, config=self._config)
         flow = _Flow(dataflow, self._log.writer(writer_name))
         self._flows[name] = flow
         return flow
