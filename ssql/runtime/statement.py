@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from ssql.functions.udf import install
@@ -28,6 +29,13 @@ class Source:
     def __init__(self, schema: pa.Schema) -> None:
         self.schema = schema
         self.batch: pa.RecordBatch | None = None
+        self._nested = any(pa.types.is_nested(f.type) for f in schema)
+
+    def fill(self, batch: pa.RecordBatch) -> None:
+        """Swap the content. DuckDB takes no struct that begins inside its buffers, as slices do: these are copied."""
+        if self._nested and batch.num_rows and any(c.offset for c in batch.columns):
+            batch = batch.take(pa.array(np.arange(batch.num_rows)))
+        self.batch = batch
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         batches = [] if self.batch is None else [self.batch]
@@ -96,7 +104,7 @@ class Prepared:
 
     def _execute(self, name: str, inputs: Mapping[str, pa.RecordBatch]) -> pa.Table:
         for key, batch in inputs.items():
-            self._sources[key].batch = batch
+            self._sources[key].fill(batch)
         try:
             return self._cursor.execute(f"EXECUTE {name}").to_arrow_table()
         finally:
