@@ -1,0 +1,195 @@
+"""Records of a topic as bytes, and back, by the formats of the stream or table over it.
+
+JSON is written and read as text, so that what is compared is what is in the topic: a field that is missing is not a
+null one, and decimals keep their digits. DELIMITED is compared as its text. The other formats go through their own
+encoders and decoders.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+
+import pyarrow as pa
+
+from ssql.formats.api import FormatSpec
+from ssql.formats.registry import format_named
+from ssql.formats.windowed import unwrap_keys, wrap_keys
+from ssql.log.api import RECORD_SCHEMA
+from ssql.planner.relation import Relation
+from ssql.types import BYTES, Column, SqlType, Struct
+from tests.conformance.cases import Json, Mismatch, Record, Window
+from tests.conformance.compare import same
+from tests.conformance.values import field_of, json_text, plain, typed
+
+
+@dataclass(frozen=True)
+class Part:
+    """The key or the value of a topic's records: its format and its columns."""
+
+    spec: FormatSpec
+    columns: tuple[Column, ...]
+    is_key: bool
+
+    @property
+    def type(self) -> SqlType | None:
+        """The type of the whole part: a row, or that of its bare column. None where there is none."""
+        if not self.columns:
+            return None
+        return self.columns[0].type if self.bare else Struct(tuple((c.name, c.type) for c in self.columns))
+
+    @property
+    def bare(self) -> bool:
+        """Whether the part is its only column, and not a row of one."""
+        if len(self.columns) != 1 or self.spec.name in ("PROTOBUF", "PROTOBUF_NOSR"):
+            return False
+        return self.is_key or self.spec.name == "KAFKA" or self.spec.wrap is False
+
+    def encode(self, value: Json) -> bytes | None:
+        if value is None or self.spec.name == "NONE":
+            return None
+        match self.spec.name:
+            case "JSON":
+                return json_text(value).encode()
+            case "DELIMITED":
+                return value.encode() if isinstance(value, str) else json_text(value).encode()
+            case "KAFKA" if self.columns and self.columns[0].type == BYTES:
+                return str(value).encode()
+        return self._encode(value)
+
+    def _encode(self, value: Json) -> bytes | None:
+        if not self.columns:
+            return json_text(value).encode()
+        encoder = format_named(self.spec.name).encoder(self.spec, self.columns, is_key=self.is_key)
+        try:
+            row = [value] if self.bare else [field_of(value, c.name) for c in self.columns]
+            arrays = [pa.array([typed(v, c.type)], c.type.arrow) for v, c in zip(row, self.columns, strict=True)]
+        except (ValueError, ArithmeticError, TypeError, AttributeError, pa.ArrowException) as wrong:
+            raise Mismatch("input", f"an input cannot be encoded: {wrong}", got=value) from None
+        batch = pa.RecordBatch.from_arrays(arrays, names=[c.name for c in self.columns])
+        encoded = encoder.encode(batch)
+        if encoded.bad:
+            raise Mismatch("input", f"an input cannot be encoded: {encoded.bad[0].reason}", got=value)
+        data: bytes | None = encoded.data[0].as_py()
+        return data
+
+    def decode(self, data: bytes | None) -> Json:
+        """What the bytes hold, as JSON would; text where they cannot be read."""
+        if data is None:
+            return None
+        match self.spec.name:
+            case "JSON":
+                try:
+                    return json.loads(data, parse_float=Decimal)
+                except ValueError:
+                    return repr(data)
+            case "DELIMITED" | "NONE":
+                return data.decode(errors="replace")
+        if not self.columns:
+            return data.decode(errors="replace")
+        decoded = (
+            format_named(self.spec.name)
+            .decoder(self.spec, self.columns, is_key=self.is_key)
+            .decode(pa.array([data], pa.binary()))
+        )
+        if decoded.bad:
+            return f"<{decoded.bad[0].reason}>"
+        row = {c.name: plain(decoded.batch.column(i)[0], c.type) for i, c in enumerate(self.columns)}
+        return row[self.columns[0].name] if self.bare else row
+
+    def same(self, expected: Json, got: Json) -> bool:
+        """Whether `got` (as `decode` gives it) is what is expected."""
+        if same(expected, got, self.type):
+            return True
+        # KAFKA takes BYTES as their text.
+        return isinstance(got, bytes) and isinstance(expected, str) and expected.encode() == got
+
+
+@dataclass(frozen=True)
+class Found:
+    """A record as it is in a topic, decoded."""
+
+    key: Json
+    value: Json
+    timestamp: int
+    window: Window | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+    def shown(self) -> dict[str, Json]:
+        """As it is printed: what a record has not is left away."""
+        found: dict[str, Json] = {"key": self.key, "value": self.value, "timestamp": self.timestamp}
+        if self.window:
+            found["window"] = [self.window.start, self.window.end]
+        if self.headers:
+            found["headers"] = [(name, value) for name, value in self.headers]
+        return found
+
+
+class TopicCodec:
+    """Records of one topic."""
+
+    def __init__(self, relation: Relation) -> None:
+        headers = {h.name for h in relation.headers}
+        values = tuple(c for c in relation.schema.values if c.name not in headers)
+        self.key = Part(relation.key_format, relation.schema.keys, is_key=True)
+        self.value = Part(relation.value_format, values, is_key=False)
+        self.window = relation.window
+
+    def encode(self, record: Record) -> pa.RecordBatch:
+        """One record as a batch (RECORD_SCHEMA)."""
+        keys = pa.array([self.key.encode(record.key)], pa.binary())
+        if record.window is not None:
+            window = record.window
+            end = pa.array([window.end], pa.int64()) if window.session else None
+            keys = wrap_keys(keys, pa.array([window.start], pa.int64()), end)
+        headers = [{"key": h["key"], "value": _header_value(h["value"])} for h in record.headers]
+        return pa.RecordBatch.from_pydict(
+            {
+                "key": keys,
+                "value": [self.value.encode(record.value)],
+                "timestamp": [record.timestamp or 0],
+                "headers": [headers or None],
+            },
+            schema=RECORD_SCHEMA,
+        )
+
+    def decode(self, batch: pa.RecordBatch) -> list[Found]:
+        """The records of a batch (RECORD_SCHEMA and more)."""
+        keys = batch.column("key")
+        windows: list[Window | None] = [None] * batch.num_rows
+        if self.window is not None:
+            session = self.window.type == "SESSION"
+            parts = unwrap_keys(keys, session, self.window.size_ms)
+            keys = parts.keys
+            windows = [
+                None if start is None else Window(start, end, session)
+                for start, end in zip(parts.start.to_pylist(), parts.end.to_pylist(), strict=True)
+            ]
+        rows = zip(
+            keys.to_pylist(),
+            batch.column("value").to_pylist(),
+            batch.column("timestamp").to_pylist(),
+            windows,
+            batch.column("headers").to_pylist(),
+            strict=True,
+        )
+        return [
+            Found(
+                self.key.decode(key),
+                self.value.decode(value),
+                timestamp,
+                window,
+                tuple((h["key"], h["value"]) for h in headers or ()),
+            )
+            for key, value, timestamp, window, headers in rows
+        ]
+
+
+def _header_value(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text)
+
+
+def header_list(record: Record) -> tuple[tuple[str, bytes | None], ...]:
+    return tuple((h["key"], _header_value(h["value"])) for h in record.headers)

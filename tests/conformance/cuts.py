@@ -1,0 +1,119 @@
+"""QTT with epochs cut at random: many rows an epoch, and in the end the same tables and streams.
+
+The input is appended in transactions of random size, each of which the engine may take as one epoch. What is compared
+is what must not depend on the cut: the last value of each key of a table, the records of each key of a stream as a bag.
+
+Records of several topics go into one transaction only as long as the engine's order of rows (by the greatest time seen
+in their topic, tables before streams at equal times) is the order in which the case lists them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import pyarrow as pa
+
+from tests.conformance.bench import Bench, bench
+from tests.conformance.cases import Case, Mismatch, Record
+from tests.conformance.codec import Found, TopicCodec
+from tests.conformance.qtt import by_topic, defined, difference, finish, shown
+from tests.conformance.values import json_text
+
+T = TypeVar("T", Record, Found)
+#: How likely a transaction ends after a record.
+CUT = 0.3
+
+
+def run(case: Case, seed: int) -> None:
+    """Carry out a case; raises `Mismatch` where it does not end as it should."""
+    with bench(case, one_task=True, settings={}) as made:
+        if not defined(case, made):
+            return
+        made.settle()
+        chance = random.Random(f"{seed} {case.script}")
+        for chunk in pieces(case.inputs, _tables(made), chance):
+            _produce(made, chunk)
+            made.settle()
+        finish(case, made)
+        for topic, wanted in by_topic(case.outputs).items():
+            _compare(made, topic, wanted, any_zero=not case.inputs)
+
+
+def pieces(inputs: Sequence[Record], tables: frozenset[str], chance: random.Random) -> Iterator[list[Record]]:
+    """The inputs in order, cut at random and wherever the order of rows would not be that of the list."""
+    piece: list[Record] = []
+    newest: dict[str, int] = {}
+    for record in inputs:
+        time = max(newest.get(record.topic, 0), record.timestamp or 0)
+        place = (time, record.topic not in tables)
+        if piece:
+            last = piece[-1]
+            before = (newest[last.topic], last.topic not in tables)
+            ordered = before < place or (last.topic == record.topic)
+            if not ordered or chance.random() < CUT:
+                yield piece
+                piece = []
+        piece.append(record)
+        newest[record.topic] = time
+    if piece:
+        yield piece
+
+
+def _tables(made: Bench) -> frozenset[str]:
+    """The topics that are read as tables."""
+    return frozenset(s.relation.topic for s in made.catalog.sources.values() if s.relation.kind == "TABLE")
+
+
+def _produce(made: Bench, records: Sequence[Record]) -> None:
+    """Append records of any topics at once."""
+    writer = made.log.writer("conformance-input")
+    writer.begin()
+    for topic, of_topic in by_topic(records).items():
+        codec = made.codec(topic)
+        writer.append(topic, pa.concat_batches([codec.encode(r) for r in of_topic]), 0)
+    writer.commit()
+    writer.close()
+
+
+def _compare(made: Bench, topic: str, wanted: Sequence[Record], *, any_zero: bool) -> None:
+    found, codec = made.records(topic), made.codec(topic)
+    is_table = topic in _tables(made)
+    expected = _last(wanted, _wanted_key) if is_table else list(wanted)
+    left = _last(found, _found_key) if is_table else list(found)
+    for record in expected:
+        match = next((r for r in left if difference(codec, record, r, any_zero=any_zero) is None), None)
+        if match is not None:
+            left.remove(match)
+        elif not (is_table and record.value is None and not _has_key(codec, record, left)):
+            raise _mismatch(topic, wanted, found, f"{json_text(record.key)} has no such record")
+    left = [r for r in left if not (is_table and r.value is None)]
+    if left:
+        raise _mismatch(topic, wanted, found, f"{json_text(left[0].key)} has a record more")
+
+
+def _has_key(codec: TopicCodec, record: Record, among: Sequence[Found]) -> bool:
+    return any(codec.key.same(record.key, r.key) and record.window == r.window for r in among)
+
+
+def _wanted_key(record: Record) -> str:
+    return f"{json_text(record.key)} {record.window}"
+
+
+def _found_key(record: Found) -> str:
+    return f"{record.key!r} {record.window}"
+
+
+def _last(records: Sequence[T], key: Callable[[T], str]) -> list[T]:
+    """The last record of each key."""
+    return list({key(record): record for record in records}.values())
+
+
+def _mismatch(topic: str, wanted: Sequence[Record], found: Sequence[Found], what: str) -> Mismatch:
+    return Mismatch(
+        "end differs",
+        f"topic {topic}: {what}",
+        expected=[shown(r) for r in wanted],
+        got=[r.shown() for r in found],
+    )
