@@ -13,7 +13,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +22,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ssql.errors import InternalError, LogError, LogFenced, TopicNotFound
+from ssql.errors import InternalError, LogError, LogFenced, LogFull, TopicNotFound
 from ssql.log.api import Fetch, Topic
 from ssql.log.embedded_reader import EmbeddedReader, Wakeup
 from ssql.log.maintenance import Maintenance
 from ssql.log.partitioner import Placement
 from ssql.log.records import checked, empty_fetch, same_shape
-from ssql.log.segments import Segments
+from ssql.log.segments import Reserve, Segments
 from ssql.log.store import Store, storage, transaction
 from ssql.log.stored import Packed, insert, put
 
@@ -64,6 +64,8 @@ class EmbeddedLog:
         except OSError as failed:
             raise LogError(f'the log directory "{path}" cannot be used: {failed.strerror}') from failed
         self._index = self.path / "log.db"
+        self._reserve = Reserve(self.path / "reserve")
+        self._reserve.keep()
         self._store = Store(self._index)
         self._write_lock = threading.Lock()
         self._read_lock = threading.RLock()
@@ -125,14 +127,17 @@ class EmbeddedLog:
         return _topic(row)
 
     def delete_topic(self, name: str) -> None:
-        with self._write() as connection:
-            self._ids.pop(name, None)
-            row = connection.execute("DELETE FROM topics WHERE name = ? RETURNING id", (name,)).fetchone()
-            if row is None:
-                return
-            connection.execute("DELETE FROM bounds WHERE topic = ?", row)
-            gone = connection.execute("DELETE FROM batches WHERE topic = ? RETURNING segment", row).fetchall()
-        self._sweep(sorted({segment for (segment,) in gone if segment is not None}))
+        def delete() -> list[str]:
+            with self._write() as connection:
+                self._ids.pop(name, None)
+                row = connection.execute("DELETE FROM topics WHERE name = ? RETURNING id", (name,)).fetchone()
+                if row is None:
+                    return []
+                connection.execute("DELETE FROM bounds WHERE topic = ?", row)
+                gone = connection.execute("DELETE FROM batches WHERE topic = ? RETURNING segment", row).fetchall()
+            return sorted({segment for (segment,) in gone if segment is not None})
+
+        self._free(delete)
 
     def topic_id(self, name: str) -> TopicId:
         """Id and partitions of a topic, from memory where it is known.
@@ -258,12 +263,19 @@ class EmbeddedLog:
     # -- upkeep ------------------------------------------------------------------------------------------------
 
     def truncate(self, topic: str, partition: int, before: int) -> None:
-        self._sweep(self._maintenance.truncate(self.topic_id(topic).id, partition, before))
+        self._free(lambda: self._maintenance.truncate(self.topic_id(topic).id, partition, before))
 
-    def _sweep(self, segments: list[str]) -> None:
+    def _free(self, drop: Callable[[], list[str]]) -> None:
+        """Drop batches, and those of the files they lay in that hold nothing else; this works on a full disk too."""
+        try:
+            segments = drop()
+        except LogFull:
+            self._reserve.release()
+            segments = drop()
         if segments:
             with self._read_lock, storage(self._index):
                 self._maintenance.sweep(self._reading, segments)
+        self._reserve.keep()
 
     def maintain(self, now_ms: int | None = None) -> None:
         """One round of upkeep: `retention.ms`, `cleanup.policy=compact`, and files that hold (almost) nothing.
@@ -272,6 +284,7 @@ class EmbeddedLog:
             now_ms: the time that ages are counted from; by default the clock's.
         """
         self._maintenance.run(int(time.time() * 1000) if now_ms is None else now_ms)
+        self._reserve.keep()
         self.wakeup.notify()
 
     def _keep(self, every_s: float) -> None:

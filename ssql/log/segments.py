@@ -27,6 +27,11 @@ from ssql.log.records import crc_of
 SEGMENT_BYTES = 64 << 20
 #: Batches begin at multiples of this, so that Arrow's buffers stay aligned in a memory map.
 _ALIGN = 64
+#: Room (bytes) that is kept for the index to grow by while it frees space on a full disk.
+_RESERVE_BYTES = 1 << 20
+# Linux has better than what every system has.
+_MAP_FLAGS = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+_data_sync = getattr(os, "fdatasync", os.fsync)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +124,7 @@ class Segments:
                 raise damaged(path, location.position, where, "the file is too short")
             page = location.position // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
             skip = location.position - page
-            mapped = mmap.mmap(
-                fd, skip + location.length, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ, offset=page
-            )
+            mapped = mmap.mmap(fd, skip + location.length, flags=_MAP_FLAGS, prot=mmap.PROT_READ, offset=page)
         finally:
             os.close(fd)
         data = pa.py_buffer(mapped).slice(skip, location.length)
@@ -185,7 +188,7 @@ class SegmentTransaction:
     def sync(self) -> None:
         try:
             for segment in self.used:
-                os.fdatasync(segment.fd)
+                _data_sync(segment.fd)
         except OSError as failed:
             raise storage_error(failed) from failed
 
@@ -199,6 +202,27 @@ class SegmentTransaction:
             # Room that a full disk needs; where it cannot be given back now, the next append overwrites it.
             with suppress(OSError):
                 os.ftruncate(segment.fd, end)
+
+
+class Reserve:
+    """A file that does nothing but take up room, so that there is some when the disk is full."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def keep(self) -> None:
+        """Take the room, if it is there."""
+        with suppress(OSError):
+            if self._path.exists() and self._path.stat().st_size == _RESERVE_BYTES:
+                return
+        try:
+            self._path.write_bytes(bytes(_RESERVE_BYTES))
+        except OSError:
+            self.release()
+
+    def release(self) -> None:
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -275,6 +275,22 @@ def test_a_full_index_is_said_and_works_again_later(log: EmbeddedLog) -> None:
     assert numbers(everything(log, "t")) == [2, 3]
 
 
+def test_space_can_be_freed_on_a_full_disk(log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.create_topic("t")
+    log.append("t", numbered(0, 2, 20_000))
+    truncate, reserve = log._maintenance.truncate, log.path / "reserve"
+
+    def full(topic: int, partition: int, before: int) -> list[str]:
+        if reserve.exists():
+            raise LogFull("the disk of the log is full")
+        return truncate(topic, partition, before)
+
+    monkeypatch.setattr(log._maintenance, "truncate", full)
+    log.truncate("t", 0, 2)
+    assert log.bounds("t", 0) == (2, 2)
+    assert reserve.stat().st_size > 0
+
+
 # -- upkeep ----------------------------------------------------------------------------------------------------
 
 
