@@ -87,17 +87,20 @@ class Part:
                     return repr(data)
             case "DELIMITED" | "NONE":
                 return data.decode(errors="replace")
+        row = self.row(data)
+        if isinstance(row, str) or not self.columns:
+            return row or data.decode(errors="replace")
+        return row[self.columns[0].name] if self.bare else row
+
+    def row(self, data: bytes | None) -> dict[str, Json] | str:
+        """The columns in their SQL types, whatever the format; text that says why where they cannot be read."""
         if not self.columns:
-            return data.decode(errors="replace")
-        decoded = (
-            format_named(self.spec.name)
-            .decoder(self.spec, self.columns, is_key=self.is_key)
-            .decode(pa.array([data], pa.binary()))
-        )
+            return {}
+        format_ = format_named(self.spec.name)
+        decoded = format_.decoder(self.spec, self.columns, is_key=self.is_key).decode(pa.array([data], pa.binary()))
         if decoded.bad:
             return f"<{decoded.bad[0].reason}>"
-        row = {c.name: plain(decoded.batch.column(i)[0], c.type) for i, c in enumerate(self.columns)}
-        return row[self.columns[0].name] if self.bare else row
+        return {c.name: plain(decoded.batch.column(i)[0], c.type) for i, c in enumerate(self.columns)}
 
     def same(self, expected: Json, got: Json) -> bool:
         """Whether `got` (as `decode` gives it) is what is expected."""
@@ -109,13 +112,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Found:
-    """A record as it is in a topic, decoded."""
+    """A record as it is in a topic, decoded; `data` has the bytes of key (without its window) and value."""
 
     key: Json
     value: Json
     timestamp: int
     window: Window | None
     headers: tuple[tuple[str, bytes | None], ...]
+    data: tuple[bytes | None, bytes | None]
 
     def shown(self) -> dict[str, Json]:
         """As it is printed: what a record has not is left away."""
@@ -182,6 +186,7 @@ class TopicCodec:
                 timestamp,
                 window,
                 tuple((h["key"], h["value"]) for h in headers or ()),
+                (key, value),
             )
             for key, value, timestamp, window, headers in rows
         ]

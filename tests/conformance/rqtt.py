@@ -143,9 +143,7 @@ def _sort(entry: Mapping[str, Json]) -> str:
     return next((s for s in _SORTS if s in entry), "other")
 
 
-def _compare(
-    expected: Sequence[Mapping[str, Json]], got: Sequence[Mapping[str, Any]], columns: Sequence[Column]
-) -> None:
+def _compare(expected: Sequence[Mapping[str, Json]], got: Sequence[Json], columns: Sequence[Column]) -> None:
     """Entries of the same sorts in order; rows as a bag."""
 
     def mismatch(what: str) -> Mismatch:
