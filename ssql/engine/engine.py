@@ -26,6 +26,9 @@ from ssql.sql.parser import parse_script, parse_statement
 
 LOGGER = logging.getLogger("ssql.engine")
 
+#: How often (s) the embedded log enforces retention, compacts and frees space.
+MAINTAIN_S = 60.0
+
 Handler = Callable[[Request, Any], Entity | None]
 
 
@@ -79,7 +82,7 @@ def open_log(config: Config) -> Log:
         return KafkaLog(config[KAFKA_BOOTSTRAP])
     from ssql.log.embedded import EmbeddedLog
 
-    return EmbeddedLog(config[DATA_DIR])
+    return EmbeddedLog(config[DATA_DIR], maintain_s=MAINTAIN_S)
 
 
 def make_worker(log: Log, config: Config) -> Worker:

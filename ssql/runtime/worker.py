@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from ssql.config import BATCH_MAX_ROWS, SERVICE_ID, Config
-from ssql.errors import InternalError, LogError, LogFenced, QueryNotFound, SsqlError
+from ssql.errors import InternalError, LogError, LogFenced, LogInDoubt, QueryNotFound, SsqlError
 from ssql.log.api import Log, Writer
 from ssql.planner.steps import QueryPlan
 from ssql.runtime.api import Cut, Listener, Offsets, QueryState, QueryStatus
@@ -82,7 +82,7 @@ class DataflowWorker:
         self._rejects = Rejects()
         self._reject_files = RejectFiles(log, self._service)
         self._frontier_file = FrontierFile(log, self._service)
-        self._frontier = self._frontier_file.read()
+        self._frontier = Frontier()
         self._files: dict[str, StateFile] = {}
         self._listeners: dict[str, Listener] = {}
         self._flows: dict[str, _Flow] = {}
@@ -97,12 +97,16 @@ class DataflowWorker:
         self._noted = _Progress(True, ())
         self._sides = 0
         self._main = self._new_flow(MAIN)
+        self._frontier = self._settled_frontier()
         self._dirty_frontier = False
 
     # --- calls from other threads -----------------------------------------------
 
     def start(self) -> None:
         self._forget_strangers()
+        for flow in list(self._flows.values()):
+            if flow.name != MAIN and not flow.dataflow.queries:
+                self._end_flow(flow)
         self._thread.start()
 
     def close(self) -> None:
@@ -190,6 +194,19 @@ class DataflowWorker:
         return {tp: self._log.bounds(*tp)[1] for tp in read}
 
     # --- queries come and go (worker's thread) ------------------------------------
+
+    def _settled_frontier(self) -> Frontier:
+        """The last frontier, once no transaction of an earlier process may still change it.
+
+        A writer that is opened waits for the last transaction of its name; which names there are, the frontier says.
+        """
+        while True:
+            frontier = self._frontier_file.read()
+            unopened = frontier.dataflows.keys() - self._flows.keys()
+            if not unopened:
+                return frontier
+            for name in unopened:
+                self._new_flow(name)
 
     def _new_flow(self, name: str) -> _Flow:
         writer_name = f"{self._service}{name}"
@@ -566,7 +583,7 @@ class DataflowWorker:
                     self._frontier_file.write(flow.writer, frontier)
                     flow.writer.commit()
                     break
-                except LogFenced:
+                except (LogFenced, LogInDoubt):
                     raise
                 except LogError as trouble:
                     flow.writer.abort()
