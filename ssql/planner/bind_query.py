@@ -358,7 +358,8 @@ def _window(node: plan.Node, window: sql.Window, *, final: bool) -> plan.Window:
             span=window.span,
         )
     advance = size if window.advance is None else window.advance.ms
-    return plan.Window(node, window.kind, size, advance, grace, max(retention, size + grace), window.span)
+    held = size + grace if window.retention is None else max(retention, size + grace)
+    return plan.Window(node, window.kind, size, advance, grace, max(retention, size + grace), held, window.span)
 
 
 def _exploded(node: plan.Node, items: tuple[Selected, ...]) -> tuple[plan.Node, tuple[Selected, ...]]:

@@ -7,11 +7,18 @@ filed.
 
 from __future__ import annotations
 
-from ssql.errors import InternalError, NotSupportedYet
+from ssql.errors import InternalError
 from ssql.planner import expr as e
 from ssql.planner import plan
 from ssql.planner import steps as s
-from ssql.planner.grouping_sql import accumulators_of, distincts_of, merge_sql, regroup_sql, result_sql
+from ssql.planner.grouping_sql import (
+    accumulators_of,
+    combine_sql,
+    distincts_of,
+    merge_sql,
+    regroup_sql,
+    result_sql,
+)
 from ssql.planner.print_duckdb import chain_statement
 from ssql.planner.relation import Relation
 from ssql.planner.time_sql import time_statement
@@ -86,26 +93,50 @@ class _Builder:
         return self.add(s.Exchange(self.id("exchange"), (below.id,), schema, keys))
 
     def _window(self, node: plan.Window, below: s.Step) -> s.Step:
-        if node.kind == "SESSION":
-            raise NotSupportedYet("WINDOW SESSION", span=node.span)
+        assert node.kind != "SESSION", "sessions are found by the aggregate"
         schema = Schema((*below.schema.columns, *(Column(n, BIGINT) for n in plan.WINDOW_BOUNDS)))
         return self.add(
             s.Windowed(self.id("window"), (below.id,), schema, node.kind, node.size_ms, node.advance_ms, node.grace_ms)
         )
 
     def _aggregate(self, node: plan.Aggregate) -> s.Step:
-        if node.final is not None:
-            raise NotSupportedYet("EMIT FINAL", span=node.final)
         window = node.input if isinstance(node.input, plan.Window) else None
         rows = node.input if window is None else window.input
         below = self.node(rows)
         if node.keys:
             below = self.add(s.Require(self.id("require"), (below.id,), below.schema, node.keys, NULL_GROUP))
             below = self._exchange(below, rows, node.keys)
-        lifetime = None
-        if window is not None:
-            below = self._window(window, below)
+        if window is None:
+            return self._grouped(node, below, None)
+        if window.kind == "SESSION":
+            grouped = self._sessions(node, window, below)
+        else:
             lifetime = window.retention_ms - window.size_ms
+            grouped = self._grouped(node, self._window(window, below), lifetime)
+        return grouped if node.final is None else self._final(node, window, grouped, below)
+
+    def _sessions(self, node: plan.Aggregate, window: plan.Window, below: s.Step) -> s.Step:
+        # Of a session that ends with the last moment that takes rows, the end is one within its lifetime.
+        return self.add(
+            s.SessionAggregate(
+                self.id("sessions"), (below.id,), node.schema, node.keys, accumulators_of(node),
+                window.size_ms, window.grace_ms, merge_sql(node), combine_sql(node), result_sql(node),
+                window.held_ms + 1,
+            )
+        )  # fmt: skip
+
+    def _final(self, node: plan.Aggregate, window: plan.Window, grouped: s.Step, rows: s.Step) -> s.Step:
+        """Time windows end before their WINDOWEND, and are closed by it; sessions end at it, and a gap after it."""
+        session = window.kind == "SESSION"
+        after = window.grace_ms + (window.size_ms + 1 if session else 0)
+        reach = None if session else window.held_ms
+        return self.add(
+            s.Final(
+                self.id("final"), (grouped.id, rows.id), grouped.schema, node.group, after, window.advance_ms, reach
+            )
+        )  # fmt: skip
+
+    def _grouped(self, node: plan.Aggregate, below: s.Step, lifetime: int | None) -> s.Step:
         if node.merges:
             return self.add(
                 s.Aggregate(

@@ -46,6 +46,7 @@ def _line(node: plan.Node) -> str:
         case plan.Aggregate():
             made = ", ".join(f"{name} := {_shown(a)}" for name, a in node.aggregates)
             how = "" if node.merges else " (computed again)"
+            how += "" if node.final is None else " (final results)"
             return f"Aggregate by {', '.join(node.group) or 'nothing'}: {made}{how}"
         case plan.Join():
             on = ", ".join(f"{a} = {b}" for a, b in zip(node.left_on, node.right_on, strict=True))
@@ -95,6 +96,14 @@ def _details(step: s.Step) -> Iterator[str]:
                 yield f"distinct: {', '.join(d.column for d in step.distinct)}"
             yield from _statement("merge", step.merge)
             yield from _statement("result", step.result)
+        case s.SessionAggregate():
+            yield f"by {', '.join(step.keys) or 'nothing'}, gap {step.gap_ms} ms, grace {step.grace_ms} ms"
+            yield f"sessions are kept until {step.lifetime_ms} ms after their end"
+            yield from _statement("merge", step.merge)
+            yield from _statement("combine", step.combine)
+            yield from _statement("result", step.result)
+        case s.Final():
+            yield f"once a window, {step.after_ms} ms after its end"
         case s.Regroup():
             yield f"by {', '.join(step.keys) or 'nothing'}; rows by {', '.join(step.row_identity)}"
             yield from _statement("sql", step.statement)

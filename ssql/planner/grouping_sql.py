@@ -11,7 +11,7 @@ from ssql.planner import expr as e
 from ssql.planner.plan import Aggregate
 from ssql.planner.print_duckdb import columns_sql, sql_of
 from ssql.planner.steps import SYSTEM, Distinct, Statement
-from ssql.types import SqlType, duck_quote
+from ssql.types import Array, SqlType, duck_quote
 
 _DIFF = re.compile(r"\b_diff\b")
 
@@ -38,10 +38,28 @@ class _Slot:
         return self.accumulator.merge.replace("{s}", state).replace("{d}", delta)
 
 
-def _slots(name: str, a: e.AggregateOf) -> tuple[_Slot, ...]:
+def _slots(node: Aggregate, name: str, a: e.AggregateOf) -> tuple[_Slot, ...]:
+    if a.call.distinct_argument and node.joins_groups:
+        return (_Slot(f"{name}.0", _values_of(a), None),)
     made = a.call.render([sql_of(x) for x in a.args])
     flag = _flag(a) if a.call.distinct_argument else None
     return tuple(_Slot(f"{name}.{i}", acc, flag) for i, acc in enumerate(made))
+
+
+def _values_of(a: e.AggregateOf) -> Accumulator:
+    """The distinct values themselves: where groups are joined to each other, their numbers do not tell that of both."""
+    value, kind = a.args[0], Array(_typed(a.args[0].type))
+    empty = f"CAST([] AS {kind.duckdb})"
+    return Accumulator(
+        kind,
+        f"list(DISTINCT {sql_of(value)}) FILTER (WHERE {sql_of(value)} IS NOT NULL)",
+        f"list_distinct(list_concat(coalesce({{s}}, {empty}), coalesce({{d}}, {empty})))",
+    )
+
+
+def _typed(t: SqlType | None) -> SqlType:
+    assert t is not None
+    return t
 
 
 def _flag(a: e.AggregateOf) -> str:
@@ -51,7 +69,7 @@ def _flag(a: e.AggregateOf) -> str:
 
 
 def _all_slots(node: Aggregate) -> tuple[_Slot, ...]:
-    return tuple(slot for name, a in node.aggregates for slot in _slots(name, a))
+    return tuple(slot for name, a in node.aggregates for slot in _slots(node, name, a))
 
 
 def accumulators_of(node: Aggregate) -> tuple[tuple[str, SqlType], ...]:
@@ -61,6 +79,8 @@ def accumulators_of(node: Aggregate) -> tuple[tuple[str, SqlType], ...]:
 
 def distincts_of(node: Aggregate) -> tuple[Distinct, ...]:
     """The arguments of which each distinct value counts once."""
+    if node.joins_groups:
+        return ()
     flags = {_flag(a): a.args[0] for _, a in node.aggregates if a.call.distinct_argument}
     return tuple(Distinct(x.name, flag) for flag, x in flags.items() if isinstance(x, e.Column))
 
@@ -80,21 +100,31 @@ def _grouped(node: Aggregate, source: str) -> str:
 
 def merge_sql(node: Aggregate) -> Statement:
     """`delta` grouped, and merged with the groups of `state`."""
+    return _merged(node, f"({_grouped(node, 'delta')})")
+
+
+def combine_sql(node: Aggregate) -> Statement:
+    """The groups of `delta` merged with those of `state`, which are the earlier ones."""
+    return _merged(node, "delta")
+
+
+def _merged(node: Aggregate, groups: str) -> Statement:
     listed = [f"d.{duck_quote(k)}" for k in node.group]
     listed += [f"{x.merged(f's.{x.column}', f'd.{x.column}')} AS {x.column}" for x in _all_slots(node)]
     listed += ["greatest(d._time, s._time) AS _time", "d._seq"]
     keys = [f"d.{duck_quote(k)} IS NOT DISTINCT FROM s.{duck_quote(k)}" for k in node.group]
-    return _statement(
-        f"SELECT {', '.join(listed)} FROM ({_grouped(node, 'delta')}) d "
-        f"LEFT JOIN state s ON {' AND '.join(keys) or 'TRUE'}"
-    )
+    return _statement(f"SELECT {', '.join(listed)} FROM {groups} d LEFT JOIN state s ON {' AND '.join(keys) or 'TRUE'}")
 
 
 def _answers(node: Aggregate) -> list[str]:
-    return [
-        f"{a.call.result([slot.column for slot in _slots(name, a)])} AS {duck_quote(name)}"
-        for name, a in node.aggregates
-    ]
+    return [f"{_answer(node, name, a)} AS {duck_quote(name)}" for name, a in node.aggregates]
+
+
+def _answer(node: Aggregate, name: str, a: e.AggregateOf) -> str:
+    columns = [slot.column for slot in _slots(node, name, a)]
+    if a.call.distinct_argument and node.joins_groups:
+        return f"CAST(coalesce(len({columns[0]}), 0) AS BIGINT)"
+    return a.call.result(columns)
 
 
 def result_sql(node: Aggregate) -> Statement:

@@ -217,7 +217,9 @@ def with_keys(schema: Schema, keys: tuple[str, ...]) -> Schema:
 class Window(Node):
     """Each row once for each time window it falls in; adds WINDOWSTART and WINDOWEND. Times are ms.
 
-    SESSION: `size_ms` is the gap of inactivity, and the bounds are those of the session after the row.
+    SESSION: `size_ms` is the gap of inactivity, and the bounds are those of the session after the row. `retention_ms`:
+    how long results can be read. `held_ms`: how long the grouping itself holds a window, as ksqlDB does it: no longer
+    than rows may come for it, unless RETENTION says so.
     """
 
     input: Node
@@ -226,6 +228,7 @@ class Window(Node):
     advance_ms: int
     grace_ms: int
     retention_ms: int
+    held_ms: int
     span: Span
 
     @cached_property
@@ -276,6 +279,11 @@ class Aggregate(Node):
     @property
     def identity(self) -> tuple[str, ...]:
         return self.group
+
+    @property
+    def joins_groups(self) -> bool:
+        """Whether two groups may become one: sessions do when a row comes between them."""
+        return isinstance(self.input, Window) and self.input.kind == "SESSION"
 
     @property
     def merges(self) -> bool:

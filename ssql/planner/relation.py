@@ -61,6 +61,13 @@ class Relation:
     def key_names(self) -> tuple[str, ...]:
         return tuple(c.name for c in self.schema.keys)
 
+    @property
+    def window_key(self) -> tuple[str, ...]:
+        """The window bounds that are part of what identifies a row: a time window's start says which one it is."""
+        if self.window is None:
+            return ()
+        return ("WINDOWSTART", "WINDOWEND") if self.window.type == "SESSION" else ("WINDOWSTART",)
+
 
 class Relations(Protocol):
     """What a planner needs of a catalog."""

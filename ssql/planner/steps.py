@@ -138,6 +138,43 @@ class Aggregate(Step):
 
 
 @dataclass(frozen=True)
+class SessionAggregate(Step):
+    """Groups by `keys` and by session: rows of a key of which none is further than `gap_ms` from the next.
+
+    The schema has WINDOWSTART and WINDOWEND (the times of a session's first and last row) after the keys. `merge` and
+    `result` are as in `Aggregate`, with keys and both bounds as the group. `combine` merges two states of each group,
+    the later one in `delta` (as `merge` yields it), the earlier one in `state`, and yields what `merge` yields.
+    A row is late when the session that it would be in ends before stream time - grace - gap. `lifetime_ms`: how long
+    after its end a session is kept.
+    """
+
+    keys: tuple[str, ...]
+    accumulators: tuple[tuple[str, SqlType], ...]
+    gap_ms: int
+    grace_ms: int
+    merge: Statement
+    combine: Statement
+    result: Statement
+    lifetime_ms: int
+
+
+@dataclass(frozen=True)
+class Final(Step):
+    """Holds back the rows of windows until these are closed, and yields each window's last row once.
+
+    Inputs: the aggregate's changes, and the rows that it aggregates, whose times make the stream time. A window
+    (`group`, WINDOWSTART and WINDOWEND among it) is closed when stream time >= WINDOWEND + `after_ms`. `reach_ms`: as
+    in ksqlDB, a window goes to the late stream when it is closed by a row whose newest window (windows start
+    `advance_ms` apart) starts more than `reach_ms` after it. None: there is no such limit.
+    """
+
+    group: tuple[str, ...]
+    after_ms: int
+    advance_ms: int
+    reach_ms: int | None
+
+
+@dataclass(frozen=True)
 class Regroup(Step):
     """Computes touched groups again from all their rows, and yields the difference: for what cannot be merged.
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ssql.kernels import kernel
 from ssql.runtime.arrangement import View, hash_rows
-from ssql.runtime.delta import Delta, Indices, Mask
+from ssql.runtime.delta import Delta, Indices, Mask, numbers
 from ssql.runtime.hashing import Hashes, equal_rows
 
 
@@ -80,6 +80,20 @@ def last_changes(delta: Delta, key: Sequence[str]) -> tuple[Delta, Mask]:
         return delta, delta.diff > 0
     last = delta.take(np.sort(groups.last))
     return last, last.diff > 0
+
+
+def session_changes(delta: Delta, key: Sequence[str]) -> tuple[Delta, Mask]:
+    """As `last_changes`, for sessions: before one that stays, its tombstone, as Kafka Streams puts one before each
+    session that it extends. A session of one moment is put in place of itself without one.
+    """
+    groups = group_rows(delta.columns(key), len(delta))
+    kept = np.zeros(len(delta), dtype=np.bool_)
+    kept[groups.last] = True
+    start, end = (numbers(c) for c in delta.columns(("WINDOWSTART", "WINDOWEND")))
+    first = groups.first[(groups.first != groups.last) & (start < end)[groups.first]]
+    kept[first[delta.diff[first] < 0]] = True
+    changes = delta.filter(kept)
+    return changes, changes.diff > 0
 
 
 def upserts_as_changes(

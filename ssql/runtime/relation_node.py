@@ -34,8 +34,7 @@ class RelationNode:
         self.stream_time = BEGINNING
         if relation.kind == "TABLE":
             key = relation.key_names
-            bounds = ("WINDOWSTART",) if relation.window is not None else ()
-            self.key = (*key, *bounds)
+            self.key = (*key, *relation.window_key)
             expires = "WINDOWEND" if lifetime_ms is not None else None
             self.arrangement = Arrangement(Layout(self.schema.arrow, key, self.key, expires))
 

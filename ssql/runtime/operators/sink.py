@@ -11,7 +11,7 @@ from ssql.formats.windowed import wrap_keys
 from ssql.log.api import RECORD_SCHEMA
 from ssql.planner.relation import Relation
 from ssql.planner.steps import Sink as SinkStep
-from ssql.runtime.changes import last_changes
+from ssql.runtime.changes import last_changes, session_changes
 from ssql.runtime.delta import TIME, Delta, numbers
 from ssql.runtime.operators.base import Context, Operator, runs
 from ssql.runtime.rejects import Reject
@@ -69,6 +69,8 @@ class RecordEncoder:
 class Sink(Operator):
     """Encodes its input; a table's changes become one upsert or tombstone for each key of the epoch. No state.
 
+    As in ksqlDB, a session that took in a row without its bounds changing goes before it comes again.
+
     The records of the epoch stand in `records` until it commits.
     """
 
@@ -78,7 +80,8 @@ class Sink(Operator):
         super().__init__(step, context)
         relation = step.relation
         self._encoder = RecordEncoder(relation)
-        self._key = [*relation.key_names, *(["WINDOWSTART"] if relation.window is not None else [])]
+        self._key = (*relation.key_names, *relation.window_key)
+        self._sessions = relation.window is not None and relation.window.type == "SESSION"
         self._timestamp = None
         if step.timestamp is not None:
             out = pa.schema([pa.field(TIME, pa.int64())])
@@ -89,7 +92,8 @@ class Sink(Operator):
         (delta,) = inputs
         live = None
         if self.step.relation.kind == "TABLE":
-            delta, live = last_changes(delta, self._key)
+            change = session_changes if self._sessions else last_changes
+            delta, live = change(delta, self._key)
         time = delta.batch.column(TIME)
         if self._timestamp is not None:
             delta, live, time = self._timed(delta, live)

@@ -11,7 +11,7 @@ from ssql.planner.steps import Windowed as WindowedStep
 from ssql.runtime.arrangement import Arrangement
 from ssql.runtime.delta import Delta
 from ssql.runtime.operators.base import Context, Operator, runs
-from ssql.runtime.rejects import Reject
+from ssql.runtime.operators.late import report_late
 
 BEGINNING = -(1 << 62)
 
@@ -48,22 +48,15 @@ class Windowed(Operator):
 
         late = stream_time[row] >= end + step.grace_ms
         if late.any():
-            self._report(delta, row[late], start[late], end[late])
+            shown = [n for n in step.schema.names if n in delta.schema.names]
+            told = delta.batch.select(shown).take(pa.array(row[late]))
+            report_late(self.context, told, delta.seq[row[late]], (start[late], end[late]))
             row, start, end = row[~late], start[~late], end[~late]
         one_each = len(row) == len(delta) and bool((counts == 1).all())
         batch = delta.batch if one_each else delta.batch.take(pa.array(row))
         columns = {"WINDOWSTART": pa.array(start), "WINDOWEND": pa.array(end)}
         arrays = [columns[f.name] if f.name in columns else batch.column(f.name) for f in self.schema]
         return Delta(pa.RecordBatch.from_arrays(arrays, schema=self.schema))
-
-    def _report(self, delta: Delta, rows: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> None:  # type: ignore[type-arg]
-        names = self.step.schema.names
-        told = delta.batch.take(pa.array(rows)).select([n for n in names if n in delta.schema.names]).to_pylist()
-        seqs = delta.seq[rows].tolist()
-        for seq, start, end, row in zip(seqs, starts.tolist(), ends.tolist(), told, strict=True):
-            self.context.rejects.late.append(
-                Reject(self.context.query_id, "late for its window", seq=seq, window=(start, end), row=str(row))
-            )
 
     def arrangements(self) -> Mapping[str, Arrangement]:
         return {}
