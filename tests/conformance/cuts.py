@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from tests.conformance.bench import Bench, bench
 from tests.conformance.cases import Case, Mismatch, Record
-from tests.conformance.codec import Found, TopicCodec
+from tests.conformance.codec import Found
 from tests.conformance.qtt import by_topic, defined, difference, finish, shown
 from tests.conformance.values import json_text
 
