@@ -133,10 +133,13 @@ class Dataflow:
         queries: Iterable[Query],
         nodes: Mapping[str, RelationNode],
         positions: Mapping[TopicPartition, int],
+        times: Mapping[TopicPartition, int],
         *,
         skips: Collection[str] = (),
     ) -> None:
         """Add queries. Relations that are new here come from `nodes` where it has them (with their state), else empty.
+
+        Topics that are new here are read from `positions` on, `times` being those that were reached there.
 
         What this dataflow writes to a topic that it also reads comes from memory: such records are passed over in the
         topic. `skips`: topics of which that was so before a restart.
@@ -153,7 +156,7 @@ class Dataflow:
         except SsqlError:
             self.queries = before
             raise
-        made = self._made()
+        made = self.made()
         for name in names:
             needed = self._needed(name)
             old = self.relations.get(name) or nodes.get(name)
@@ -167,7 +170,7 @@ class Dataflow:
             fresh = self.relations.get(name) is not old
             self.relations[name] = old
             if fresh or (old.relation.topic in made and old.relation.topic not in self.inputs.skipped()):
-                self._read(old, positions, skips)
+                self._read(old, positions, times, skips)
         self._order = [self.relations[n] if isinstance(n, str) else n for n in order]
 
     def remove(self, query_id: str) -> tuple[Query, dict[str, RelationNode]]:
@@ -215,15 +218,21 @@ class Dataflow:
     def _time(self, name: str) -> Statement | None:
         return next((s.time for q in self.queries.values() for s in q.scans if s.relation.name == name), None)
 
-    def _made(self) -> set[str]:
+    def made(self) -> set[str]:
         """The topics that queries of this dataflow write."""
         return {t.relation.topic for q in self.queries.values() if (t := q.plan.sink) is not None}
 
-    def _read(self, node: RelationNode, positions: Mapping[TopicPartition, int], skips: Collection[str]) -> None:
+    def _read(
+        self,
+        node: RelationNode,
+        positions: Mapping[TopicPartition, int],
+        times: Mapping[TopicPartition, int],
+        skips: Collection[str],
+    ) -> None:
         relation = node.relation
         decoder = RelationDecoder(relation, node.needed, self._time(relation.name), self.session)
-        own = relation.topic in self._made() or relation.topic in skips
-        self.inputs.read(relation, decoder, positions, skip_writer=self.writer_name if own else None)
+        own = relation.topic in self.made() or relation.topic in skips
+        self.inputs.read(relation, decoder, positions, times, skip_writer=self.writer_name if own else None)
 
     # --- an epoch --------------------------------------------------------------
 

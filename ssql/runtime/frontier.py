@@ -6,13 +6,17 @@ is filed under, the offsets that come next, and the small numbers that operators
 
 from __future__ import annotations
 
+import logging
 import time as clock
 
 import msgspec
 import pyarrow as pa
 
+from ssql.errors import LogError
 from ssql.log.api import RECORD_SCHEMA, Log, Writer
 from ssql.planner.system_streams import internal_topic
+
+LOGGER = logging.getLogger("ssql.worker")
 
 #: The topic is truncated each time it has grown by this many records.
 KEPT_RECORDS = 4096
@@ -21,6 +25,7 @@ KEPT_RECORDS = 4096
 class DataflowFrontier(msgspec.Struct):
     """One dataflow: `positions` are [topic, partition, next offset]; `relations` maps names to state ids.
 
+    `reached` are [topic, partition, greatest time processed], by which rows of several inputs are merged.
     `skips` are topics in which its own records are passed over, as they came from memory.
     """
 
@@ -28,6 +33,7 @@ class DataflowFrontier(msgspec.Struct):
     relations: dict[str, str] = {}
     times: dict[str, int] = {}
     positions: list[tuple[str, int, int]] = []
+    reached: list[tuple[str, int, int]] = []
     skips: list[str] = []
     memo: dict[str, dict[str, dict[str, int]]] = {}
     next_seq: int = 0
@@ -36,9 +42,10 @@ class DataflowFrontier(msgspec.Struct):
 
 
 class Frontier(msgspec.Struct):
-    """All dataflows of a worker; `epoch` counts commits."""
+    """All dataflows of a worker; `epoch` counts commits, `sides` the dataflows that were begun on the side."""
 
     epoch: int = 0
+    sides: int = 0
     dataflows: dict[str, DataflowFrontier] = {}
 
 
@@ -72,5 +79,9 @@ class FrontierFile:
     def committed(self) -> None:
         self._since_truncation += 1
         if self._since_truncation >= KEPT_RECORDS:
-            self._log.truncate(self.topic, 0, self._log.bounds(self.topic, 0)[1] - 1)
+            try:
+                self._log.truncate(self.topic, 0, self._log.bounds(self.topic, 0)[1] - 1)
+            except LogError as trouble:  # what is too much is no harm: the next commit tries again
+                LOGGER.warning("could not truncate %s: %s", self.topic, trouble.message)
+                return
             self._since_truncation = 0

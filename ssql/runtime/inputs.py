@@ -1,16 +1,19 @@
 """The inputs of a dataflow: topics polled and decoded, their rows merged by time into the input of an epoch.
 
 Rows of one partition keep their order. Between partitions the row with the smaller time goes first (a partition's
-time being the greatest seen in it so far, so an out-of-order row does not jump back), tables before streams at equal
-times. While a partition has more to read, nothing later than what it may still bring is let through: so replaying
-a backlog gives the same order however it is cut into epochs.
+time being the greatest seen in it so far, so an out-of-order row does not jump back); at equal times tables go before
+streams, then it is by name of the topic and number of the partition. While a partition has more to read, nothing that
+what it may still bring would go before is let through: so replaying a backlog gives the same order however it is cut
+into epochs, and wherever it was broken off.
 """
 
 from __future__ import annotations
 
+import logging
 import time as clock
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -21,10 +24,15 @@ from ssql.runtime.decode import RelationDecoder, Rows, position_in
 from ssql.runtime.delta import Delta, Indices, Int64s, Mask, concat, delta_schema
 from ssql.runtime.rejects import Position, Reject
 
+LOGGER = logging.getLogger("ssql.worker")
+
 TopicPartition = tuple[str, int]
 FOREVER = 1 << 62
-#: How long (ms) to wait for a partition that has more to read before going on without it.
-ALIGN_MS = 500.0
+#: How long (ms) one call waits for a partition that has more to read; until it comes, the others go on without
+#: what would be later.
+ALIGN_MS = 200.0
+#: When (s) such a partition is taken for one that brings no more (its topic was deleted).
+GIVE_UP_S = 10.0
 #: Rows that are read ahead at least: epochs of fewer rows still see what each partition has next.
 READ_ROWS = 1024
 #: How long (ms) one look for such a partition's rows lasts.
@@ -46,18 +54,38 @@ class _Piece:
 
 @dataclass
 class _Partition:
-    """Where one partition stands: `position` is processed, `fetched` is read into `pieces`."""
+    """Where one partition stands: `position` is processed, `fetched` is read into `pieces`.
+
+    `time` and `ahead` are the order of the last row before these two. `behind_since`: when (s) it was first missed.
+    """
 
     position: int
     fetched: int
     end: int
-    pieces: list[_Piece] = field(default_factory=list)
     time: int = -FOREVER
+    ahead: int = -FOREVER
+    pieces: list[_Piece] = field(default_factory=list)
     paused: bool = False
+    behind_since: float | None = None
 
     @property
     def buffered(self) -> int:
         return sum(len(p) - p.at for p in self.pieces)
+
+    def order_at(self, offset: int) -> int:
+        """The order of the record at `offset`; at least that where it is not read yet."""
+        for piece in self.pieces:
+            at = int(np.searchsorted(piece.fetch.batch.column("offset").to_numpy(), offset))
+            if at < len(piece):
+                return int(piece.order[at])
+        return self.ahead
+
+
+#: What goes first at equal times: tables, then by topic and partition.
+_Rank = tuple[int, str, int]
+#: Rows before this (order, rank) may go; rows of the very partition that it is about may, too.
+_Fence = tuple[int, _Rank]
+_OPEN: _Fence = (FOREVER, (0, "", 0))
 
 
 @dataclass
@@ -66,6 +94,9 @@ class _Topic:
     partitions: dict[int, _Partition]
     skip_writer: str | None
     is_table: bool
+
+    def rank(self, name: str, number: int) -> _Rank:
+        return (0 if self.is_table else 1, name, number)
 
 
 @dataclass(frozen=True)
@@ -97,6 +128,7 @@ class Inputs:
         self._read_rows = max(max_rows, READ_ROWS)
         self._linger_ms = linger_ms
         self._reader = log.reader()
+        #: in order of name
         self._topics: dict[str, _Topic] = {}
         self.next_seq = 0
 
@@ -107,10 +139,14 @@ class Inputs:
         relation: Relation,
         decoder: RelationDecoder,
         positions: Mapping[TopicPartition, int],
+        times: Mapping[TopicPartition, int],
         *,
         skip_writer: str | None = None,
     ) -> None:
-        """Read a relation's topic, from `positions` where the topic is new here; its decoder may be replaced."""
+        """Read a relation's topic, from `positions` where the topic is new here; its decoder may be replaced.
+
+        `times`: what `times` answered where these positions were reached.
+        """
         found = self._log.topic(relation.topic)
         topic = self._topics.get(relation.topic)
         if topic is None:
@@ -118,9 +154,9 @@ class Inputs:
             for number in range(found.partitions if found else 0):
                 begin, end = self._log.bounds(relation.topic, number)
                 at = max(positions.get((relation.topic, number), begin), 0)
-                partitions[number] = _Partition(at, at, end)
+                partitions[number] = _Partition(at, at, end, times.get((relation.topic, number), -FOREVER))
             topic = _Topic({}, partitions, skip_writer, relation.kind == "TABLE")
-            self._topics[relation.topic] = topic
+            self._topics = dict(sorted({**self._topics, relation.topic: topic}.items()))
         topic.decoders[relation.name] = decoder
         topic.is_table |= relation.kind == "TABLE"
         # Once its own records are passed over they always are: some may lie beyond what has been read.
@@ -143,9 +179,17 @@ class Inputs:
         topic = self._topics[name]
         for number, partition in topic.partitions.items():
             partition.pieces.clear()
-            partition.fetched = partition.position
+            partition.fetched, partition.ahead = partition.position, partition.time
             partition.paused = False
             self._reader.assign(name, number, partition.position, skip_writer=topic.skip_writer)
+
+    def rewind(self, positions: Mapping[TopicPartition, int], times: Mapping[TopicPartition, int]) -> None:
+        """Go back to what `positions` and `times` answered before: what was taken since is to be taken again."""
+        for name, topic in self._topics.items():
+            for number, partition in topic.partitions.items():
+                partition.position = positions.get((name, number), partition.position)
+                partition.time = times.get((name, number), -FOREVER)
+            self._restart(name)
 
     def skipped(self) -> set[str]:
         """The topics in which our own records are passed over."""
@@ -157,6 +201,18 @@ class Inputs:
     def positions(self) -> dict[TopicPartition, int]:
         """The next record to be processed of each partition."""
         return {(n, p): s.position for n, t in self._topics.items() for p, s in t.partitions.items()}
+
+    def times(self) -> dict[TopicPartition, int]:
+        """The greatest time processed of each partition that any was processed of."""
+        return {(n, p): s.time for n, t in self._topics.items() for p, s in t.partitions.items() if s.time > -FOREVER}
+
+    def pass_over(self, ends: Mapping[TopicPartition, int]) -> None:
+        """Read on to these offsets, so that records that are only passed over do not keep the position back."""
+        deadline = clock.monotonic() + ALIGN_MS / 1000
+        waiting = [self._topics[t].partitions[p] for t, p in ends if t in self._topics]
+        targets = [end for (t, _), end in ends.items() if t in self._topics]
+        while any(p.fetched < end for p, end in zip(waiting, targets, strict=True)) and clock.monotonic() < deadline:
+            self._read(BEHIND_MS)
 
     def close(self) -> None:
         self._reader.close()
@@ -174,49 +230,54 @@ class Inputs:
         if not self._topics:
             self._reader.poll(1, wait_ms)
             return None
-        bound = self._fill(wait_ms, limits or {})
+        fence = self._fill(wait_ms, limits or {})
         if self._linger_ms and 0 < self._buffered() < self._max_rows:
-            bound = self._linger(limits or {})
-        return self._cut(bound, limits or {})
+            fence = self._linger(limits or {})
+        return self._cut(fence, limits or {})
 
     def _buffered(self) -> int:
         return sum(p.buffered for t in self._topics.values() for p in t.partitions.values())
 
-    def _linger(self, limits: Mapping[TopicPartition, int]) -> int:
+    def _linger(self, limits: Mapping[TopicPartition, int]) -> _Fence:
         """Wait for more rows, until the epoch is full or its time is up."""
         end = clock.monotonic() + self._linger_ms / 1000
-        bound = FOREVER
         while (left := end - clock.monotonic()) > 0 and self._buffered() < self._max_rows:
             self._read(left * 1000)
-            _, bound = self._bound(limits)
-        return bound
+        return self._fence(limits)[1]
 
-    def _fill(self, wait_ms: float, limits: Mapping[TopicPartition, int]) -> int:
-        """Read until every partition has rows or is at its end; answers up to which time rows may go."""
+    def _fill(self, wait_ms: float, limits: Mapping[TopicPartition, int]) -> _Fence:
+        """Read until every partition has rows or is at its end; answers up to where rows may go."""
         deadline = clock.monotonic() + ALIGN_MS / 1000
         first = True
         while True:
-            behind, bound = self._bound(limits)
+            behind, fence = self._fence(limits)
             if first or behind:
                 first = False
                 self._read(BEHIND_MS if behind else 0.0 if self._buffered() else wait_ms)
-                behind, bound = self._bound(limits)
+                behind, fence = self._fence(limits)
             if not behind or clock.monotonic() >= deadline:
-                return FOREVER if behind else bound
+                return fence
 
-    def _bound(self, limits: Mapping[TopicPartition, int]) -> tuple[bool, int]:
-        """Whether some partition has more to read and nothing here; and the greatest time that is complete."""
-        bound, behind = FOREVER, False
+    def _fence(self, limits: Mapping[TopicPartition, int]) -> tuple[bool, _Fence]:
+        """Whether some partition has more to read and nothing here; and where what may still come would begin."""
+        fence, behind, now = _OPEN, False, clock.monotonic()
         for name, topic in self._topics.items():
             for number, partition in topic.partitions.items():
-                end = min(partition.end, limits.get((name, number), FOREVER))
-                if partition.fetched >= end:
-                    continue
-                if not partition.buffered:
-                    behind = True
-                else:
-                    bound = min(bound, int(partition.pieces[-1].order[-1]))
-        return behind, bound
+                limit = limits.get((name, number), FOREVER)
+                missed = partition.fetched < min(partition.end, limit) and not partition.buffered
+                if not missed:
+                    partition.behind_since = None
+                elif partition.behind_since is None:
+                    partition.behind_since = now
+                elif now - partition.behind_since > GIVE_UP_S:
+                    LOGGER.warning("nothing comes of topic %s, partition %d: going on without it", name, number)
+                    partition.end, missed = partition.fetched, False
+                behind |= missed
+                if limit < partition.end and partition.fetched >= limit:
+                    fence = min(fence, (partition.order_at(limit), topic.rank(name, number)))
+                elif partition.fetched < partition.end:
+                    fence = min(fence, (partition.ahead, topic.rank(name, number)))
+        return behind, fence
 
     def _read(self, timeout_ms: float) -> None:
         self._throttle()
@@ -240,8 +301,8 @@ class Inputs:
         for one in rows.values():
             time[one.record] = one.time
             break  # relations over one topic that disagree about its time: the first decides the order
-        order = np.maximum(np.maximum.accumulate(time), partition.time)
-        partition.time = int(order[-1])
+        order = np.maximum(np.maximum.accumulate(time), partition.ahead)
+        partition.ahead = int(order[-1])
         return order
 
     def _throttle(self) -> None:
@@ -255,14 +316,16 @@ class Inputs:
                     self._reader.assign(name, number, partition.fetched, skip_writer=topic.skip_writer)
                     partition.paused = False
 
-    def _cut(self, bound: int, limits: Mapping[TopicPartition, int]) -> EpochInput | None:
-        """Take the rows up to `bound`, at most `max_rows` in merged order."""
+    def _cut(self, fence: _Fence, limits: Mapping[TopicPartition, int]) -> EpochInput | None:
+        """Take the rows before the fence, at most `max_rows` in merged order."""
         taken: list[tuple[_Topic, _Partition, _Piece, int, int]] = []
         for name, topic in self._topics.items():
             for number, partition in topic.partitions.items():
                 limit = limits.get((name, number), FOREVER)
+                bound, first = fence
+                side: Literal["left", "right"] = "right" if topic.rank(name, number) <= first else "left"
                 for piece in partition.pieces:
-                    stop = int(np.searchsorted(piece.order, bound, side="right"))
+                    stop = int(np.searchsorted(piece.order, bound, side=side))
                     if limit < FOREVER:
                         offsets = piece.fetch.batch.column("offset").to_numpy()
                         stop = min(stop, int(np.searchsorted(offsets, limit)))
@@ -326,6 +389,7 @@ class Inputs:
     @staticmethod
     def _advance(partition: _Partition, piece: _Piece, end: int) -> None:
         piece.at = end
+        partition.time = int(piece.order[end - 1])
         if end == len(piece):
             partition.pieces.remove(piece)
             # The reader may be past records that nobody sees: control records, or those of a skipped writer.

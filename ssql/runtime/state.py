@@ -7,6 +7,7 @@ run and, once that is committed, the topic is truncated before it. Restoring is 
 
 from __future__ import annotations
 
+import logging
 import re
 import time as clock
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ from dataclasses import dataclass
 import msgspec
 import pyarrow as pa
 
+from ssql.errors import LogError
 from ssql.log.api import RECORD_SCHEMA, Log, Writer
 from ssql.planner.system_streams import internal_topic
 from ssql.runtime.arrangement import Arrangement, Run, make_run
 from ssql.runtime.delta import concat
+
+LOGGER = logging.getLogger("ssql.worker")
 
 #: A record stays below what Kafka brokers take by default (1 MB).
 MAX_RECORD_BYTES = 900_000
@@ -46,6 +50,8 @@ class StateFile:
     arrangement: Arrangement
     full_bytes: int = 0
     appended_bytes: int = 0
+    #: what these two become, and what may be cut off, once the transaction at hand is committed
+    _written: tuple[int, int] = (0, 0)
     _truncate_before: int | None = None
     _rewrite: bool = False
 
@@ -78,7 +84,7 @@ class StateFile:
         return self._rewrite or bool(self.arrangement.pending)
 
     def write(self, writer: Writer) -> None:
-        """Add what changed since the last commit to the transaction."""
+        """Add what changed since the last commit to the transaction; it may fail, and be tried again."""
         if not self.dirty:
             return
         if self.log.topic(self.topic) is None:
@@ -88,16 +94,22 @@ class StateFile:
         if full:
             self._truncate_before = self.log.bounds(self.topic, 0)[1]
             written = _append(writer, self.topic, [self.arrangement.compact()], full=True)
-            self.full_bytes, self.appended_bytes = written, 0
+            self._written = written, 0
         else:
-            self.appended_bytes += _append(writer, self.topic, self.arrangement.pending, full=False)
+            self._truncate_before = None
+            appended = _append(writer, self.topic, self.arrangement.pending, full=False)
+            self._written = self.full_bytes, self.appended_bytes + appended
 
     def committed(self) -> None:
         """The transaction is durable: what lies before the full run is not needed any more."""
         self.arrangement.commit()
         self._rewrite = False
+        self.full_bytes, self.appended_bytes = self._written
         if self._truncate_before is not None:
-            self.log.truncate(self.topic, 0, self._truncate_before)
+            try:
+                self.log.truncate(self.topic, 0, self._truncate_before)
+            except LogError as trouble:  # what is too much is no harm, and goes with the next full run
+                LOGGER.warning("could not truncate %s: %s", self.topic, trouble.message)
             self._truncate_before = None
 
 

@@ -15,11 +15,12 @@ import threading
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from ssql.config import BATCH_MAX_ROWS, SERVICE_ID, Config
-from ssql.errors import InternalError, LogError, LogFenced, LogInDoubt, QueryNotFound, SsqlError
+from ssql.errors import InternalError, LogError, LogFenced, LogInDoubt, LogUnavailable, QueryNotFound, SsqlError
 from ssql.log.api import Log, Writer
 from ssql.planner.steps import QueryPlan
 from ssql.runtime.api import Cut, Listener, Offsets, QueryState, QueryStatus
@@ -49,15 +50,21 @@ class _Flow:
     """A dataflow and what the worker knows beside it."""
 
     dataflow: Dataflow
-    writer: Writer
+    #: what commits its epochs; a subscription has none of its own
+    writer: Writer | None
     paused: bool = False
     failure: str | None = None
-    #: the next offsets as of the last commit: what others may go by
+    #: the next offsets and the times reached as of the last commit: what others may go by
     seen: dict[TopicPartition, int] = field(default_factory=dict)
+    reached: dict[TopicPartition, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         return self.dataflow.name
+
+    def note(self) -> None:
+        """What its inputs have processed is committed."""
+        self.seen, self.reached = self.dataflow.inputs.positions(), self.dataflow.inputs.times()
 
 
 @dataclass(frozen=True)
@@ -95,14 +102,17 @@ class DataflowWorker:
         self._thread = threading.Thread(target=self._loop, name="ssql-worker", daemon=True)
         self._cut = Cut({}, {}, self._frontier.epoch)
         self._noted = _Progress(True, ())
-        self._sides = 0
+        self._subscriptions = 0
         self._main = self._new_flow(MAIN)
         self._frontier = self._settled_frontier()
+        self._sides = self._frontier.sides
         self._dirty_frontier = False
 
     # --- calls from other threads -----------------------------------------------
 
     def start(self) -> None:
+        # The first transaction of a dataflow that is not filed yet may be open: nothing behind it would be seen.
+        self._log.writer(f"{self._service}side-{self._sides + 1}").close()
         self._forget_strangers()
         for flow in list(self._flows.values()):
             if flow.name != MAIN and not flow.dataflow.queries:
@@ -115,7 +125,8 @@ class DataflowWorker:
             self._wake()
             self._thread.join()
         for flow in self._flows.values():
-            flow.writer.close()
+            if flow.writer is not None:
+                flow.writer.close()
             flow.dataflow.close()
         self._session.close()
 
@@ -208,10 +219,15 @@ class DataflowWorker:
             for name in unopened:
                 self._new_flow(name)
 
-    def _new_flow(self, name: str) -> _Flow:
+    def _new_side(self) -> _Flow:
+        # Numbers are filed, and never used again: a topic may hold records of any former one.
+        self._sides += 1
+        return self._new_flow(f"side-{self._sides}")
+
+    def _new_flow(self, name: str, *, durable: bool = True) -> _Flow:
         writer_name = f"{self._service}{name}"
         dataflow = Dataflow(name, self._log, self._session, self._rejects, writer_name=writer_name, config=self._config)
-        flow = _Flow(dataflow, self._log.writer(writer_name))
+        flow = _Flow(dataflow, self._log.writer(writer_name) if durable else None)
         self._flows[name] = flow
         return flow
 
@@ -235,24 +251,27 @@ class DataflowWorker:
             self._flow_of[query.id] = name
         positions = {(t, p): o for t, p, o in filed.positions}
         flow.dataflow.inputs.next_seq = max(flow.dataflow.inputs.next_seq, filed.next_seq)
-        flow.paused, flow.failure = filed.paused, filed.failure
-        flow.seen = positions
+        # Whether a query is paused is for those to say who keep the definitions.
+        flow.paused, flow.failure = filed.failure is not None, filed.failure
+        times = {(t, p): time for t, p, time in filed.reached}
+        flow.seen, flow.reached = positions, times
         existing = set(flow.dataflow.relations)
-        flow.dataflow.put(queries, {}, positions, skips=filed.skips)
+        flow.dataflow.put(queries, {}, positions, times, skips=filed.skips)
         for relation, node in flow.dataflow.relations.items():
             if relation not in existing and node.arrangement is not None and relation in filed.relations:
                 node.stream_time = filed.times.get(relation, node.stream_time)
                 self._file(filed.relations[relation], node.arrangement).restore()
                 if node.lifetime_ms is not None:
                     node.arrangement.expire(node.stream_time - node.lifetime_ms)
-        number = name.removeprefix("side-")
-        self._sides = max(self._sides, int(number) if number.isdigit() else 0)
         self._publish()
 
     def _begin_side(self, queries: Sequence[Query], start: Literal["earliest", "latest"]) -> None:
         """Start queries on the side: streams from `start`, tables from their beginning."""
-        self._sides += 1
-        flow = self._new_flow(f"side-{self._sides}")
+        if any(q.durable for q in queries):
+            flow = self._new_side()
+        else:
+            self._subscriptions += 1
+            flow = self._new_flow(f"subscription-{self._subscriptions}", durable=False)
         positions: dict[TopicPartition, int] = {}
         for query in queries:
             for scan in query.scans:
@@ -264,12 +283,12 @@ class DataflowWorker:
                     early = start == "earliest" or scan.relation.kind == "TABLE"
                     positions[topic.name, partition] = begin if early else end
         try:
-            flow.dataflow.put(queries, {}, positions)
+            flow.dataflow.put(queries, {}, positions, {})
         except SsqlError:
             self._end_flow(flow)
             raise
         flow.dataflow.inputs.next_seq = self._main.dataflow.inputs.next_seq
-        flow.seen = flow.dataflow.inputs.positions()
+        flow.note()
         for query in queries:
             self._flow_of[query.id] = flow.name
             if query.durable:
@@ -356,21 +375,22 @@ class DataflowWorker:
 
     def _end_flow(self, flow: _Flow) -> None:
         del self._flows[flow.name]
-        flow.writer.close()
+        if flow.writer is not None:
+            flow.writer.close()
         flow.dataflow.close()
 
     def _split(self, query_id: str) -> _Flow:
         """Move a query into a paused dataflow of its own, at the last commit, with the tables it reads as of then."""
         source = self._flow_with(query_id)
         if source.name != MAIN and len(source.dataflow.queries) == 1:
+            source.dataflow.inputs.rewind(source.seen, source.reached)
             source.paused = True
             self._dirty_frontier = True
             return source
-        positions = dict(source.seen)
+        positions = source.seen | self._past_own(source)
         nodes = dict(source.dataflow.relations)
         query, gone = source.dataflow.remove(query_id)
-        self._sides += 1
-        flow = self._new_flow(f"side-{self._sides}")
+        flow = self._new_side() if query.durable else self._new_flow(f"split-{query_id}", durable=False)
         copies: dict[str, RelationNode] = {}
         for name, node in nodes.items():
             copy = RelationNode(node.relation, node.needed, node.lifetime_ms)
@@ -378,10 +398,10 @@ class DataflowWorker:
             if copy.arrangement is not None and node.arrangement is not None:
                 copy.arrangement.current = copy.arrangement.committed = node.arrangement.committed
             copies[name] = copy
-        flow.dataflow.put([query], copies, positions)
+        flow.dataflow.put([query], copies, positions, source.reached)
         flow.dataflow.inputs.next_seq = source.dataflow.inputs.next_seq
         flow.paused = True
-        flow.seen = positions
+        flow.note()
         self._flow_of[query_id] = flow.name
         if query.durable:
             self._file_relations(flow)
@@ -389,6 +409,26 @@ class DataflowWorker:
         for node in gone.values():
             self._forget_node(node)
         return flow
+
+    def _past_own(self, source: _Flow) -> dict[TopicPartition, int]:
+        """Where another dataflow is to read on what this one makes and reads: after its own records, which came from
+        memory, up to the first record of somebody else."""
+        made = source.dataflow.made()
+        places: dict[TopicPartition, int] = {}
+        for (topic, partition), begin in source.seen.items():
+            end = self._log.bounds(topic, partition)[1] if topic in made else begin
+            if begin >= end:
+                continue
+            at = begin
+            with closing(self._log.reader()) as reader:
+                reader.assign(topic, partition, at, skip_writer=source.dataflow.writer_name)
+                while at < end:
+                    for fetch in reader.poll(1, IDLE_MS):
+                        foreign = fetch.batch.num_rows > 0
+                        at = fetch.batch.column("offset")[0].as_py() if foreign else fetch.next_offset
+                        end = at if foreign else end
+            places[topic, partition] = at
+        return places
 
     def _pause(self, query_id: str) -> None:
         flow = self._split(query_id)
@@ -428,7 +468,7 @@ class DataflowWorker:
         queries = list(side.queries.values())
         positions = side.inputs.positions()
         try:
-            main.put(queries, side.relations, positions)
+            main.put(queries, side.relations, positions, side.inputs.times())
         except SsqlError as refused:
             flow.paused, flow.failure = True, refused.message
             return False
@@ -438,7 +478,7 @@ class DataflowWorker:
             if main.relations.get(name) is not n and (main.relations[name].arrangement is not n.arrangement)
         ]
         main.inputs.next_seq = max(main.inputs.next_seq, side.inputs.next_seq)
-        self._main.seen = main.inputs.positions()
+        self._main.note()
         for query in queries:
             self._flow_of[query.id] = MAIN
         side.queries = {}
@@ -456,24 +496,26 @@ class DataflowWorker:
     def _even(self, flow: _Flow) -> bool:
         """Whether a side dataflow has seen just what main has seen.
 
-        Where both read a topic, they stand at the same offset. What main writes itself must have been read to its
-        end: from then on it comes from memory. A topic that main does not read yet is taken over where the side
-        stands, when not more than an epoch is left of it.
+        Where both read a topic, they stand at the same offset. What one of them writes itself must have been read to
+        its end by both: from then on it comes from memory. A topic that main does not read yet is taken over where
+        the side stands, when not more than an epoch is left of it.
         """
-        main = self._main.dataflow
-        theirs = main.inputs.positions()
-        made_by_main = {t.relation.topic for q in main.queries.values() if (t := q.plan.sink) is not None}
-        made_here = {t.relation.topic for q in flow.dataflow.queries.values() if (t := q.plan.sink) is not None}
-        for tp, at in flow.dataflow.inputs.positions().items():
-            shared = theirs.get(tp)
-            if shared is not None and at != shared:
-                return False
-            if shared is None or tp[0] in made_by_main:
-                left = self._log.bounds(*tp)[1] - at
-                if left > (0 if tp[0] in made_by_main else self._config[BATCH_MAX_ROWS]):
-                    return False
-        # What the side has written so far must have reached those in main that read it.
-        return all(at >= self._log.bounds(*tp)[1] for tp, at in theirs.items() if tp[0] in made_here)
+        main, side = self._main.dataflow, flow.dataflow
+        made = main.made() | side.made()
+        mine, theirs = side.inputs.positions(), main.inputs.positions()
+        if any(at != theirs.get(tp, at) for tp, at in mine.items() if tp[0] not in made):
+            return False
+        ends = {tp: self._log.bounds(*tp)[1] for tp in mine.keys() | theirs.keys() if tp[0] in made}
+        for dataflow, positions in ((side, mine), (main, theirs)):
+            own = {tp: ends[tp] for tp, at in positions.items() if tp[0] in dataflow.made() and at < ends[tp]}
+            dataflow.inputs.pass_over(own)
+        mine, theirs = side.inputs.positions(), main.inputs.positions()
+        left = {tp: self._log.bounds(*tp)[1] - at for tp, at in mine.items() if tp not in theirs and tp not in ends}
+        return (
+            all(at == theirs.get(tp, at) for tp, at in mine.items())
+            and all(at >= ends[tp] for positions in (mine, theirs) for tp, at in positions.items() if tp in ends)
+            and all(rows <= self._config[BATCH_MAX_ROWS] for rows in left.values())
+        )
 
     # --- epochs --------------------------------------------------------------------
 
@@ -486,7 +528,7 @@ class DataflowWorker:
                 for flow in sides:
                     moved |= self._step(flow, 0.0, self._limits(flow))
                     if flow.name in self._flows:
-                        moved |= self._splice_if_even(flow)
+                        moved |= self._join(flow)
                 wait = 0.0 if moved or self._calls else (2.0 if sides else IDLE_MS)
                 self._step(self._main, wait, None)
                 self._note()
@@ -497,6 +539,13 @@ class DataflowWorker:
             self._fail(InternalError(f"the worker stopped: {type(failure).__name__}"))
         finally:
             self._run_calls()
+
+    def _join(self, flow: _Flow) -> bool:
+        try:
+            return self._splice_if_even(flow)
+        except LogUnavailable as trouble:
+            LOGGER.warning("could not read the log, will try again: %s", trouble.message)
+            return False
 
     def _fail(self, failure: SsqlError) -> None:
         LOGGER.error("worker stopped: %s", failure.message)
@@ -535,7 +584,7 @@ class DataflowWorker:
             clock.sleep(RETRY_S[1])
             return False
         if epoch is None:
-            flow.seen = flow.dataflow.inputs.positions()
+            flow.note()
             return False
         while flow.dataflow.queries:
             try:
@@ -570,23 +619,29 @@ class DataflowWorker:
         files = [f for f in self._files.values() if f.dirty]
         rejects = self._rejects.errors or self._rejects.late
         if durable or self._dirty_frontier or rejects:
-            frontier = Frontier(self._frontier.epoch + 1, self._filed_dataflows())
+            frontier = Frontier(self._frontier.epoch + 1, self._sides, self._filed_dataflows())
             for attempt in range(1 << 30):
+                writer = self._writer(flow)
                 try:
-                    flow.writer.begin()
+                    writer.begin()
                     for topic, records in outputs.records:
                         # What is read here as well is told apart from what others write to the topic.
-                        flow.writer.append(topic, records, mark=flow.dataflow.inputs.reads(topic))
-                    self._reject_files.write(flow.writer, self._rejects, epoch)
+                        writer.append(topic, records, mark=flow.dataflow.inputs.reads(topic))
+                    self._reject_files.write(writer, self._rejects, epoch)
                     for file in files:
-                        file.write(flow.writer)
-                    self._frontier_file.write(flow.writer, frontier)
-                    flow.writer.commit()
+                        file.write(writer)
+                    self._frontier_file.write(writer, frontier)
+                    writer.commit()
                     break
-                except (LogFenced, LogInDoubt):
+                except LogFenced:
                     raise
+                except LogInDoubt as doubt:
+                    LOGGER.warning("%s", doubt.message)
+                    if self._was_committed(flow, frontier):
+                        break
                 except LogError as trouble:
-                    flow.writer.abort()
+                    with suppress(LogUnavailable):  # then `begin` aborts it
+                        writer.abort()
                     LOGGER.warning("could not commit, will try again: %s", trouble.message)
                     clock.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
                     if self._stopping:
@@ -599,7 +654,27 @@ class DataflowWorker:
         for arrangement in flow.dataflow.arrangements():
             arrangement.commit()
         self._rejects.commit()
-        flow.seen = flow.dataflow.inputs.positions()
+        flow.note()
+
+    def _writer(self, flow: _Flow) -> Writer:
+        writer = flow.writer if flow.writer is not None else self._main.writer
+        assert writer is not None
+        return writer
+
+    def _was_committed(self, flow: _Flow, frontier: Frontier) -> bool:
+        """Whether a transaction of which the log did not say so was committed: a new writer ends it, then all see."""
+        owner = flow if flow.writer is not None else self._main
+        for attempt in range(1 << 30):
+            try:
+                self._writer(owner).close()
+                owner.writer = self._log.writer(owner.dataflow.writer_name)
+                return self._frontier_file.read().epoch >= frontier.epoch
+            except LogUnavailable as trouble:
+                LOGGER.warning("could not read the log, will try again: %s", trouble.message)
+                clock.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+                if self._stopping:
+                    raise
+        raise AssertionError("not reached")
 
     def _filed_dataflows(self) -> dict[str, DataflowFrontier]:
         filed = {}
@@ -614,6 +689,7 @@ class DataflowWorker:
                 relations={n: state_ids[id(r.arrangement)] for n, r in nodes.items() if id(r.arrangement) in state_ids},
                 times={n: r.stream_time for n, r in nodes.items() if r.lifetime_ms is not None},
                 positions=[(t, p, at) for (t, p), at in flow.dataflow.inputs.positions().items()],
+                reached=[(t, p, at) for (t, p), at in flow.dataflow.inputs.times().items()],
                 skips=sorted(flow.dataflow.inputs.skipped()),
                 memo={q.id: m for q in queries if (m := q.memo())},
                 next_seq=flow.dataflow.inputs.next_seq,
