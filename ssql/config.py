@@ -37,6 +37,8 @@ class Setting(Generic[T]):
     aliases: tuple[str, ...] = ()
     #: may a client SET it for one request or session
     per_query: bool = False
+    #: a password or the like: never shown
+    secret: bool = False
 
     @property
     def environment(self) -> str:
@@ -47,12 +49,19 @@ SETTINGS: dict[str, Setting[Any]] = {}
 
 
 def setting(
-    key: str, default: T, doc: str, *, parse: Callable[[str], T], aliases: tuple[str, ...] = (), per_query: bool = False
+    key: str,
+    default: T,
+    doc: str,
+    *,
+    parse: Callable[[str], T],
+    aliases: tuple[str, ...] = (),
+    per_query: bool = False,
+    secret: bool = False,
 ) -> Setting[T]:
     """Declare a setting; a second declaration of a key is refused."""
     if key in SETTINGS:
         raise ValueError(f"setting {key} is declared twice")
-    entry = Setting(key, default, doc, parse, aliases, per_query)
+    entry = Setting(key, default, doc, parse, aliases, per_query, secret)
     SETTINGS[key] = entry
     return entry
 
@@ -132,6 +141,34 @@ MAX_PUSH_QUERIES = setting(
 )
 PUSH_BUFFER_ROWS = setting(
     "query.push.buffer.rows", 100_000, "Rows that may wait for a slow push subscriber before it is cut off.", parse=int
+)
+
+SCHEMA_REGISTRY_URL = setting(
+    "schema.registry.url",
+    "",
+    "A schema registry's URLs, separated by commas; when empty, schemas are kept in the log.",
+    parse=str,
+    aliases=("ksql.schema.registry.url",),
+)
+SCHEMA_REGISTRY_USER = setting(
+    "schema.registry.basic.auth.user.info",
+    "",
+    "User and password for the schema registry, as user:password.",
+    parse=str,
+    aliases=("ksql.schema.registry.basic.auth.user.info",),
+    secret=True,
+)
+SCHEMA_REGISTRY_CA = setting(
+    "schema.registry.ssl.ca.location", "", "Certificates (PEM) that the schema registry is checked against.", parse=str
+)
+SCHEMA_REGISTRY_CERTIFICATE = setting(
+    "schema.registry.ssl.certificate.location", "", "Our certificate (PEM) for the schema registry.", parse=str
+)
+SCHEMA_REGISTRY_KEY = setting(
+    "schema.registry.ssl.key.location", "", "The key (PEM) of our certificate for the schema registry.", parse=str
+)
+SCHEMA_REGISTRY_KEY_PASSWORD = setting(
+    "schema.registry.ssl.key.password", "", "The password of that key.", parse=str, secret=True
 )
 
 

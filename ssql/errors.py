@@ -306,6 +306,24 @@ class FormatError(SsqlError):
     ksql_code = 40001
 
 
+class SchemaUnreadable(FormatError):
+    """A registered schema, or what refers to one, that cannot be used."""
+
+    code = "schema_unreadable"
+
+
+class SchemaRefused(FormatError):
+    """A schema that the registry does not take: mostly one that does not follow on from the subject's last."""
+
+    code = "schema_refused"
+
+
+class RegistryUnavailable(SsqlError):
+    """The schema registry could not be reached, or failed; trying again may help."""
+
+    code = "registry_unavailable"
+
+
 class LogError(SsqlError):
     """The log could not do what was asked: the message says what, and whether trying again may help."""
 

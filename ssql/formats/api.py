@@ -16,12 +16,14 @@ class FormatSpec:
     """A format as a statement asks for it: name, its properties (`delimiter`, ...), and how single columns are held.
 
     `wrap`: a single value column inside a record (True), bare (False), or as the format does by default (None).
-    Key columns: one is always bare, several are always a record.
+    Key columns: one is always bare, several are always a record (Protobuf has records only). `subject`: where the
+    schema registry holds their schemas (`ssql.schemas.api.subject_of`); needed by formats that write with schemas.
     """
 
     name: str
     properties: Mapping[str, str] = field(default_factory=dict)
     wrap: bool | None = None
+    subject: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ssql.errors import FormatError, nearest
+from ssql.errors import FormatError, SchemaUnreadable, nearest
 from ssql.formats.api import FormatSpec
 from ssql.types import STRING, Array, Column, Map, Primitive, SqlType, Struct
 
@@ -100,3 +100,20 @@ def is_record(spec: FormatSpec, columns: Sequence[Column], *, is_key: bool, wrap
     if is_key:
         return False
     return wrapped if spec.wrap is None else spec.wrap
+
+
+#: What the column of a bare key or value is called where its schema names none.
+KEY_NAME = "ROWKEY"
+VALUE_NAME = "ROWVAL"
+
+
+def inferred(found: SqlType, *, is_key: bool, bare: bool) -> tuple[Column, ...]:
+    """The columns of a schema's type: those of a record, or the one that a bare key or value is."""
+    if bare:
+        return (Column(KEY_NAME if is_key else VALUE_NAME, found, key=is_key),)
+    if not isinstance(found, Struct):
+        raise SchemaUnreadable(
+            f"the schema is {base_name(found)}, which holds no columns",
+            hint="Say WRAP_SINGLE_VALUE=false to read it as a single column.",
+        )
+    return tuple(Column(name, t, key=is_key) for name, t in found.fields)

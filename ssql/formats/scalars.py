@@ -25,7 +25,7 @@ _DOUBLE = re.compile(
     re.ASCII,
 )
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
-_EXACT = Context(prec=60, traps=[Inexact, InvalidOperation])
+EXACT = Context(prec=60, traps=[Inexact, InvalidOperation])
 _LONGEST_SHOWN = 60  # characters of a value quoted in a reason
 
 
@@ -115,7 +115,7 @@ def decimal(text: str, precision: int, scale: int, type_name: object) -> Decimal
     if value and value.adjusted() >= min(precision, MAX_PRECISION) - scale:
         raise out_of_range(text, type_name)
     try:
-        return value.quantize(Decimal(1).scaleb(-scale), context=_EXACT)
+        return value.quantize(Decimal(1).scaleb(-scale), context=EXACT)
     except (Inexact, InvalidOperation):
         raise MisfitError(f"{shown(text)} does not fit {type_name} without rounding") from None
 

@@ -5,7 +5,7 @@ from decimal import Decimal as PyDecimal
 import pyarrow as pa
 import pytest
 
-from ssql.errors import FormatError, NotSupportedYet
+from ssql.errors import FormatError
 from ssql.formats.api import FormatSpec
 from ssql.formats.registry import format_named
 from ssql.types import (
@@ -40,9 +40,17 @@ def test_formats_are_found_in_any_case(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["AVRO", "protobuf", "PROTOBUF_NOSR", "JSON_SR"])
-def test_known_formats_that_are_not_there_say_so(name: str) -> None:
-    with pytest.raises(NotSupportedYet, match=f"format {name.upper()} is not supported yet"):
-        format_named(name)
+def test_formats_of_a_registry_check_columns_without_one(name: str) -> None:
+    found = format_named(name)
+    assert found.name == name.upper()
+    found.check(FormatSpec(name), TWO, is_key=False)
+
+
+@pytest.mark.parametrize("name", ["AVRO", "PROTOBUF", "JSON_SR"])
+def test_formats_of_a_registry_say_that_they_need_one(name: str) -> None:
+    for make in (format_named(name).decoder, format_named(name).encoder):
+        with pytest.raises(FormatError, match=f"{name} needs a schema registry, and there is none"):
+            make(FormatSpec(name, subject="t-value"), TWO, is_key=False)
 
 
 def test_unknown_formats_name_the_nearest() -> None:
@@ -52,7 +60,7 @@ def test_unknown_formats_name_the_nearest() -> None:
     assert caught.value.hint == "Did you mean JSON?"
     with pytest.raises(FormatError) as caught:
         format_named("qqq")
-    assert caught.value.hint == "Use one of: JSON, KAFKA, DELIMITED, NONE."
+    assert caught.value.hint == "Use one of: JSON, KAFKA, DELIMITED, NONE, AVRO, PROTOBUF, PROTOBUF_NOSR, JSON_SR."
 
 
 def check(

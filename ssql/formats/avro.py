@@ -1,0 +1,141 @@
+"""AVRO: a record a row, or the bare value of a single column, by schemas of the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from ssql.errors import FormatError
+from ssql.formats import framing, registered, rules
+from ssql.formats.api import BadRow, Decoder, Encoder, FormatSpec
+from ssql.formats.avro_values import ExactReader
+from ssql.formats.avro_writers import ExactWriter
+from ssql.formats.columns import selected
+from ssql.formats.none import NoColumns
+from ssql.formats.plain import plain
+from ssql.formats.scalars import MisfitError
+from ssql.schemas import avro
+from ssql.schemas.api import Definition, SchemaRegistry, SchemaType, referenced
+from ssql.types import STRING, Column, Map, Struct
+
+
+class AvroFormat:
+    """The AVRO format, for keys and values."""
+
+    name = "AVRO"
+    schema_type: SchemaType = "AVRO"
+
+    def __init__(self, schemas: SchemaRegistry | None = None) -> None:
+        self.schemas = schemas
+
+    def check(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> None:
+        rules.refuse_properties(spec, (registered.FULL_NAME, registered.SCHEMA_ID))
+        registered.check_properties(spec)
+        rules.check_wrapping(spec, columns, is_key=is_key, supported=(True, False))
+        rules.refuse_map_keys(columns, is_key=is_key)
+        for column in columns:
+            for t in rules.inner_types(column.type):
+                if isinstance(t, Map) and t.key != STRING:
+                    raise FormatError("Avro only supports MAPs with STRING keys")
+                for name, _ in t.fields if isinstance(t, Struct) else ():
+                    avro.check_name(name)
+        if rules.is_record(spec, columns, is_key=is_key):
+            for column in columns:
+                avro.check_name(column.name)
+
+    def definition(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> Definition:
+        """The schema to register for the columns."""
+        name = spec.properties.get(registered.FULL_NAME, avro.RECORD)
+        record = rules.is_record(spec, columns, is_key=is_key)
+        return Definition("AVRO", avro.text(columns, record=record, full_name=name))
+
+    def columns(self, spec: FormatSpec, definition: Definition, *, is_key: bool) -> tuple[Column, ...]:
+        """The columns that a registered schema says, with the names that it has."""
+        found = avro.sql_type(self._parse(definition))
+        return rules.inferred(found, is_key=is_key, bare=is_key or spec.wrap is False)
+
+    def decoder(
+        self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool, needed: frozenset[str] | None = None
+    ) -> Decoder:
+        self.check(spec, columns, is_key=is_key)
+        if is_key and not columns:
+            return NoColumns()
+        wanted = selected(columns, needed)
+        record = rules.is_record(spec, columns, is_key=is_key)
+
+        def opener(definition: Definition) -> AvroReader:
+            return AvroReader(self._parse(definition), wanted, record=record)
+
+        return registered.RegisteredDecoder(
+            wanted, registered.needed(self.schemas, self.name), self.schema_type, self.name, opener
+        )
+
+    def encoder(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> Encoder:
+        self.check(spec, columns, is_key=is_key)
+        if is_key and not columns:
+            return NoColumns()
+        record = rules.is_record(spec, columns, is_key=is_key)
+
+        def fits(definition: Definition) -> bool:
+            try:
+                ExactWriter(self._parse(definition), columns, record=record)
+            except FormatError:
+                return False
+            return True
+
+        schemas = registered.needed(self.schemas, self.name)
+        derived = self.definition(spec, columns, is_key=is_key)
+        number, definition = registered.to_write_with(schemas, spec, derived, fits, self.name)
+        return registered.RegisteredEncoder(AvroWriter(number, self._parse(definition), columns, record=record))
+
+    def _parse(self, definition: Definition) -> avro.Avro:
+        texts = referenced(self.schemas, definition) if definition.references and self.schemas is not None else {}
+        return avro.parse(definition.text, texts)
+
+
+class AvroReader:
+    """Reads rows of one writer's schema."""
+
+    def __init__(self, schema: avro.Avro, columns: Sequence[Column], *, record: bool) -> None:
+        self.columns = tuple(columns)
+        self.exact = ExactReader(schema, columns, record=record)
+
+    def read(self, payload: pa.BinaryArray) -> tuple[list[pa.Array], list[BadRow]]:
+        bad: list[BadRow] = []
+        rows: list[Sequence[object]] = []
+        nothing = [None] * len(self.columns)
+        for index, data in enumerate(payload.to_pylist()):
+            row: Sequence[object] | None = None
+            try:
+                row = self.exact.read(data)
+            except MisfitError as misfit:
+                bad.append(BadRow(index, misfit.reason))
+            rows.append(nothing if row is None else row)
+        return [
+            pa.array([row[at] for row in rows], type=column.type.arrow) for at, column in enumerate(self.columns)
+        ], bad
+
+
+class AvroWriter:
+    """Writes rows by one schema."""
+
+    def __init__(self, number: int, schema: avro.Avro, columns: Sequence[Column], *, record: bool) -> None:
+        self.frame = framing.frame(number)
+        self.columns = tuple(columns)
+        self.exact = ExactWriter(schema, columns, record=record)
+
+    def write(self, batch: pa.RecordBatch) -> tuple[pa.BinaryArray, list[BadRow]]:
+        columns = [
+            plain(array, column.type).to_pylist() for array, column in zip(batch.columns, self.columns, strict=True)
+        ]
+        bad: list[BadRow] = []
+        rows: list[bytes | None] = []
+        for index, values in enumerate(zip(*columns, strict=True)):
+            row: bytes | None = None
+            try:
+                row = self.exact.write(values)
+            except MisfitError as misfit:
+                bad.append(BadRow(index, misfit.reason))
+            rows.append(None if row is None else self.frame + row)
+        return pa.array(rows, pa.binary()), bad
