@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.conformance import pool, report
+from tests.conformance import known, pool, report
 from tests.conformance.cases import load
 from tests.conformance.verdict import FAILED
 
@@ -19,6 +19,7 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--report", type=Path, metavar="OUT.json", help="write all verdicts as JSON")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--cuts", choices=["row", "random"], default="row", help="where epochs end (default: row)")
+    parser.add_argument("--write-known", type=Path, metavar="LIST", help="write the list of known failures anew")
     parser.add_argument("--seed", type=int, default=1, help="for --cuts random (default: 1)")
     return parser.parse_args(given)
 
@@ -35,6 +36,8 @@ def main(given: Sequence[str] | None = None) -> int:
             print(report.failure_text(verdict), flush=True)
     if arguments.report:
         report.write(arguments.report, verdicts)
+    if arguments.write_known:
+        known.write(arguments.write_known, verdicts)
     print(report.summary(verdicts))
     return 1 if any(v.outcome == FAILED for v in verdicts) else 0
 
