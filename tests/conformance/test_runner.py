@@ -21,6 +21,7 @@ from tests.conformance.rqtt import subset
 from tests.conformance.verdict import FAILED, PASSED, SKIPPED, Verdict, judge
 
 Raw = dict[str, Any]
+COLUMNS = "(ID INT KEY, URL STRING, COST DECIMAL(6, 2))"
 PAGES = (
     "CREATE STREAM PAGES (ID INT KEY, URL STRING, COST DECIMAL(6,2)) WITH (KAFKA_TOPIC='pages', VALUE_FORMAT='JSON');"
 )
