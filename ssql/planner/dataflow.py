@@ -32,7 +32,7 @@ def dataflow(
     root: plan.Node, *, sink: Relation | None, limit: int | None, lifetime_ms: int | None
 ) -> tuple[s.Step, ...]:
     """The steps of a plan, ending in a Sink, or in an Emit where there is no sink. Raises NotSupportedYet."""
-    builder = _Builder()
+    builder = _Builder(void=sink is not None and _only_projects(root))
     last = builder.node(root)
     if sink is None:
         builder.add(s.Emit(builder.id("emit"), (last.id,), last.schema, limit))
@@ -42,9 +42,19 @@ def dataflow(
     return tuple(builder.steps)
 
 
+def _only_projects(node: plan.Node) -> bool:
+    """Whether rows of a stream are only computed and keyed anew. Elsewhere a record without a value has no effect."""
+    while isinstance(node, plan.Project | plan.Rekey):
+        node = node.input
+    return isinstance(node, plan.Source) and node.changelog is plan.Changelog.APPEND
+
+
 class _Builder:
-    def __init__(self) -> None:
+    """`void`: records of streams that have no value are passed on."""
+
+    def __init__(self, *, void: bool) -> None:
         self.steps: list[s.Step] = []
+        self._void = void
 
     def id(self, name: str) -> str:
         return f"{len(self.steps)}-{name}"
@@ -74,7 +84,8 @@ class _Builder:
         match node:
             case plan.Source():
                 relation = node.relation
-                return self.add(s.Scan(self.id("scan"), (), node.schema, relation, time_statement(relation)))
+                time = time_statement(relation)
+                return self.add(s.Scan(self.id("scan"), (), node.schema, relation, time, self._void))
             case plan.Rekey():
                 return self._exchange(self.node(node.input), node.input, node.keys)
             case plan.Window():

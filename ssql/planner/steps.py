@@ -58,10 +58,12 @@ class Scan(Step):
     ROWTIME is `_time`. A table's rows come as changes: the old row at -1, the new one at +1 (the runtime keeps the
     table, once for all queries). `time`: an expression over the relation's columns that gives `_time` in ms
     where the relation has a TIMESTAMP column (else None: the record's own).
+    `void`: a stream's records without a value come too, their columns null; the Sink writes them as what they are.
     """
 
     relation: Relation
     time: Statement | None = None
+    void: bool = False
 
 
 @dataclass(frozen=True)

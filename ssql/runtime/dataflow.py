@@ -18,13 +18,14 @@ from ssql.log.api import Log
 from ssql.planner.relation import Relation
 from ssql.planner.steps import QueryPlan, Scan, Sink, Statement
 from ssql.runtime.arrangement import Arrangement
-from ssql.runtime.decode import RelationDecoder
+from ssql.runtime.decode import VOID, RelationDecoder
 from ssql.runtime.delta import Delta, delta_schema
 from ssql.runtime.inputs import EpochInput, Inputs, TopicPartition
 from ssql.runtime.operators import emit, sink
 from ssql.runtime.operators.base import Context, Operator, Stateful, make_operator
 from ssql.runtime.rejects import Reject, Rejects
 from ssql.runtime.relation_node import RelationNode
+from ssql.runtime.riders import NO_RIDERS, Riders
 from ssql.runtime.statement import Session
 
 
@@ -65,12 +66,17 @@ class Query:
     def end(self) -> Operator:
         return self.operators[self.plan.steps[-1].id]
 
-    def run(self, relations: Mapping[str, Delta]) -> Delta:
-        """The query's output for the relations' deltas."""
+    def run(self, relations: Mapping[str, Delta], riders: Riders = NO_RIDERS) -> Delta:
+        """The query's output for the relations' deltas. `riders`: what their records bring beside rows."""
+        if isinstance(self.end, sink.Sink):
+            self.end.riders = riders
         results: dict[str, Delta] = {}
         for step in self.plan.steps:
             if isinstance(step, Scan):
                 delta = relations[step.relation.name]
+                void = riders.is_void(delta) if step.relation.kind == "STREAM" and not step.void else None
+                if void is not None:
+                    delta = delta.filter(~void)
                 self.rows_in += len(delta)
                 results[step.id] = Delta(delta.batch.select(delta_schema(step.schema).names))
                 continue
@@ -207,9 +213,9 @@ class Dataflow:
                 c for q in self.queries.values() for s in q.scans if s.relation.name == name for c in s.schema.names
             }
             return frozenset((*relation.schema.names, *bounds, "ROWTIME")) | pseudo
-        return frozenset(
-            c for q in self.queries.values() for s in q.scans if s.relation.name == name for c in s.schema.names
-        )
+        scans = [s for q in self.queries.values() for s in q.scans if s.relation.name == name]
+        void = {VOID} if any(s.void for s in scans) else set()
+        return frozenset(c for s in scans for c in s.schema.names) | void
 
     def _lifetime(self, name: str) -> int | None:
         sinks = [t for q in self.queries.values() if (t := q.plan.sink) is not None and t.relation.name == name]
@@ -242,6 +248,8 @@ class Dataflow:
         written: dict[str, list[Delta]] = {}
         deltas: dict[str, Delta] = {}
         outputs = Outputs()
+        streams = [r for n, r in epoch.rows.items() if self.relations[n].relation.kind == "STREAM"]
+        riders = Riders.of(streams, epoch.located)
         for node in self._order:
             if isinstance(node, RelationNode):
                 name = node.relation.name
@@ -251,7 +259,7 @@ class Dataflow:
                     raise QueryFailure(self._user_of(name), failure) from failure
                 continue
             try:
-                out = node.run(deltas)
+                out = node.run(deltas, riders)
             except Exception as failure:
                 raise QueryFailure(node.id, failure) from failure
             end = node.end

@@ -18,6 +18,8 @@ from ssql.runtime.rejects import Position, Reject
 from ssql.runtime.statement import Prepared, Session
 from ssql.types import BIGINT, INTEGER, Column
 
+#: Beside column names, among those needed of a stream: records without a value are needed too.
+VOID = "_void"
 #: Columns that every relation can be asked for beside its own.
 PSEUDO = (Column("ROWTIME", BIGINT), Column("ROWPARTITION", INTEGER), Column("ROWOFFSET", BIGINT))
 BOUNDS = (Column("WINDOWSTART", BIGINT), Column("WINDOWEND", BIGINT))
@@ -33,7 +35,8 @@ def relation_columns(relation: Relation) -> tuple[Column, ...]:
 class Rows:
     """Rows decoded from one fetch: `record[i]` is the fetch's record that row i came from.
 
-    `live` is False for a table's tombstones. `time` is each row's event time.
+    `live` is False for records without a value: a table's tombstones, and what says nothing in a stream. `time` is each
+    row's event time.
     """
 
     batch: pa.RecordBatch
@@ -50,6 +53,7 @@ class RelationDecoder:
         self.relation = relation
         self.columns = tuple(c for c in relation_columns(relation) if c.name in needed)
         self.schema = pa.schema([pa.field(c.name, c.type.arrow) for c in self.columns])
+        self._void = VOID in needed
         headers = {h.name: h.header for h in relation.headers}
         self._headers = {n: h for n, h in headers.items() if n in needed}
         wanted = set(needed)
@@ -96,7 +100,8 @@ class RelationDecoder:
                     bad.setdefault(row.index, f"{side}: {row.reason}")
         time = numbers(records.column("timestamp"))
         if self._time is not None and self.relation.timestamp is not None:
-            time, late_bad = self._event_times(columns[self.relation.timestamp.column], raw_value)
+            found, late_bad = self._event_times(columns[self.relation.timestamp.column], raw_value)
+            time = np.where(raw_value.is_valid().to_numpy(zero_copy_only=False), found, time)
             for index, reason in late_bad:
                 bad.setdefault(index, reason)
         live = raw_value.is_valid().to_numpy(zero_copy_only=False)
@@ -117,7 +122,7 @@ class RelationDecoder:
             if raw_key.null_count:
                 for index in np.flatnonzero(raw_key.is_null().to_numpy(zero_copy_only=False)).tolist():
                     bad.setdefault(index, "the key is null, and a table needs one")
-        else:
+        elif not self._void:
             keep &= live  # a null value says nothing in a stream
         if bad:
             keep[list(bad)] = False

@@ -110,6 +110,11 @@ class EpochInput:
     next_seq: int
     _located: tuple[tuple[Int64s, Fetch, int], ...] = ()
 
+    @property
+    def located(self) -> tuple[tuple[Int64s, Fetch, int], ...]:
+        """The fetches that records were taken from: the records' places, the fetch, and the first of them in it."""
+        return self._located
+
     def locate(self, seq: int) -> Position | None:
         """The input record at a place of the merged order."""
         for seqs, fetch, start in self._located:

@@ -15,6 +15,7 @@ from ssql.runtime.changes import last_changes, session_changes
 from ssql.runtime.delta import TIME, Delta, numbers
 from ssql.runtime.operators.base import Context, Operator, runs
 from ssql.runtime.rejects import Reject
+from ssql.runtime.riders import NO_RIDERS
 
 
 class RecordEncoder:
@@ -34,10 +35,11 @@ class RecordEncoder:
         rows: pa.RecordBatch,
         time: pa.Array,
         live: np.ndarray | None,  # type: ignore[type-arg]
+        headers: pa.Array | None = None,
     ) -> tuple[pa.RecordBatch, np.ndarray, list[tuple[int, str]]]:  # type: ignore[type-arg]
         """Records of the rows that can be written, which rows these are, and the others with why.
 
-        `live`: where False the record is a tombstone.
+        `live`: where False the record has no value. `headers` of the records: None where none has any.
         """
         n = rows.num_rows
         bad: dict[int, str] = {}
@@ -51,12 +53,12 @@ class RecordEncoder:
                 end = rows.column("WINDOWEND") if session else None
                 keys = wrap_keys(keys, rows.column("WINDOWSTART"), end)
         encoded = self._value_encoder.encode(rows.select(self._values))
-        bad |= {b.index: b.reason for b in encoded.bad}
+        bad |= {b.index: b.reason for b in encoded.bad if live is None or live[b.index]}
         values = encoded.data
         if live is not None and not live.all():
             values = pc.if_else(pa.array(live), values, pa.scalar(None, pa.binary()))
-            bad = {i: reason for i, reason in bad.items() if live[i] or keys[i].is_valid}
-        headers = pa.nulls(n, RECORD_SCHEMA.field("headers").type)
+        if headers is None:
+            headers = pa.nulls(n, RECORD_SCHEMA.field("headers").type)
         records = pa.RecordBatch.from_arrays([keys, values, time, headers], schema=RECORD_SCHEMA)
         kept = np.ones(n, dtype=np.bool_)
         if bad:
@@ -87,6 +89,7 @@ class Sink(Operator):
             out = pa.schema([pa.field(TIME, pa.int64())])
             self._timestamp = context.session.prepare(step.timestamp, {"delta": context.inputs[0]}, out)
         self.records: pa.RecordBatch | None = None
+        self.riders = NO_RIDERS
 
     def on_deltas(self, *inputs: Delta) -> Delta:
         (delta,) = inputs
@@ -94,10 +97,12 @@ class Sink(Operator):
         if self.step.relation.kind == "TABLE":
             change = session_changes if self._sessions else last_changes
             delta, live = change(delta, self._key)
+        elif (void := self.riders.is_void(delta)) is not None:
+            live = ~void
         time = delta.batch.column(TIME)
         if self._timestamp is not None:
             delta, live, time = self._timed(delta, live)
-        records, kept, bad = self._encoder.encode(delta.batch, time, live)
+        records, kept, bad = self._encoder.encode(delta.batch, time, live, self.riders.headers(delta))
         for row, reason in bad:
             self.context.rejects.errors.append(
                 Reject(self.context.query_id, f"could not write the row: {reason}", seq=int(delta.seq[row]))
