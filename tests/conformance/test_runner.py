@@ -215,7 +215,8 @@ def test_a_script_asserts_records_and_sources() -> None:
         ({"a": 1}, {"A": 1}, Struct((("A", INTEGER),)), True),
         ({"A": 1}, {"a": 1}, Struct((("a", INTEGER),)), False),
         ({"A": None}, {}, Struct(()), False),
-        ({"A": None}, {"B": 1}, Struct((("B", INTEGER),)), False),
+        ({"A": 1}, {"B": 1}, Struct((("B", INTEGER),)), False),
+        ({"A": None}, {"B": 1}, Struct((("B", INTEGER),)), True),
         ({"a": Decimal("1.0")}, {"a": 1}, Map(STRING, DOUBLE), True),
     ],
 )
