@@ -15,7 +15,7 @@ from ssql.config import DEFAULT_PARTITIONS, KEY_FORMAT, OUTPUT_TOPIC_PREFIX, VAL
 from ssql.engine import properties as p
 from ssql.errors import FormatError, InvalidProperty, InvalidStatement, NotSupportedYet, Span
 from ssql.formats.api import FormatSpec
-from ssql.formats.registry import format_named
+from ssql.formats.registry import MADE, format_named
 from ssql.log.api import Log, Topic
 from ssql.planner.relation import HeaderColumn, KeyWindow, Kind, Relation, TimestampSpec
 from ssql.sql.statements import ColumnDef, CreateSource
@@ -254,6 +254,8 @@ _VALUE_SOURCES: tuple[p.WithProperty[Any], ...] = (
 
 def _check_format(spec: FormatSpec, columns: tuple[Column, ...], with_: p.With, *, is_key: bool) -> None:
     try:
+        if spec.name.upper() in MADE:
+            raise NotSupportedYet(f"the format {spec.name}")
         format_named(spec.name).check(spec, columns, is_key=is_key)
     except (FormatError, NotSupportedYet) as bad:
         if bad.span is None:
