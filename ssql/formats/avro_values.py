@@ -420,11 +420,15 @@ class ExactReader:
         if record and (body is None or body.kind != "record"):
             raise MisfitError(f"expected an Avro record, got {avro.kind}")
         self.null_at = next((i for i, b in enumerate(avro.branches) if b.kind == "null"), -1) if self.optional else -1
-        self.steps = (
-            _steps(body, columns)
-            if record and body is not None
-            else [(reader(avro, c.type), 0, c.name) for c in columns]
-        )
+        try:
+            self.steps = (
+                _steps(body, columns)
+                if record and body is not None
+                else [(reader(avro, c.type), 0, c.name) for c in columns]
+            )
+        except MisfitError as bad:
+            where = bad.path.lstrip(".") or self.names[0]
+            raise MisfitError(f"field {where}: {bad.reason}") from None
 
     def read(self, data: bytes) -> list[Any] | None:
         """The values of the columns, or None where the record is null.

@@ -350,8 +350,9 @@ def _scalar_of(field: FieldDescriptor, t: SqlType) -> Get:
 
 def _set(name: str, scalar: Get) -> Put:
     def put(message: Any, value: Any) -> None:
+        taken = scalar(value)
         try:
-            setattr(message, name, scalar(value))
+            setattr(message, name, taken)
         except (ValueError, TypeError, OverflowError):
             raise MisfitError(f"{scalars.shown(str(value))} is out of range") from None
 
@@ -399,8 +400,9 @@ def _repeated_putter(field: FieldDescriptor, t: SqlType) -> Put:
     scalar, default = _scalar_of(field, t.element), _default(field)
 
     def put(held: Any, value: Sequence[Any]) -> None:
+        taken = [default if item is None else scalar(item) for item in value]
         try:
-            getattr(held, name).extend([default if item is None else scalar(item) for item in value])
+            getattr(held, name).extend(taken)
         except (ValueError, TypeError, OverflowError):
             raise MisfitError("an element is out of range") from None
 
@@ -429,13 +431,14 @@ def _map_putter(field: FieldDescriptor, entry: Descriptor, t: Map) -> Put:
     def put(held: Any, value: Sequence[tuple[Any, Any]]) -> None:
         entries = getattr(held, name)
         for key, item in value:
+            if fill is not None:
+                added = entries.get_or_create(key)
+                if item is not None:
+                    fill(added, item)
+                continue
+            taken = default if item is None else scalar(item)
             try:
-                if fill is None:
-                    entries[key] = default if item is None else scalar(item)
-                elif item is not None:
-                    fill(entries[key], item)
-                else:
-                    entries.get_or_create(key)
+                entries[key] = taken
             except (ValueError, TypeError, OverflowError):
                 raise MisfitError(f'the value of "{scalars.shown(str(key))}" is out of range') from None
 

@@ -265,7 +265,7 @@ class _Parser:
         made.type, made.type_name = FieldDescriptorProto.TYPE_MESSAGE, f".{full}.{entry.name}"
 
     def field_end(self, made: FieldDescriptorProto, full: str) -> None:
-        made.name = self.simple_name()
+        made.name = made.json_name = self.simple_name()  # names that are one in JSON alone may stand side by side
         self.expect("=")
         made.number = self.number()
         if not 1 <= made.number <= _LARGEST_NUMBER:

@@ -61,6 +61,8 @@ class _Handler(BaseHTTPRequestHandler):
         if path[0] == "compatibility":
             problems = registry.check_compatibility(path[2], _definition(body))
             return (200, {"is_compatible": not problems}) if registry.latest(path[2]) else (404, None)
+        if path[0] != "subjects":  # newer clients ask for more, and do without
+            return 404, None
         subject = path[1]
         if method == "DELETE":
             if registry.latest(subject) is None:
