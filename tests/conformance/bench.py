@@ -20,8 +20,10 @@ from ssql.log.api import Log, Writer
 from ssql.log.embedded import EmbeddedLog
 from ssql.planner.relation import Relation
 from ssql.runtime.api import QueryState
+from ssql.schemas.embedded import EmbeddedRegistry
 from ssql.sql.parser import parse_script
 from ssql.sql.statements import CreateSource
+from tests.conformance import schemas
 from tests.conformance.cases import Case, Json, Mismatch, Record
 from tests.conformance.codec import Found, TopicCodec
 
@@ -76,6 +78,7 @@ class Bench:
             }
         )
         self.log = log
+        self.schemas = EmbeddedRegistry(log, SERVICE_ID)
         self.engine = LocalEngine(config, log)
         self.session = Session(properties={k: v for k, v in properties.items() if k not in _OF_THE_RUNNER})
         self._codecs: dict[str, TopicCodec] = {}
@@ -88,7 +91,7 @@ class Bench:
             return self.engine.execute(text, self.session)
         finally:
             for source in self.catalog.sources.values():
-                self._codecs.setdefault(source.relation.topic, TopicCodec(source.relation))
+                self._codecs.setdefault(source.relation.topic, TopicCodec(source.relation, self.schemas))
 
     @property
     def catalog(self) -> Catalog:
@@ -112,9 +115,10 @@ class Bench:
     # --- topics ---------------------------------------------------------------
 
     def create_topics(self, case: Case) -> None:
-        """The topics that a case lists, those of its CREATE statements with columns, and those of its inputs."""
+        """The topics and schemas that a case lists, the topics of its CREATEs with columns, and of its inputs."""
         for topic in case.topics:
             self.log.create_topic(topic["name"], topic.get("partitions") or PARTITIONS)
+        schemas.register(self.schemas, case.topics)
         for name, partitions in _declared_topics(case.statements):
             self.log.create_topic(name, partitions)
         for record in case.inputs:
@@ -124,7 +128,7 @@ class Bench:
         """How a topic's records are written: as the source that a query fills, else as the first one declared."""
         for source in self.catalog.sources.values():
             if source.relation.topic == topic and source.relation.derived:
-                return TopicCodec(source.relation)
+                return TopicCodec(source.relation, self.schemas)
         found = self._codecs.get(topic)
         if found is None:
             raise Mismatch("no source", f"there is no stream or table over topic {topic}")

@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import pyarrow as pa
 
+from ssql.errors import SsqlError
 from ssql.formats.api import FormatSpec
+from ssql.formats.registered import SCHEMA_ID
 from ssql.formats.registry import format_named
 from ssql.formats.windowed import unwrap_keys, wrap_keys
 from ssql.log.api import RECORD_SCHEMA
 from ssql.planner.relation import Relation
+from ssql.schemas.api import SchemaRegistry, subject_of
+from ssql.schemas.types import sql_type
 from ssql.types import BYTES, Column, SqlType, Struct
 from tests.conformance.cases import Json, Mismatch, Record, Window
 from tests.conformance.compare import same
+from tests.conformance.schemas import LANGUAGE
 from tests.conformance.values import field_of, json_text, plain, typed
 
 
@@ -32,6 +38,7 @@ class Part:
     spec: FormatSpec
     columns: tuple[Column, ...]
     is_key: bool
+    schemas: SchemaRegistry
 
     @property
     def type(self) -> SqlType | None:
@@ -60,20 +67,33 @@ class Part:
         return self._encode(value)
 
     def _encode(self, value: Json) -> bytes | None:
-        if not self.columns:
+        spec, columns = self._written()
+        if not columns:
             return json_text(value).encode()
-        encoder = format_named(self.spec.name).encoder(self.spec, self.columns, is_key=self.is_key)
         try:
-            row = [value] if self.bare else [field_of(value, c.name) for c in self.columns]
-            arrays = [pa.array([typed(v, c.type)], c.type.arrow) for v, c in zip(row, self.columns, strict=True)]
-        except (ValueError, ArithmeticError, TypeError, AttributeError, pa.ArrowException) as wrong:
+            row = [field_of(value, c.name) for c in columns] if _is_row(value, columns, bare=self.bare) else [value]
+            arrays = [pa.array([typed(v, c.type)], c.type.arrow) for v, c in zip(row, columns, strict=True)]
+            encoder = format_named(spec.name, self.schemas).encoder(spec, columns, is_key=self.is_key)
+        except (ValueError, ArithmeticError, TypeError, AttributeError, pa.ArrowException, SsqlError) as wrong:
             raise Mismatch("input", f"an input cannot be encoded: {wrong}", got=value) from None
-        batch = pa.RecordBatch.from_arrays(arrays, names=[c.name for c in self.columns])
-        encoded = encoder.encode(batch)
+        encoded = encoder.encode(pa.RecordBatch.from_arrays(arrays, names=[c.name for c in columns]))
         if encoded.bad:
             raise Mismatch("input", f"an input cannot be encoded: {encoded.bad[0].reason}", got=value)
         data: bytes | None = encoded.data[0].as_py()
         return data
+
+    def _written(self) -> tuple[FormatSpec, tuple[Column, ...]]:
+        """How inputs are written: by the subject's latest schema where there is one, else as the columns say."""
+        latest = self.schemas.latest(self.spec.subject) if self.spec.name in LANGUAGE else None
+        if latest is None or self.spec.name == "JSON" or latest.definition.type != LANGUAGE[self.spec.name]:
+            return self.spec, self.columns
+        properties = {**self.spec.properties, SCHEMA_ID: str(latest.id)}
+        found = sql_type(self.schemas, latest.definition)
+        if isinstance(found, Struct) and not self.bare:
+            columns = tuple(Column(name, t, key=self.is_key) for name, t in found.fields)
+            return replace(self.spec, properties=properties, wrap=True if len(columns) == 1 else None), columns
+        bare = Column("BARE", found, key=self.is_key)
+        return replace(self.spec, properties=properties, wrap=None if self.is_key else False), (bare,)
 
     def decode(self, data: bytes | None) -> Json:
         """What the bytes hold, as JSON would; text where they cannot be read."""
@@ -96,7 +116,7 @@ class Part:
         """The columns in their SQL types, whatever the format; text that says why where they cannot be read."""
         if not self.columns:
             return {}
-        format_ = format_named(self.spec.name)
+        format_ = format_named(self.spec.name, self.schemas)
         decoded = format_.decoder(self.spec, self.columns, is_key=self.is_key).decode(pa.array([data], pa.binary()))
         if decoded.bad:
             return f"<{decoded.bad[0].reason}>"
@@ -134,11 +154,16 @@ class Found:
 class TopicCodec:
     """Records of one topic."""
 
-    def __init__(self, relation: Relation) -> None:
+    def __init__(self, relation: Relation, schemas: SchemaRegistry) -> None:
         headers = {h.name for h in relation.headers}
         values = tuple(c for c in relation.schema.values if c.name not in headers)
-        self.key = Part(relation.key_format, relation.schema.keys, is_key=True)
-        self.value = Part(relation.value_format, values, is_key=False)
+
+        def part(spec: FormatSpec, columns: tuple[Column, ...], *, is_key: bool) -> Part:
+            subject = subject_of(relation.topic, is_key=is_key)
+            return Part(replace(spec, subject=subject), columns, is_key, schemas)
+
+        self.key = part(relation.key_format, relation.schema.keys, is_key=True)
+        self.value = part(relation.value_format, values, is_key=False)
         self.window = relation.window
 
     def encode(self, record: Record) -> pa.RecordBatch:
@@ -190,6 +215,10 @@ class TopicCodec:
             )
             for key, value, timestamp, window, headers in rows
         ]
+
+
+def _is_row(value: Json, columns: Sequence[Column], *, bare: bool) -> bool:
+    return not bare and (isinstance(value, dict) or len(columns) != 1)
 
 
 def _header_value(text: str | None) -> bytes | None:

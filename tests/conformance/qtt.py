@@ -10,6 +10,7 @@ from tests.conformance.bench import Bench, bench
 from tests.conformance.cases import Case, Json, Mismatch, Record
 from tests.conformance.codec import Found, TopicCodec, header_list
 from tests.conformance.failures import check_error, check_text, no_error
+from tests.conformance.schemas import check_topics
 from tests.conformance.sources import check_sources
 
 #: Every record is an epoch of its own.
@@ -36,6 +37,7 @@ def defined(case: Case, made: Bench) -> bool:
         post, golden = case.raw["post"] or {}, case.raw["golden"] or {}
         check_sources(made, post.get("sources") or ())
         check_sources(made, golden.get("sources") or ())
+        check_topics(made.schemas, golden.get("topics") or ())
     return True
 
 
