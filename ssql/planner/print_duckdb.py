@@ -64,57 +64,85 @@ def literal(value: e.Value, kind: SqlType | None) -> str:
     raise InternalError(f"no literal of type {kind}")
 
 
-def sql_of(x: e.Expr) -> str:
-    """The expression as DuckDB's SQL over the columns of its node's input."""
+def sql_of(x: e.Expr, *, strict: bool = False) -> str:
+    """The expression as DuckDB's SQL over the columns of its node's input.
+
+    What cannot be computed for a row is NULL; `strict`: it raises, so that the row can be reported.
+    """
+
+    def inner(part: e.Expr) -> str:
+        return sql_of(part, strict=strict)
+
     match x:
         case e.Column() | e.Parameter():
             return duck_quote(x.name)
         case e.Literal():
             return literal(x.value, x.type)
         case e.Cast():
-            return cast(sql_of(x.operand), x.operand.type, _typed(x), span=x.span)
+            operand = inner(x.operand)
+            converted = cast(operand, x.operand.type, _typed(x), span=x.span)
+            if not strict or not _may_not_convert(x):
+                return converted
+            reason = f"concat('cannot read \"', {operand}, '\" as {x.type}')"
+            return _or_error(converted, f"{operand} IS NOT NULL AND {converted} IS NULL", reason)
         case e.Call():
-            return x.call.render([sql_of(a) for a in x.args])
+            return x.call.render([inner(a) for a in x.args])
         case e.Lambda():
             return f"lambda {', '.join(duck_quote(n) for n, _ in x.parameters)}: {sql_of(x.body)}"
         case e.Arithmetic():
             op = "+" if x.op == "||" else x.op
-            return arithmetic(op, sql_of(x.left), x.left.type, sql_of(x.right), x.right.type, span=x.span)[0]
+            right = inner(x.right)
+            computed = arithmetic(op, inner(x.left), x.left.type, right, x.right.type, span=x.span)[0]
+            if not strict or op not in "/%" or x.type == DOUBLE or isinstance(x.right, e.Literal):
+                return computed
+            return _or_error(computed, f"{right} = 0", "'division by zero'")
         case e.Negate():
-            return negate(sql_of(x.operand), x.operand.type, span=x.span)[0]
+            return negate(inner(x.operand), x.operand.type, span=x.span)[0]
         case e.Comparison():
-            return comparison(x.op, sql_of(x.left), sql_of(x.right))
+            return comparison(x.op, inner(x.left), inner(x.right))
         case e.Logical():
-            return f"({sql_of(x.left)} {x.op} {sql_of(x.right)})"
+            return f"({inner(x.left)} {x.op} {inner(x.right)})"
         case e.Not():
-            return f"(NOT {sql_of(x.operand)})"
+            return f"(NOT {inner(x.operand)})"
         case e.IsNull():
-            return f"({sql_of(x.operand)} IS NULL)"
+            return f"({inner(x.operand)} IS NULL)"
         case e.InList():
-            return f"coalesce({sql_of(x.operand)} IN ({', '.join(map(sql_of, x.items))}), FALSE)"
+            return f"coalesce({inner(x.operand)} IN ({', '.join(map(inner, x.items))}), FALSE)"
         case e.Like():
             escape = "" if x.escape is None else f" ESCAPE {text_literal(x.escape)}"
-            return f"coalesce({sql_of(x.operand)} LIKE {sql_of(x.pattern)}{escape}, FALSE)"
+            return f"coalesce({inner(x.operand)} LIKE {inner(x.pattern)}{escape}, FALSE)"
         case e.Case():
-            whens = " ".join(f"WHEN {sql_of(c)} THEN {sql_of(v)}" for c, v in x.branches)
-            otherwise = "NULL" if x.otherwise is None else sql_of(x.otherwise)
+            whens = " ".join(f"WHEN {inner(c)} THEN {inner(v)}" for c, v in x.branches)
+            otherwise = "NULL" if x.otherwise is None else inner(x.otherwise)
             return f"CASE {whens} ELSE {otherwise} END"
         case e.Subscript():
             assert x.base.type is not None
-            return subscript(sql_of(x.base), x.base.type, sql_of(x.index), span=x.span)[0]
+            return subscript(inner(x.base), x.base.type, inner(x.index), span=x.span)[0]
         case e.Field():
-            return f"struct_extract({sql_of(x.base)}, {text_literal(x.name)})"
+            return f"struct_extract({inner(x.base)}, {text_literal(x.name)})"
         case e.ArrayOf():
-            return f"CAST([{', '.join(map(sql_of, x.items))}] AS {_typed(x).duckdb})"
+            return f"CAST([{', '.join(map(inner, x.items))}] AS {_typed(x).duckdb})"
         case e.MapOf():
-            keys, values = (", ".join(map(sql_of, part)) for part in (x.keys, x.values))
+            keys, values = (", ".join(map(inner, part)) for part in (x.keys, x.values))
             return f"CAST(map([{keys}], [{values}]) AS {_typed(x).duckdb})"
         case e.StructOf():
             named = zip(struct_names(x), x.values, strict=True)
-            return f"struct_pack({', '.join(f'{duck_quote(n)} := {sql_of(v)}' for n, v in named)})"
+            return f"struct_pack({', '.join(f'{duck_quote(n)} := {inner(v)}' for n, v in named)})"
         case e.TableOf():
-            return x.call.render([sql_of(a) for a in x.args])
+            return x.call.render([inner(a) for a in x.args])
     raise InternalError(f"a {type(x).__name__} is left in a plan")
+
+
+def _may_not_convert(x: e.Cast) -> bool:
+    """Whether some value of the operand has no counterpart in the target type."""
+    source, target = x.operand.type, x.type
+    if source is None or isinstance(x.operand, e.Literal) or target == STRING:
+        return False
+    return source == STRING or (isinstance(target, Decimal) and source != target)
+
+
+def _or_error(sql: str, wrong: str, reason: str) -> str:
+    return f"CASE WHEN {wrong} THEN error({reason}) ELSE {sql} END"
 
 
 def _typed(x: e.Expr) -> SqlType:
@@ -163,7 +191,7 @@ class _Select:
     def filter(self, predicate: e.Expr) -> _Select:
         if self.outputs is not None:
             return self.nested().filter(predicate)
-        sql = sql_of(predicate)
+        sql = sql_of(predicate, strict=not self.careful)
         if self.careful and may_fail(predicate):
             sql = f"{tried(sql)} IS TRUE"
         return replace(self, where=(*self.where, sql))
@@ -173,7 +201,7 @@ class _Select:
             return self.nested().project(items)
         outputs, failures = [], []
         for name, x in items:
-            sql = sql_of(x)
+            sql = sql_of(x, strict=not self.careful)
             if self.careful and may_fail(x):
                 sql = tried(sql)
                 failures.append(f"CASE WHEN {sql} IS NULL THEN {text_literal(name)} END")

@@ -84,7 +84,6 @@ def test_conditions(condition: str, ids: list[int], careful: bool) -> None:
         ("STRUCT(X := V, Y := NAME)", {"X": 3, "Y": "ab"}),
         ("CASE WHEN V > 100 THEN 1 END", None),
         ("CAST('12' AS INT) + V", 15),
-        ("CAST(NAME AS INT)", None),
         ("TRANSFORM(A, X => X + V)", [10, 11]),
         ("TRANSFORM(M, (K, W) => UCASE(K), (K, W) => W * 2)", [("K", 10)]),
         ("TIMESTAMPADD(SECONDS, 1, FROM_UNIXTIME(0)) = '1970-01-01T00:00:01'", True),
@@ -93,6 +92,27 @@ def test_conditions(condition: str, ids: list[int], careful: bool) -> None:
 def test_expressions(expression: str, value: object, careful: bool) -> None:
     row = {"ID": 1, "NAME": "ab", "V": 3, "A": [7, 8], "M": [("k", 5)]}
     assert values(f"SELECT {expression} AS X FROM S EMIT CHANGES;", careful=careful, S=[row]) == [(value,)]
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("CAST(NAME AS INT)", 'cannot read "ab" as INTEGER'),
+        ("CAST(NAME AS DATE)", 'cannot read "ab" as DATE'),
+        ("V / ID", "division by zero"),
+        ("V % ID", "division by zero"),
+        ("10 / (ID + 0)", "division by zero"),
+    ],
+)
+def test_what_cannot_be_computed_raises_in_the_plain_form_and_is_null_in_the_careful_one(
+    expression: str, reason: str
+) -> None:
+    sql = f"SELECT {expression} AS X FROM S EMIT CHANGES;"
+    row = {"ID": 0, "NAME": "ab", "V": 3}
+    assert values(sql, careful=True, S=[row]) == [(None,)]
+    with pytest.raises(Exception, match=reason):
+        values(sql, careful=False, S=[row])
+    assert values(sql, careful=False, S=[{"ID": None, "NAME": None, "V": 3}]) == [(None,)]
 
 
 def test_an_expression_that_fails_on_a_row_gives_null_there_in_the_careful_form() -> None:

@@ -16,16 +16,21 @@ from ssql.runtime.arrangement import Arrangement
 from ssql.runtime.delta import Delta, delta_schema
 from ssql.runtime.rejects import Reject, Rejects
 from ssql.runtime.statement import Prepared, Session
+from ssql.schemas.api import SchemaRegistry
 
 
 @dataclass(frozen=True)
 class Context:
-    """What an operator is made with: the query it belongs to, its inputs' delta schemas, and its surroundings."""
+    """What an operator is made with: the query it belongs to, its inputs' delta schemas, and its surroundings.
+
+    `schemas`: the registry that the formats of sinks write with.
+    """
 
     query_id: str
     inputs: tuple[pa.Schema, ...]
     session: Session
     rejects: Rejects
+    schemas: SchemaRegistry | None = None
 
 
 class Operator:
@@ -101,18 +106,39 @@ class Evaluator:
         out = Delta(batch)
         flagged = failed.is_valid().to_numpy(zero_copy_only=False)
         suspects = set(out.seq[flagged].tolist()) | set(np.setdiff1d(delta.seq, out.seq).tolist())
-        examined = 0
-        for row in np.flatnonzero(np.isin(delta.seq, list(suspects)) & (delta.diff > 0)):
-            seq = int(delta.seq[row])
-            if examined == EXAMINED:
-                self._report(seq, "an expression may have failed on this row (one of very many in its batch)")
-                continue
-            examined += 1
-            try:
-                self._prepared.run(delta=delta.batch.slice(row, 1))
-            except duckdb.Error as failure:
-                self._report(seq, reason_of(failure))
+        rows = np.flatnonzero(np.isin(delta.seq, list(suspects)) & (delta.diff > 0))
+        reasons = [(row, self._reason(delta, row, 1)) for row in rows[:EXAMINED].tolist()]
+        found = [(row, reason) for row, reason in reasons if reason is not None]
+        if not found:  # a part of a value failed, and the rest of it is there: look for the rows by halves
+            found = self._by_halves(delta, 0, len(delta))
+        for row, reason in found:
+            self._report(int(delta.seq[row]), reason)
+        for row in rows[EXAMINED:].tolist():
+            self._report(
+                int(delta.seq[row]), "an expression may have failed on this row (one of very many in its batch)"
+            )
         return out
+
+    def _reason(self, delta: Delta, start: int, rows: int) -> str | None:
+        """Why the plain form fails on these rows; None where it does not."""
+        try:
+            self._prepared.run(delta=delta.batch.slice(start, rows))
+        except duckdb.Error as failure:
+            return reason_of(failure)
+        return None
+
+    def _by_halves(self, delta: Delta, start: int, rows: int) -> list[tuple[int, str]]:
+        """The rows (+1) on which the plain form fails, at most `EXAMINED`."""
+        reason = self._reason(delta, start, rows)
+        if reason is None:
+            return []
+        if rows == 1:
+            return [(start, reason)] if delta.diff[start] > 0 else []
+        half = rows // 2
+        found = self._by_halves(delta, start, half)
+        if len(found) < EXAMINED:
+            found += self._by_halves(delta, start + half, rows - half)
+        return found
 
     def _report(self, seq: int, reason: str) -> None:
         self._context.rejects.errors.append(Reject(self._context.query_id, reason, seq=seq))
