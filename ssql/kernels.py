@@ -13,7 +13,12 @@ import threading
 from types import ModuleType
 
 #: Modules whose import compiles, in the order in which they matter.
-MODULES = ("ssql.formats.json_kernel", "ssql.formats.json_writer_kernel", "ssql.runtime.group_kernel")
+MODULES = (
+    "ssql.formats.json_kernel",
+    "ssql.formats.json_writer_kernel",
+    "ssql.runtime.group_kernel",
+    "ssql.formats.avro_kernel",
+)
 
 _log = logging.getLogger(__name__)
 _loaded: dict[str, ModuleType] = {}

@@ -6,18 +6,23 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from ssql import kernels
 from ssql.errors import FormatError
 from ssql.formats import framing, registered, rules
 from ssql.formats.api import BadRow, Decoder, Encoder, FormatSpec
+from ssql.formats.avro_fast import KernelReader, NotFastError
 from ssql.formats.avro_values import ExactReader
 from ssql.formats.avro_writers import ExactWriter
-from ssql.formats.columns import selected
+from ssql.formats.columns import read_rows, selected, settled
 from ssql.formats.none import NoColumns
 from ssql.formats.plain import plain
 from ssql.formats.scalars import MisfitError
 from ssql.schemas import avro
 from ssql.schemas.api import Definition, SchemaRegistry, SchemaType, referenced
 from ssql.types import STRING, Column, Map, Struct
+
+#: From this many rows on the compiled kernel is faster than the exact reader (see benchmarks/bench_formats.py).
+KERNEL_ROWS = 16
 
 
 class AvroFormat:
@@ -95,26 +100,36 @@ class AvroFormat:
 
 
 class AvroReader:
-    """Reads rows of one writer's schema."""
+    """Reads rows of one writer's schema: large batches by the compiled kernel, where it can."""
 
     def __init__(self, schema: avro.Avro, columns: Sequence[Column], *, record: bool) -> None:
+        self.schema = schema
         self.columns = tuple(columns)
+        self.record = record
         self.exact = ExactReader(schema, columns, record=record)
+        self.compiled: KernelReader | None = None
+        self.slow = False  # the kernel has no program for it
 
     def read(self, payload: pa.BinaryArray) -> tuple[list[pa.Array], list[BadRow]]:
-        bad: list[BadRow] = []
-        rows: list[Sequence[object]] = []
-        nothing = [None] * len(self.columns)
-        for index, data in enumerate(payload.to_pylist()):
-            row: Sequence[object] | None = None
+        if len(payload) >= KERNEL_ROWS and not self.slow:
             try:
-                row = self.exact.read(data)
-            except MisfitError as misfit:
-                bad.append(BadRow(index, misfit.reason))
-            rows.append(nothing if row is None else row)
-        return [
-            pa.array([row[at] for row in rows], type=column.type.arrow) for at, column in enumerate(self.columns)
-        ], bad
+                reader = self._compiled()
+                if reader is not None:
+                    arrays, doubtful = reader.read(payload)
+                    return (
+                        settled(payload, self.columns, arrays, doubtful, self.exact.read) if doubtful else (arrays, [])
+                    )
+            except NotFastError:
+                pass
+        return read_rows(payload, self.columns, self.exact.read)
+
+    def _compiled(self) -> KernelReader | None:
+        kernel = kernels.kernel("ssql.formats.avro_kernel") if self.compiled is None else None
+        if kernel is not None:
+            self.slow = True
+            self.compiled = KernelReader(self.schema, self.columns, record=self.record, kernel=kernel)
+            self.slow = False
+        return self.compiled
 
 
 class AvroWriter:

@@ -5,13 +5,15 @@ All helpers take and give whole arrays; none of them loops over rows unless a ro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from ssql.formats.api import BadRow
+from ssql.formats.scalars import MisfitError
 from ssql.types import Column
 
 NOT_UTF8 = "not valid UTF-8"
@@ -83,3 +85,36 @@ def _undecodable(data: pa.BinaryArray, first: int) -> list[int]:
         half = len(data) // 2
         return _undecodable(data.slice(0, half), first) + _undecodable(data.slice(half), first + half)
     return []
+
+
+#: One row as text or bytes -> one value a column, or None where the row is null. Raises `MisfitError`.
+ReadRow = Callable[[Any], Sequence[Any] | None]
+
+
+def read_rows(data: pa.Array, columns: Sequence[Column], read: ReadRow) -> tuple[list[pa.Array], list[BadRow]]:
+    """The columns of rows read one by one: the exact way. Bad rows are null in every column."""
+    bad: list[BadRow] = []
+    rows: list[Sequence[Any] | None] = []
+    for index, value in enumerate(data.to_pylist()):
+        row: Sequence[Any] | None = None
+        try:
+            row = read(value)
+        except MisfitError as misfit:
+            bad.append(BadRow(index, misfit.reason))
+        rows.append(row)
+    return [
+        pa.array([None if row is None else row[at] for row in rows], type=column.type.arrow)
+        for at, column in enumerate(columns)
+    ], bad
+
+
+def settled(
+    data: pa.Array, columns: Sequence[Column], arrays: Sequence[pa.Array], doubtful: Sequence[int], read: ReadRow
+) -> tuple[list[pa.Array], list[BadRow]]:
+    """The arrays with the doubtful rows as `read` reads them, and those among them that are bad."""
+    exact, bad = read_rows(data.take(pa.array(doubtful)), columns, read)
+    places = np.arange(len(data))
+    places[doubtful] = len(data) + np.arange(len(doubtful))
+    taken = pa.array(places)
+    whole = [pa.concat_arrays([array, rows]).take(taken) for array, rows in zip(arrays, exact, strict=True)]
+    return whole, [BadRow(doubtful[row.index], row.reason) for row in bad]

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from ssql import kernels
 from ssql.formats import json_text, rules
-from ssql.formats.api import BadRow, Decoded, Decoder, Encoded, Encoder, FormatSpec
-from ssql.formats.columns import batch_of, selected, sorted_bad, utf8, valid_mask
+from ssql.formats.api import Decoded, Decoder, Encoded, Encoder, FormatSpec
+from ssql.formats.columns import batch_of, selected, settled, sorted_bad, utf8, valid_mask
 from ssql.formats.json_fast import KernelReader
 from ssql.formats.json_struct import StructReader
 from ssql.formats.json_values import ExactReader
 from ssql.formats.json_writer import KernelWriter
 from ssql.formats.none import NoColumns
-from ssql.formats.scalars import MisfitError
 from ssql.types import Column
 
 #: From this many rows on the compiled kernel is faster than msgspec (see benchmarks/bench_formats.py).
@@ -78,7 +76,7 @@ class JsonDecoder:
         text, bad = utf8(data)
         arrays, doubtful = self._read(text)
         if doubtful:
-            arrays, misfits = self._settle(text, arrays, doubtful)
+            arrays, misfits = settled(text, self.columns, arrays, doubtful, self.exact.read)
             bad += misfits
         return Decoded(batch_of(self.columns, arrays, len(data)), sorted_bad(bad))
 
@@ -94,27 +92,6 @@ class JsonDecoder:
         if len(text) >= KERNEL_ROWS and self.compiled is not None:
             return self.compiled.read(text)
         return self.struct.read(text)
-
-    def _settle(
-        self, text: pa.StringArray, arrays: list[pa.Array], doubtful: list[int]
-    ) -> tuple[list[pa.Array], list[BadRow]]:
-        """The arrays with the doubtful rows as the exact reader reads them, and those among them that are bad."""
-        bad: list[BadRow] = []
-        rows: list[list[Any] | None] = []
-        for index, value in zip(doubtful, text.take(pa.array(doubtful)).to_pylist(), strict=True):
-            row: list[Any] | None = None
-            try:
-                row = self.exact.read(value)
-            except MisfitError as misfit:
-                bad.append(BadRow(index, misfit.reason))
-            rows.append(row)
-        places = np.arange(len(text))
-        places[doubtful] = len(text) + np.arange(len(doubtful))
-        settled = [
-            pa.concat_arrays([array, pa.array([None if row is None else row[at] for row in rows], type=array.type)])
-            for at, array in enumerate(arrays)
-        ]
-        return [array.take(pa.array(places)) for array in settled], bad
 
 
 class JsonEncoder:

@@ -17,7 +17,7 @@ from ssql.errors import FormatError, SchemaUnreadable
 from ssql.formats import framing, registered, rules
 from ssql.formats.api import BadRow, Decoded, Decoder, Encoded, Encoder, FormatSpec
 from ssql.formats.avro_writers import varint
-from ssql.formats.columns import batch_of, nulled, selected, sorted_bad, valid_mask
+from ssql.formats.columns import batch_of, nulled, read_rows, selected, sorted_bad, valid_mask
 from ssql.formats.none import NoColumns
 from ssql.formats.plain import plain
 from ssql.formats.protobuf_values import ExactReader, ExactWriter
@@ -242,18 +242,7 @@ class MessageReader:
         self.columns = tuple(columns)
 
     def read(self, payload: pa.BinaryArray) -> tuple[list[pa.Array], list[BadRow]]:
-        bad: list[BadRow] = []
-        rows: list[Sequence[object]] = []
-        nothing = [None] * len(self.columns)
-        for index, data in enumerate(payload.to_pylist()):
-            try:
-                rows.append(self.exact.read(data))
-            except MisfitError as misfit:
-                bad.append(BadRow(index, misfit.reason))
-                rows.append(nothing)
-        return [
-            pa.array([row[at] for row in rows], type=column.type.arrow) for at, column in enumerate(self.columns)
-        ], bad
+        return read_rows(payload, self.columns, self.exact.read)
 
 
 class MessageWriter:
