@@ -18,12 +18,13 @@ from ssql.engine.statements_pool import StatementPool
 from ssql.engine.subscriptions import Pushes
 from ssql.log.api import Log
 from ssql.runtime.api import Worker
+from ssql.schemas.api import SchemaRegistry
 from ssql.sql.statements import Statement
 
 
 @dataclass
 class Core:
-    """Log, worker and catalog of one engine.
+    """Log, schema registry, worker and catalog of one engine.
 
     `catalog` is an immutable snapshot that is swapped whole: readers take it once and need no lock. Whoever changes
     definitions holds `defining` from reading the catalog to `commit`.
@@ -36,6 +37,7 @@ class Core:
     pushes: Pushes
     pool: StatementPool
     pull_plans: PullPlans
+    schemas: SchemaRegistry
     catalog: Catalog
     defining: RLock = field(default_factory=RLock)
 

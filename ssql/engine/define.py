@@ -8,7 +8,7 @@ from ssql.catalog.catalog import Catalog, Source
 from ssql.catalog.changes import Change, DropQuery, PutSource, PutType
 from ssql.catalog.changes import DropSource as SourceDropped
 from ssql.catalog.changes import DropType as TypeDropped
-from ssql.engine import properties
+from ssql.engine import properties, schemas
 from ssql.engine.api import Entity
 from ssql.engine.context import Request, done
 from ssql.engine.relations import RESERVED, check_formats, column_type, created, ensure_topic
@@ -41,11 +41,13 @@ def create_source(request: Request, statement: CreateSource) -> Entity:
                 span=statement.name.span,
             )
         with_ = properties.read(statement.properties, "CREATE")
-        relation, topic = created(statement, with_, request.config, core.catalog)
+        relation, topic = created(statement, with_, request.config, core.catalog, core.schemas)
         if existing is not None:
             check_replaceable(existing, statement, relation)
             refuse_while_read(request, existing.relation, statement.name)
         ensure_topic(core.log, topic)
+        if not relation.read_only:
+            schemas.register(relation, core.schemas, at=statement.name.span, over=existing is not None)
         sequence = core.commands.next_sequence()
         if existing is not None:
             relation = replace(relation, derived=existing.relation.derived)
@@ -194,6 +196,7 @@ def drop_source(request: Request, statement: DropSource) -> Entity:
             core.worker.drop(own)
         if statement.delete_topic:
             core.log.delete_topic(source.relation.topic)
+            schemas.delete(source.relation, core.schemas)
     message = f"Source {quote(name.text)} (topic: {source.relation.topic}) was dropped."
     return done(statement, command, message, sequence=sequence)
 

@@ -21,6 +21,8 @@ from ssql.engine.subscriptions import Pushes
 from ssql.errors import InternalError, NotSupportedYet, SsqlError, WrongEndpoint
 from ssql.log.api import Log
 from ssql.runtime.api import QueryState, Worker
+from ssql.schemas.api import SchemaRegistry
+from ssql.schemas.open import open_registry
 from ssql.sql import statements as s
 from ssql.sql.parser import parse_script, parse_statement
 
@@ -85,10 +87,10 @@ def open_log(config: Config) -> Log:
     return EmbeddedLog(config[DATA_DIR], maintain_s=MAINTAIN_S)
 
 
-def make_worker(log: Log, config: Config) -> Worker:
+def make_worker(log: Log, config: Config, schemas: SchemaRegistry) -> Worker:
     from ssql.runtime.worker import DataflowWorker
 
-    return DataflowWorker(log, config)
+    return DataflowWorker(log, config, schemas)
 
 
 class LocalEngine:
@@ -100,7 +102,12 @@ class LocalEngine:
     def __init__(self, config: Config, log: Log | None = None) -> None:
         self._log = log if log is not None else open_log(config)
         try:
-            self._core = self._open(config)
+            self._schemas = open_registry(config, self._log)
+            try:
+                self._core = self._open(config)
+            except BaseException:
+                self._schemas.close()
+                raise
         except BaseException:
             self._log.close()
             raise
@@ -109,7 +116,7 @@ class LocalEngine:
     def _open(self, config: Config) -> Core:
         commands = CommandTopic(self._log, config[SERVICE_ID])
         catalog = commands.replay(empty_catalog(config[SERVICE_ID]))
-        worker = make_worker(self._log, config)
+        worker = make_worker(self._log, config, self._schemas)
         try:
             _resume(worker, catalog)
             worker.start()
@@ -117,7 +124,8 @@ class LocalEngine:
             worker.close()
             raise
         pushes = Pushes(worker, config[MAX_PUSH_QUERIES])
-        return Core(config, self._log, worker, commands, pushes, StatementPool(), PullPlans(), catalog)
+        pool, plans = StatementPool(), PullPlans()
+        return Core(config, self._log, worker, commands, pushes, pool, plans, self._schemas, catalog)
 
     # --- statements ----------------------------------------------------------
 
@@ -202,6 +210,7 @@ class LocalEngine:
         self._core.pushes.close_all()
         self._core.worker.close()
         self._core.pool.close()
+        self._schemas.close()
         self._log.close()
 
 

@@ -25,6 +25,7 @@ from ssql.formats.registry import format_named
 from ssql.log.api import RECORD_SCHEMA
 from ssql.planner.relation import Relation
 from ssql.planner.values import plan_values
+from ssql.schemas.api import SchemaRegistry
 from ssql.sql.statements import InsertValues, Name
 from ssql.types import BIGINT, Column, Schema, quote
 
@@ -123,8 +124,9 @@ def _append(
     """
     rows = batch.num_rows
     headers = {h.name for h in relation.headers}
-    key = _encode(relation, batch, is_key=True, errors=errors, without=headers)
-    value = _encode(relation, batch, is_key=False, errors=errors, without=headers)
+    schemas = request.core.schemas
+    key = _encode(relation, schemas, batch, is_key=True, errors=errors, without=headers)
+    value = _encode(relation, schemas, batch, is_key=False, errors=errors, without=headers)
     if relation.kind == "TABLE":
         _require_keys(relation, batch, errors)
     timestamp = _rowtime(batch, errors)
@@ -139,7 +141,13 @@ def _append(
 
 
 def _encode(
-    relation: Relation, batch: pa.RecordBatch, *, is_key: bool, errors: dict[int, SsqlError], without: set[str]
+    relation: Relation,
+    schemas: SchemaRegistry,
+    batch: pa.RecordBatch,
+    *,
+    is_key: bool,
+    errors: dict[int, SsqlError],
+    without: set[str],
 ) -> pa.Array:
     spec = relation.key_format if is_key else relation.value_format
     columns = [c for c in relation.schema.columns if c.key == is_key and c.name not in without]
@@ -148,7 +156,7 @@ def _encode(
     given = set(batch.schema.names)
     arrays = [batch.column(c.name) if c.name in given else pa.nulls(batch.num_rows, c.type.arrow) for c in columns]
     part = pa.RecordBatch.from_arrays(arrays, schema=pa.schema([pa.field(c.name, c.type.arrow) for c in columns]))
-    encoded = format_named(spec.name).encoder(spec, columns, is_key=is_key).encode(part)
+    encoded = format_named(spec.name, schemas).encoder(spec, columns, is_key=is_key).encode(part)
     for bad in encoded.bad:
         errors.setdefault(bad.index, InvalidStatement(f"the row cannot be written: {bad.reason}"))
     return encoded.data

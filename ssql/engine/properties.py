@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, TypeVar
 
-from ssql.errors import InvalidProperty, NotSupportedYet, Span, UnknownProperty
+from ssql.errors import InvalidProperty, Span, UnknownProperty
 from ssql.sql.statements import Interval, Properties, Property
 
 T = TypeVar("T")
@@ -151,15 +151,14 @@ SOURCE_CONNECTOR = _property("SOURCE_CONNECTOR", ("CREATE",), _text)
 SOURCED_BY_CONNECTOR = _property("SOURCED_BY_CONNECTOR", ("CREATE",), _text)
 QUERY_ID = _property("QUERY_ID", ("INSERT",), _query_id)
 
-#: What needs a schema registry, by the name that the format's property has.
-_REGISTRY = {
-    name: _property(name, _BOTH, _text)
-    for name in (
-        "KEY_SCHEMA_ID", "VALUE_SCHEMA_ID", "KEY_SCHEMA_FULL_NAME", "VALUE_SCHEMA_FULL_NAME",
-        "VALUE_AVRO_SCHEMA_FULL_NAME", "KEY_PROTOBUF_NULLABLE_REPRESENTATION",
-        "VALUE_PROTOBUF_NULLABLE_REPRESENTATION",
-    )
-}  # fmt: skip
+# What is registered, and under which names. That a name means something is for the format to say.
+KEY_SCHEMA_ID = _property("KEY_SCHEMA_ID", _BOTH, _count)
+VALUE_SCHEMA_ID = _property("VALUE_SCHEMA_ID", _BOTH, _count)
+KEY_SCHEMA_FULL_NAME = _property("KEY_SCHEMA_FULL_NAME", _BOTH, str)
+VALUE_SCHEMA_FULL_NAME = _property("VALUE_SCHEMA_FULL_NAME", _BOTH, str)
+VALUE_AVRO_SCHEMA_FULL_NAME = _property("VALUE_AVRO_SCHEMA_FULL_NAME", _BOTH, str)
+KEY_NULLABLE = _property("KEY_PROTOBUF_NULLABLE_REPRESENTATION", _BOTH, _upper)
+VALUE_NULLABLE = _property("VALUE_PROTOBUF_NULLABLE_REPRESENTATION", _BOTH, _upper)
 
 
 @dataclass(frozen=True)
@@ -188,7 +187,6 @@ def read(written: Properties, on: On) -> With:
     Raises:
         UnknownProperty: with the nearest name that the statement takes.
         InvalidProperty: for a value that does not parse, or properties that exclude each other.
-        NotSupportedYet: for what needs a schema registry.
     """
     values = {name: _value(name, given, on) for name, given in written.items()}
     with_ = With(values, written)
@@ -213,8 +211,6 @@ def _value(name: str, given: Property, on: On) -> Any:
     if entry is None or on not in entry.on:
         names = [p.name for p in PROPERTIES.values() if on in p.on]
         raise UnknownProperty(name, where=_WHERE[on], span=given.name_span, candidates=names)
-    if name in _REGISTRY:
-        raise NotSupportedYet(f"property {name}", span=given.name_span)
     try:
         return entry.parse(given.value)
     except ValueError as bad:

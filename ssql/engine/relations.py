@@ -7,21 +7,25 @@ left-most source of its query: formats with their delimiters, and the number of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ssql.catalog.catalog import Catalog
 from ssql.config import DEFAULT_PARTITIONS, KEY_FORMAT, OUTPUT_TOPIC_PREFIX, VALUE_FORMAT, Config
 from ssql.engine import properties as p
-from ssql.errors import FormatError, InvalidProperty, InvalidStatement, NotSupportedYet, Span
+from ssql.engine import schemas as registry
+from ssql.errors import FormatError, InvalidProperty, InvalidStatement, Span
 from ssql.formats.api import FormatSpec
-from ssql.formats.registry import MADE, format_named
+from ssql.formats.registered import FULL_NAME, SCHEMA_ID
+from ssql.formats.registry import format_named
 from ssql.log.api import Log, Topic
 from ssql.planner.relation import HeaderColumn, KeyWindow, Kind, Relation, TimestampSpec
+from ssql.schemas.api import SchemaRegistry, subject_of
 from ssql.sql.statements import ColumnDef, CreateSource
 from ssql.sql.type_syntax import resolve_type
 from ssql.types import BIGINT, BYTES, STRING, TIMESTAMP, Array, Column, Schema, SqlType, Struct, quote
 
+NULLABLE = "nullableRepresentation"  # of PROTOBUF; its module is not loaded for a name
 RESERVED = ("ROWTIME", "ROWPARTITION", "ROWOFFSET", "WINDOWSTART", "WINDOWEND")
 _HEADERS = Array(Struct((("KEY", STRING), ("VALUE", BYTES))))
 
@@ -66,8 +70,17 @@ def check_topic(log: Log, wanted: TopicWanted) -> None:
 # --- CREATE STREAM, CREATE TABLE ---------------------------------------------
 
 
-def created(statement: CreateSource, with_: p.With, config: Config, catalog: Catalog) -> tuple[Relation, TopicWanted]:
-    """The relation that CREATE STREAM or TABLE declares, and the topic that it needs."""
+def created(
+    statement: CreateSource,
+    with_: p.With,
+    config: Config,
+    catalog: Catalog,
+    schemas: SchemaRegistry | None = None,
+) -> tuple[Relation, TopicWanted]:
+    """The relation that CREATE STREAM or TABLE declares, and the topic that it needs.
+
+    Key or value columns that it does not declare are those of the registry's schema, where the format has one.
+    """
     topic = with_[p.KAFKA_TOPIC]
     if topic is None:
         raise InvalidProperty(
@@ -84,12 +97,19 @@ def created(statement: CreateSource, with_: p.With, config: Config, catalog: Cat
             hint="Add VALUE_FORMAT = 'JSON' to the WITH clause.",
         )
     key_name = with_[p.KEY_FORMAT] or with_[p.FORMAT] or config[KEY_FORMAT]
-    key_format = _format(key_name, with_, p.KEY_DELIMITER)
-    value_format = _format(value_name, with_, p.VALUE_DELIMITER, wrap=with_[p.WRAP_SINGLE_VALUE])
-    if not statement.columns:
-        _check_format(key_format, (), with_, is_key=True)
-        _check_format(value_format, (), with_, is_key=False)
-    schema = _declared(statement.kind, statement.columns, catalog, statement.name.span)
+    key_format = _format(key_name, with_, topic, is_key=True)
+    value_format = _format(value_name, with_, topic, is_key=False, wrap=with_[p.WRAP_SINGLE_VALUE])
+    inferred: list[Column] = []
+    for spec, is_key in ((key_format, True), (value_format, False)):
+        roles = ("key", "primary key") if is_key else ("value",)
+        if any(c.role in roles for c in statement.columns):
+            registry.refuse_id_beside_columns(with_, is_key=is_key)
+        elif not statement.columns or registry.form_of(spec.name, schemas) is not None:
+            _check_format(replace(spec, wrap=None), (), with_, is_key=is_key)
+            if schemas is not None:
+                at = with_.span(*(_KEY_SOURCES if is_key else _VALUE_SOURCES)) or statement.name.span
+                inferred += registry.inferred(schemas, spec, topic, is_key=is_key, at=at)
+    schema = _declared(statement.kind, statement.columns, inferred, catalog, statement.name.span)
     window_type = with_[p.WINDOW_TYPE]
     headers = tuple(HeaderColumn(c.name.text, c.header) for c in statement.columns if c.role in ("headers", "header"))
     relation = Relation(
@@ -108,9 +128,11 @@ def created(statement: CreateSource, with_: p.With, config: Config, catalog: Cat
     return relation, _topic(relation, with_, config[DEFAULT_PARTITIONS])
 
 
-def _declared(kind: Kind, columns: Sequence[ColumnDef], catalog: Catalog, at: Span) -> Schema:
-    """The declared columns as a schema: key columns first, names checked."""
-    if not columns:
+def _declared(
+    kind: Kind, columns: Sequence[ColumnDef], inferred: Sequence[Column], catalog: Catalog, at: Span
+) -> Schema:
+    """The declared columns as a schema, with those that are `inferred`: key columns first, names checked."""
+    if not columns and not inferred:
         raise InvalidStatement(
             "The statement does not define any columns.", span=at, hint="Declare them: (ID INT KEY, NAME STRING)."
         )
@@ -126,7 +148,16 @@ def _declared(kind: Kind, columns: Sequence[ColumnDef], catalog: Catalog, at: Sp
         _check_role(kind, column)
         seen[name] = column
     _check_headers(columns)
-    if kind == "TABLE" and not any(c.role == "primary key" for c in columns):
+    for known in inferred:
+        if known.name in RESERVED:
+            raise InvalidStatement(
+                f"'{known.name}' is a reserved column name. You cannot use it as a name for a column.", span=at
+            )
+    names = [*seen, *(c.name for c in inferred)]
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise InvalidStatement(f"Duplicate column names: {quote(twice)}", span=at)
+    if kind == "TABLE" and not any(c.role == "primary key" for c in columns) and not any(c.key for c in inferred):
         raise InvalidStatement(
             "Tables require a PRIMARY KEY. Please define the PRIMARY KEY.",
             span=at,
@@ -140,6 +171,7 @@ def _declared(kind: Kind, columns: Sequence[ColumnDef], catalog: Catalog, at: Sp
             raise InvalidStatement(
                 f"Invalid type for {role} column: expected {needed}, got {made.type}", span=declared.name.span
             )
+    typed = [*typed, *inferred]
     return Schema((*(c for c in typed if c.key), *(c for c in typed if not c.key)))
 
 
@@ -200,15 +232,15 @@ def sink(
     elif key_name == "NONE" and asked_key is None and schema.keys:
         key_name = config[KEY_FORMAT]
     value_name = with_[p.VALUE_FORMAT] or with_[p.FORMAT] or base.value_format.name
+    topic = with_[p.KAFKA_TOPIC] or config[OUTPUT_TOPIC_PREFIX] + name
+    wrap = with_[p.WRAP_SINGLE_VALUE]
     relation = Relation(
         name=name,
         kind=kind,
         schema=schema,
-        topic=with_[p.KAFKA_TOPIC] or config[OUTPUT_TOPIC_PREFIX] + name,
-        key_format=_format(key_name, with_, p.KEY_DELIMITER, base=base.key_format),
-        value_format=_format(
-            value_name, with_, p.VALUE_DELIMITER, base=base.value_format, wrap=with_[p.WRAP_SINGLE_VALUE]
-        ),
+        topic=topic,
+        key_format=_format(key_name, with_, topic, is_key=True, base=base.key_format),
+        value_format=_format(value_name, with_, topic, is_key=False, base=base.value_format, wrap=wrap),
         window=window,
         timestamp=timestamp_of(with_, schema),
         derived=True,
@@ -220,19 +252,48 @@ def sink(
 # --- shared ------------------------------------------------------------------
 
 
+#: Properties of formats, keys' and values', by the names that formats know them by.
+_KEY_PROPERTIES: tuple[tuple[str, p.WithProperty[Any]], ...] = (
+    ("delimiter", p.KEY_DELIMITER),
+    (FULL_NAME, p.KEY_SCHEMA_FULL_NAME),
+    (SCHEMA_ID, p.KEY_SCHEMA_ID),
+    (NULLABLE, p.KEY_NULLABLE),
+)
+_VALUE_PROPERTIES: tuple[tuple[str, p.WithProperty[Any]], ...] = (
+    ("delimiter", p.VALUE_DELIMITER),
+    (FULL_NAME, p.VALUE_AVRO_SCHEMA_FULL_NAME),
+    (FULL_NAME, p.VALUE_SCHEMA_FULL_NAME),
+    (SCHEMA_ID, p.VALUE_SCHEMA_ID),
+    (NULLABLE, p.VALUE_NULLABLE),
+)
+#: What a query's result takes over from its source; names and ids of schemas are one topic's own.
+_INHERITED = ("delimiter", NULLABLE)
+
+
 def _format(
     name: str,
     with_: p.With,
-    delimiter: p.WithProperty[str],
+    topic: str,
     *,
+    is_key: bool,
     base: FormatSpec | None = None,
     wrap: bool | None = None,
 ) -> FormatSpec:
-    inherited = dict(base.properties) if base is not None and base.name == name else {}
-    given = with_[delimiter]
-    if given is not None:
-        inherited["delimiter"] = given
-    return FormatSpec(name, inherited, wrap)
+    found: dict[str, str] = {}
+    if base is not None and base.name == name:
+        found |= {key: value for key, value in base.properties.items() if key in _INHERITED}
+    for key, entry in _KEY_PROPERTIES if is_key else _VALUE_PROPERTIES:
+        given = with_[entry]
+        if given is not None:
+            found[key] = str(given)
+    has_schemas = registry.form_of(name, None) is not None
+    if SCHEMA_ID in found and not has_schemas:
+        side, entry = ("KEY", p.KEY_SCHEMA_ID) if is_key else ("VALUE", p.VALUE_SCHEMA_ID)
+        raise InvalidProperty(
+            f"{side}_FORMAT should support schema inference when {entry.name} is provided. Current format is {name}.",
+            span=with_.name_span(entry),
+        )
+    return FormatSpec(name, found, wrap, subject_of(topic, is_key=is_key) if has_schemas else "")
 
 
 def check_formats(relation: Relation, with_: p.With) -> None:
@@ -243,21 +304,19 @@ def check_formats(relation: Relation, with_: p.With) -> None:
     _check_format(relation.value_format, values, with_, is_key=False)
 
 
-_KEY_SOURCES: tuple[p.WithProperty[Any], ...] = (p.KEY_FORMAT, p.FORMAT, p.KEY_DELIMITER)
+_KEY_SOURCES: tuple[p.WithProperty[Any], ...] = (p.KEY_FORMAT, p.FORMAT, *(e for _, e in _KEY_PROPERTIES))
 _VALUE_SOURCES: tuple[p.WithProperty[Any], ...] = (
     p.WRAP_SINGLE_VALUE,
     p.VALUE_FORMAT,
     p.FORMAT,
-    p.VALUE_DELIMITER,
+    *(e for _, e in _VALUE_PROPERTIES),
 )
 
 
 def _check_format(spec: FormatSpec, columns: tuple[Column, ...], with_: p.With, *, is_key: bool) -> None:
     try:
-        if spec.name.upper() in MADE:
-            raise NotSupportedYet(f"the format {spec.name}")
         format_named(spec.name).check(spec, columns, is_key=is_key)
-    except (FormatError, NotSupportedYet) as bad:
+    except FormatError as bad:
         if bad.span is None:
             bad.span = with_.span(*(_KEY_SOURCES if is_key else _VALUE_SOURCES))
         raise

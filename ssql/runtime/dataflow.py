@@ -27,6 +27,7 @@ from ssql.runtime.rejects import Reject, Rejects
 from ssql.runtime.relation_node import RelationNode
 from ssql.runtime.riders import NO_RIDERS, Riders
 from ssql.runtime.statement import Session
+from ssql.schemas.api import SchemaRegistry
 
 
 class QueryFailure(Exception):
@@ -41,7 +42,15 @@ class QueryFailure(Exception):
 class Query:
     """A planned query and the operators that run it. Its state does not depend on the dataflow that it is part of."""
 
-    def __init__(self, plan: QueryPlan, session: Session, rejects: Rejects, *, durable: bool) -> None:
+    def __init__(
+        self,
+        plan: QueryPlan,
+        session: Session,
+        rejects: Rejects,
+        *,
+        durable: bool,
+        registry: SchemaRegistry | None = None,
+    ) -> None:
         self.plan = plan
         self.durable = durable
         self.operators: dict[str, Operator] = {}
@@ -51,7 +60,8 @@ class Query:
             schemas[step.id] = delta_schema(step.schema)
             if not isinstance(step, Scan):
                 inputs = tuple(schemas[i] for i in step.inputs)
-                self.operators[step.id] = make_operator(step, Context(plan.query_id, inputs, session, rejects))
+                context = Context(plan.query_id, inputs, session, rejects, registry)
+                self.operators[step.id] = make_operator(step, context)
         self._stateful = {name: op for name, op in self.operators.items() if isinstance(op, Stateful)}
 
     @property
@@ -119,13 +129,22 @@ class Dataflow:
     """A graph of queries over relations, with inputs of its own. Single-threaded."""
 
     def __init__(
-        self, name: str, log: Log, session: Session, rejects: Rejects, *, writer_name: str, config: Config
+        self,
+        name: str,
+        log: Log,
+        session: Session,
+        rejects: Rejects,
+        *,
+        writer_name: str,
+        config: Config,
+        schemas: SchemaRegistry | None = None,
     ) -> None:
         self.name = name
         self.writer_name = writer_name
         self.log = log
         self.session = session
         self.rejects = rejects
+        self.schemas = schemas
         self.inputs = Inputs(log, config[BATCH_MAX_ROWS], config[BATCH_MAX_MS])
         self.relations: dict[str, RelationNode] = {}
         self.queries: dict[str, Query] = {}
@@ -236,7 +255,7 @@ class Dataflow:
         skips: Collection[str],
     ) -> None:
         relation = node.relation
-        decoder = RelationDecoder(relation, node.needed, self._time(relation.name), self.session)
+        decoder = RelationDecoder(relation, node.needed, self._time(relation.name), self.session, self.schemas)
         own = relation.topic in self.made() or relation.topic in skips
         self.inputs.read(relation, decoder, positions, times, skip_writer=self.writer_name if own else None)
 

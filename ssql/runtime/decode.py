@@ -16,6 +16,7 @@ from ssql.planner.steps import Statement
 from ssql.runtime.delta import Indices, Int64s, Mask, numbers
 from ssql.runtime.rejects import Position, Reject
 from ssql.runtime.statement import Prepared, Session
+from ssql.schemas.api import SchemaRegistry
 from ssql.types import BIGINT, INTEGER, Column
 
 #: Beside column names, among those needed of a stream: records without a value are needed too.
@@ -49,7 +50,14 @@ class Rows:
 class RelationDecoder:
     """Decodes fetches of a relation's topic to the columns named in `needed` (in relation order)."""
 
-    def __init__(self, relation: Relation, needed: frozenset[str], time: Statement | None, session: Session) -> None:
+    def __init__(
+        self,
+        relation: Relation,
+        needed: frozenset[str],
+        time: Statement | None,
+        session: Session,
+        schemas: SchemaRegistry | None = None,
+    ) -> None:
         self.relation = relation
         self.columns = tuple(c for c in relation_columns(relation) if c.name in needed)
         self.schema = pa.schema([pa.field(c.name, c.type.arrow) for c in self.columns])
@@ -65,7 +73,8 @@ class RelationDecoder:
         table = relation.kind == "TABLE"
         needed_keys = frozenset(c.name for c in keys if c.name in wanted or table)
         needed_values = frozenset(c.name for c in values if c.name in wanted)
-        key_format, value_format = format_named(relation.key_format.name), format_named(relation.value_format.name)
+        key_format = format_named(relation.key_format.name, schemas)
+        value_format = format_named(relation.value_format.name, schemas)
         self._key = (
             key_format.decoder(relation.key_format, keys, is_key=True, needed=needed_keys) if needed_keys else None
         )

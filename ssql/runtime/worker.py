@@ -33,6 +33,7 @@ from ssql.runtime.rejects import Rejects
 from ssql.runtime.relation_node import ArrangedTable, RelationNode
 from ssql.runtime.state import StateFile, state_topic
 from ssql.runtime.statement import Session
+from ssql.schemas.api import SchemaRegistry
 
 LOGGER = logging.getLogger("ssql.worker")
 
@@ -81,8 +82,9 @@ class _Progress:
 class DataflowWorker:
     """See `ssql.runtime.api.Worker`."""
 
-    def __init__(self, log: Log, config: Config) -> None:
+    def __init__(self, log: Log, config: Config, schemas: SchemaRegistry | None = None) -> None:
         self._log = log
+        self._schemas = schemas
         self._config = config
         self._service = config[SERVICE_ID]
         self._session = Session()
@@ -137,7 +139,7 @@ class DataflowWorker:
         def begin() -> None:
             self._listeners[plan.query_id] = listener
             try:
-                self._begin_side([Query(plan, self._session, self._rejects, durable=False)], start)
+                self._begin_side([self._query(plan, durable=False)], start)
             except SsqlError:
                 del self._listeners[plan.query_id]
                 raise
@@ -224,9 +226,20 @@ class DataflowWorker:
         self._sides += 1
         return self._new_flow(f"side-{self._sides}")
 
+    def _query(self, plan: QueryPlan, *, durable: bool) -> Query:
+        return Query(plan, self._session, self._rejects, durable=durable, registry=self._schemas)
+
     def _new_flow(self, name: str, *, durable: bool = True) -> _Flow:
         writer_name = f"{self._service}{name}"
-        dataflow = Dataflow(name, self._log, self._session, self._rejects, writer_name=writer_name, config=self._config)
+        dataflow = Dataflow(
+            name,
+            self._log,
+            self._session,
+            self._rejects,
+            writer_name=writer_name,
+            config=self._config,
+            schemas=self._schemas,
+        )
         flow = _Flow(dataflow, self._log.writer(writer_name) if durable else None)
         self._flows[name] = flow
         return flow
@@ -239,12 +252,12 @@ class DataflowWorker:
             if again:
                 self._go_on(name, filed, again)
         if fresh:
-            self._begin_side([Query(p, self._session, self._rejects, durable=True) for p in fresh], start)
+            self._begin_side([self._query(p, durable=True) for p in fresh], start)
 
     def _go_on(self, name: str, filed: DataflowFrontier, plans: Sequence[QueryPlan]) -> None:
         """Queries that ran before: their state is read back, and they go on where they stopped."""
         flow = self._flows.get(name) or self._new_flow(name)
-        queries = [Query(p, self._session, self._rejects, durable=True) for p in plans]
+        queries = [self._query(p, durable=True) for p in plans]
         for query in queries:
             self._file_query(query, restore=True)
             query.restore_memo(filed.memo.get(query.id, {}))

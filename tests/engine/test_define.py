@@ -125,7 +125,6 @@ REFUSED: list[tuple[str, type[SsqlError], str, str]] = [
         "7",
     ),
     ("CREATE STREAM x (v INT) WITH (kafka_topic='x', value_format='XML');", SsqlError, "Unknown format", "'XML'"),
-    ("CREATE STREAM x (v INT) WITH (kafka_topic='x', value_format='AVRO');", NotSupportedYet, "AVRO", "'AVRO'"),
     (
         "CREATE STREAM x (v INT) WITH (kafka_topic='x', format='JSON', value_format='JSON');",
         InvalidProperty,

@@ -16,17 +16,19 @@ from ssql.runtime.delta import TIME, Delta, numbers
 from ssql.runtime.operators.base import Context, Operator, runs
 from ssql.runtime.rejects import Reject
 from ssql.runtime.riders import NO_RIDERS
+from ssql.schemas.api import SchemaRegistry
 
 
 class RecordEncoder:
     """Rows of a relation as records: key and value bytes, timestamp."""
 
-    def __init__(self, relation: Relation) -> None:
+    def __init__(self, relation: Relation, schemas: SchemaRegistry | None = None) -> None:
         self._relation = relation
         keys, values = relation.schema.keys, relation.schema.values
         self._keys = [c.name for c in keys]
         self._values = [c.name for c in values]
-        key_format, value_format = format_named(relation.key_format.name), format_named(relation.value_format.name)
+        key_format = format_named(relation.key_format.name, schemas)
+        value_format = format_named(relation.value_format.name, schemas)
         self._key_encoder = key_format.encoder(relation.key_format, keys, is_key=True) if keys else None
         self._value_encoder = value_format.encoder(relation.value_format, values, is_key=False)
 
@@ -81,7 +83,7 @@ class Sink(Operator):
     def __init__(self, step: SinkStep, context: Context) -> None:
         super().__init__(step, context)
         relation = step.relation
-        self._encoder = RecordEncoder(relation)
+        self._encoder = RecordEncoder(relation, context.schemas)
         self._key = (*relation.key_names, *relation.window_key)
         self._sessions = relation.window is not None and relation.window.type == "SESSION"
         self._timestamp = None
