@@ -1,0 +1,185 @@
+"""A history through the engine: sources, queries, the cut, and what tables and topics hold in the end."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+
+from ssql.config import BATCH_MAX_ROWS, Config
+from ssql.engine.api import PullResult, Session
+from ssql.engine.engine import LocalEngine
+from ssql.errors import SsqlError
+from ssql.log.api import RECORD_SCHEMA
+from ssql.log.embedded import EmbeddedLog
+from tests.oracle.history import COLUMNS, TABLES, Change, Cut, History
+
+WAIT_S = 30.0
+TYPES = {"G": "STRING", "V": "INT", "D": "DOUBLE", "W": "INT", "X": "INT"}
+
+
+class Killed(BaseException):
+    """The engine is gone at this commit."""
+
+
+class MortalLog(EmbeddedLog):
+    """An embedded log whose writers, once armed, fail for good at the n-th commit: before it is done, or after."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.left: int | None = None
+        self.done_by_then = False
+        self.dead = False
+
+    def writer(self, name: str) -> Any:
+        return _MortalWriter(super().writer(name), self)
+
+
+class _MortalWriter:
+    def __init__(self, inner: Any, log: MortalLog) -> None:
+        self._inner, self._log = inner, log
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def commit(self) -> None:
+        log = self._log
+        if log.dead:
+            raise Killed
+        if log.left is not None:
+            log.left -= 1
+            log.dead = log.left == 0
+        if not log.dead or log.done_by_then:
+            self._inner.commit()
+        if log.dead:
+            raise Killed
+
+
+@dataclass(frozen=True)
+class Record:
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    time: int
+
+    @property
+    def fields(self) -> Any:
+        return None if self.value is None else json.loads(self.value)
+
+
+class Run:
+    """An engine on a directory, fed by hand."""
+
+    def __init__(self, path: Path, partitions: int, max_rows: int) -> None:
+        self._path, self._partitions = path, partitions
+        self._config = Config().with_values({BATCH_MAX_ROWS.key: max_rows})
+        self.session = Session(properties={"auto.offset.reset": "earliest"})
+        self._open()
+
+    def _open(self) -> None:
+        self._log = MortalLog(self._path)
+        self.engine = LocalEngine(self._config, self._log)
+        self._feeder = EmbeddedLog.writer(self._log, "feeder")
+
+    def execute(self, sql: str) -> None:
+        self.engine.execute(sql, self.session)
+
+    def source(self, name: str) -> None:
+        kind, key = ("TABLE", "PRIMARY KEY") if name in TABLES else ("STREAM", "KEY")
+        columns = ", ".join(f"{c} {TYPES[c]}" for c in COLUMNS[name])
+        self.execute(
+            f"CREATE {kind} {name} (k STRING {key}, {columns}) "
+            f"WITH (kafka_topic='{name}', value_format='JSON', partitions={self._partitions});"
+        )
+
+    def feed(self, changes: Sequence[Change]) -> None:
+        """Append to all topics at once: the engine sees none or all of it."""
+        rows: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
+        for change in changes:
+            record = {"key": change.key.encode(), "value": change.raw_value, "timestamp": change.time, "headers": None}
+            rows[change.topic, change.partition(self._partitions)].append(record)
+        if rows:
+            self._feeder.begin()
+            for (topic, partition), records in rows.items():
+                self._feeder.append(topic, pa.RecordBatch.from_pylist(records, schema=RECORD_SCHEMA), partition)
+            self._feeder.commit()
+
+    def settle(self) -> None:
+        assert self.engine.caught_up(WAIT_S)
+        failed = [q for q in self.engine._core.worker.status() if q.error is not None]
+        assert not failed, failed
+
+    def die(self, at: tuple[int, bool]) -> None:
+        """Let the engine die at a commit to come."""
+        self._log.left, self._log.done_by_then = at
+
+    def settle_or_rise(self) -> None:
+        """Wait until all is seen; an engine that died meanwhile is opened again."""
+        try:
+            reached = self.engine.caught_up(WAIT_S)
+        except SsqlError:
+            reached = False
+        if not reached or self._log.dead:
+            assert self._log.dead
+            self.close()
+            self._open()
+        self.settle()
+
+    def close(self) -> None:
+        self._feeder.close()
+        self.engine.close()
+
+    # --- what can be seen ----------------------------------------------------
+
+    def pull(self, sql: str) -> list[tuple[Any, ...]]:
+        result = self.engine.query(sql, self.session)
+        assert isinstance(result, PullResult)
+        return [tuple(column[i].as_py() for column in result.rows.columns) for i in range(result.rows.num_rows)]
+
+    def records(self, topic: str) -> list[Record]:
+        found = self._log.topic(topic)
+        assert found is not None, topic
+        records = []
+        for partition in range(found.partitions):
+            batch = self._log.read(topic, partition, 0, 1_000_000).batch
+            columns = (batch.column(n).to_pylist() for n in ("key", "value", "timestamp"))
+            records += [Record(partition, *row) for row in zip(*columns, strict=True)]
+        return records
+
+    def compacted(self, topic: str) -> dict[bytes | None, Any]:
+        """The last value of each key of a table's topic, tombstones and what they delete left out."""
+        last: dict[bytes | None, Record] = {}
+        for record in self.records(topic):
+            before = last.get(record.key)
+            assert before is None or before.partition == record.partition, f"{record.key!r} is in two partitions"
+            last[record.key] = record
+        return {key: record.fields for key, record in last.items() if record.value is not None}
+
+
+@contextmanager
+def ran(history: History, cut: Cut, sql: str) -> Iterator[Run]:
+    """The engine after the queries in `sql` have seen all of a history, cut as told."""
+    with TemporaryDirectory(prefix="ssql-oracle-") as directory:
+        run = Run(Path(directory), history.partitions, cut.max_rows)
+        try:
+            for topic in COLUMNS:
+                run.source(topic)
+            before, after = cut.of(history.changes)
+            run.feed(before)
+            run.execute(sql)
+            run.settle()
+            if cut.dies is not None:
+                run.die(cut.dies)
+            for part in after:
+                run.feed(part)
+                run.settle_or_rise()
+            yield run
+        finally:
+            run.close()
