@@ -473,9 +473,25 @@ class DataflowWorker:
         mine = flow.dataflow.inputs.positions()
         return {tp: at for tp, at in self._main.dataflow.inputs.positions().items() if tp in mine}
 
+    def _waits(self, flow: _Flow) -> bool:
+        """Whether a side dataflow merges several topics, of which one is still to be written by an earlier one.
+
+        It goes on when that has joined main: of a topic that is half-written the rows would come too late in the
+        merged order.
+        """
+        reads = {topic for topic, _ in flow.dataflow.inputs.positions()}
+        written: set[str] = set()
+        for other in self._flows.values():
+            if other is flow:
+                break
+            if other.name != MAIN and not other.paused:
+                sinks = (q.plan.sink for q in other.dataflow.queries.values())
+                written |= {sink.relation.topic for sink in sinks if sink is not None}
+        return bool(reads & written and reads - written)
+
     def _splice_if_even(self, flow: _Flow) -> bool:
         """Join a side dataflow to main if both have seen the same; between epochs only."""
-        if flow.name == MAIN or flow.paused or not self._even(flow):
+        if flow.name == MAIN or flow.paused or self._waits(flow) or not self._even(flow):
             return False
         side, main = flow.dataflow, self._main.dataflow
         queries = list(side.queries.values())
@@ -536,7 +552,7 @@ class DataflowWorker:
         try:
             while not self._stopping:
                 self._run_calls()
-                sides = [f for f in self._flows.values() if f.name != MAIN and not f.paused]
+                sides = [f for f in self._flows.values() if f.name != MAIN and not f.paused and not self._waits(f)]
                 moved = False
                 for flow in sides:
                     moved |= self._step(flow, 0.0, self._limits(flow))
