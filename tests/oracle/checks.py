@@ -1,4 +1,4 @@
-"""What must be equal at the end of a run: pull query, compacted topic and oracle; or a stream's records and its rows."""
+"""What must be equal when a run ends: pull query, compacted topic and oracle; or a stream's records and its rows."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ ALL_AFTER = Cut()
 
 @st.composite
 def cuts(draw: st.DrawFn, *, before: bool = True) -> Cut:
-    """A row an epoch, all in one, in parts, or killed half-way. `before`: part of it may be there before the queries."""
+    """A row an epoch, all in one, in parts, or killed half-way. `before`: some may be there before the queries."""
     parts = tuple(draw(st.lists(st.integers(1, 3), min_size=1, max_size=4)))
     cut = Cut(parts, draw(st.integers(0, len(parts) if before else 0)), draw(st.sampled_from((1, 3, 65536))))
     if cut.before < len(parts) and draw(st.booleans()):

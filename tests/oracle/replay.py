@@ -1,8 +1,9 @@
 """The oracle's side: a history as DuckDB tables, put in order and joined as-of in plain Python.
 
-`s`, `r`: the streams' rows (`seq` their place in the merged order, `ts` their time). `t`, `u`: the tables as they are in
-the end; `t_log`: all changes of `t`, with the row that each replaces. `sj`: each row of `s` with what `t` had for its key
-at that moment (`there` whether it had a row). Windows: `in_windows` adds a table of rows and the windows that took them.
+`s`, `r`: the streams' rows (`seq` their place in the merged order, `ts` their time). `t`, `u`: the tables as they are
+in the end; `t_log`: all changes of `t`, with the row that each replaces. `sj`: each row of `s` with what `t` had for its
+key at that moment (`there` whether it had a row). Windows: `in_windows` adds a table of rows and the windows that took
+them.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class Replay:
         Row by row in order: a window whose end and grace the stream time has reached takes no more. Answers
         (row's place, window's start) of those that came too late.
         """
-        source = self._duckdb.execute(f"SELECT * FROM ({sql}) ORDER BY seq").to_arrow_table()
+        source: pa.Table = self._duckdb.sql(f"SELECT * FROM ({sql}) ORDER BY seq").to_arrow_table()
         rows = source.to_pylist()
         taken: list[dict[str, Any]] = []
         late: list[tuple[Any, ...]] = []
