@@ -1,9 +1,9 @@
 """The oracle's side: a history as DuckDB tables, put in order and joined as-of in plain Python.
 
 `s`, `r`: the streams' rows (`seq` their place in the merged order, `ts` their time). `t`, `u`: the tables as they are
-in the end; `t_log`: all changes of `t`, with the row that each replaces. `sj`: each row of `s` with what `t` had for its
-key at that moment (`there` whether it had a row). Windows: `in_windows` adds a table of rows and the windows that took
-them.
+in the end; `t_log`: all changes of `t`, with the row that each replaces. `sj`: each row of `s` with what `t` had for
+its key at that moment (`there` whether it had a row). Windows: `in_windows` adds a table of rows and the windows that
+took them.
 """
 
 from __future__ import annotations
