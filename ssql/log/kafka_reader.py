@@ -124,9 +124,11 @@ class KafkaReader:
 
     def _fetch(self, position: _Position, part: Part, end: int | None) -> Fetch:
         batch = part.batch
-        if end is None:
-            # Not at the end yet: the broker's high watermark, which counts what is not committed, is never too low.
-            position.at = batch.column(4)[-1].as_py() + 1
+        past = batch.column(4)[-1].as_py() + 1
+        if end is None or end < past:
+            # Not at the end yet, or no more: what was taken at one time may be an end and the records that came after
+            # it. The broker's high watermark, which counts what is not committed, is never too low.
+            position.at = past
             position.end = max(self._source.high(part.topic, part.partition), position.at)
         else:
             position.at = position.end = end

@@ -10,12 +10,14 @@ from __future__ import annotations
 import logging
 import re
 import time as clock
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import msgspec
 import pyarrow as pa
 
-from ssql.errors import LogError
+from ssql.errors import LogError, LogUnavailable
 from ssql.log.api import RECORD_SCHEMA, Log, Writer
 from ssql.planner.system_streams import internal_topic
 from ssql.runtime.arrangement import Arrangement, Run, make_run
@@ -27,6 +29,9 @@ LOGGER = logging.getLogger("ssql.worker")
 MAX_RECORD_BYTES = 900_000
 #: A state topic is not rewritten for less than this.
 MIN_REWRITE_BYTES = 4 << 20
+#: Restoring reads this many records at a time, and gives up after so long (s) without any.
+RESTORE_RECORDS = 64
+RESTORE_S = 60.0
 
 
 class _Head(msgspec.Struct):
@@ -55,25 +60,16 @@ class StateFile:
     _truncate_before: int | None = None
     _rewrite: bool = False
 
-    def restore(self) -> None:
-        """Read the arrangement back. Cost: the bytes of its topic, not those of the inputs."""
-        if self.log.topic(self.topic) is None:
-            return
-        at, end = self.log.bounds(self.topic, 0)
-        while at < end:
-            fetch = self.log.read(self.topic, 0, at, 64)
-            if fetch.next_offset <= at:
-                break
-            at = fetch.next_offset
-            keys, values = fetch.batch.column("key").to_pylist(), fetch.batch.column("value")
-            for key, value in zip(keys, values, strict=True):
-                head = msgspec.json.decode(key, type=_Head)
-                if head.full:
-                    self.arrangement.clear()
-                    self.full_bytes, self.appended_bytes = 0, 0
-                body = value.as_buffer()
-                self.appended_bytes += body.size
-                self.arrangement.restore(_read_run(self.arrangement, body))
+    def take(self, records: pa.RecordBatch) -> None:
+        """Put in records of the topic, read in order."""
+        for key, value in zip(records.column("key").to_pylist(), records.column("value"), strict=True):
+            head = msgspec.json.decode(key, type=_Head)
+            if head.full:
+                self.arrangement.clear()
+                self.full_bytes, self.appended_bytes = 0, 0
+            body = value.as_buffer()
+            self.appended_bytes += body.size
+            self.arrangement.restore(_read_run(self.arrangement, body))
 
     def rewrite(self) -> None:
         """Write the whole arrangement at the next commit."""
@@ -111,6 +107,34 @@ class StateFile:
             except LogError as trouble:  # what is too much is no harm, and goes with the next full run
                 LOGGER.warning("could not truncate %s: %s", self.topic, trouble.message)
             self._truncate_before = None
+
+
+def restore(log: Log, files: Sequence[StateFile]) -> None:
+    """Read arrangements back, all at once. Cost: the bytes of their topics, not those of the inputs.
+
+    Raises:
+        LogUnavailable: nothing comes although something is there.
+    """
+    left: dict[str, tuple[StateFile, int]] = {}
+    with closing(log.reader()) as reader:
+        for file in files:
+            if log.topic(file.topic) is None:
+                continue
+            begin, end = log.bounds(file.topic, 0)
+            if begin < end:
+                reader.assign(file.topic, 0, begin)
+                left[file.topic] = file, end
+        deadline = clock.monotonic() + RESTORE_S
+        while left:
+            for fetch in reader.poll(RESTORE_RECORDS, 1000):
+                deadline = clock.monotonic() + RESTORE_S
+                file, end = left[fetch.topic]
+                file.take(fetch.batch)
+                if fetch.next_offset >= end:
+                    reader.unassign(fetch.topic, 0)
+                    del left[fetch.topic]
+            if clock.monotonic() > deadline:
+                raise LogUnavailable(f'nothing came of topic "{next(iter(left))}" for {RESTORE_S:.0f} s')
 
 
 def _append(writer: Writer, topic: str, runs: list[Run], *, full: bool) -> int:

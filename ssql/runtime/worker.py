@@ -31,7 +31,7 @@ from ssql.runtime.operators import emit
 from ssql.runtime.reject_files import RejectFiles
 from ssql.runtime.rejects import Rejects
 from ssql.runtime.relation_node import ArrangedTable, RelationNode
-from ssql.runtime.state import StateFile, state_topic
+from ssql.runtime.state import StateFile, restore, state_topic
 from ssql.runtime.statement import Session
 from ssql.schemas.api import SchemaRegistry
 
@@ -258,8 +258,9 @@ class DataflowWorker:
         """Queries that ran before: their state is read back, and they go on where they stopped."""
         flow = self._flows.get(name) or self._new_flow(name)
         queries = [self._query(p, durable=True) for p in plans]
+        files: list[StateFile] = []
         for query in queries:
-            self._file_query(query, restore=True)
+            files += [self._file(state_id, arrangement) for state_id, arrangement in query.states()]
             query.restore_memo(filed.memo.get(query.id, {}))
             self._flow_of[query.id] = name
         positions = {(t, p): o for t, p, o in filed.positions}
@@ -273,9 +274,10 @@ class DataflowWorker:
         for relation, node in flow.dataflow.relations.items():
             if relation not in existing and node.arrangement is not None and relation in filed.relations:
                 node.stream_time = filed.times.get(relation, node.stream_time)
-                self._file(filed.relations[relation], node.arrangement).restore()
+                files.append(self._file(filed.relations[relation], node.arrangement))
                 if node.lifetime_ms is not None:
                     node.arrangement.expire(node.stream_time - node.lifetime_ms)
+        restore(self._log, files)
         self._publish()
 
     def _begin_side(self, queries: Sequence[Query], start: Literal["earliest", "latest"]) -> None:
@@ -305,7 +307,8 @@ class DataflowWorker:
         for query in queries:
             self._flow_of[query.id] = flow.name
             if query.durable:
-                self._file_query(query, restore=False)
+                for state_id, arrangement in query.states():
+                    self._log.delete_topic(self._file(state_id, arrangement).topic)  # of one given up half-way
         if any(q.durable for q in queries):
             self._file_relations(flow)
             self._dirty_frontier = True
@@ -317,14 +320,6 @@ class DataflowWorker:
         file = StateFile(self._log, state_topic(self._service, state_id), arrangement)
         self._files[state_id] = file
         return file
-
-    def _file_query(self, query: Query, *, restore: bool) -> None:
-        for state_id, arrangement in query.states():
-            file = self._file(state_id, arrangement)
-            if restore:
-                file.restore()
-            else:
-                self._log.delete_topic(file.topic)  # of a query that was given up half-way
 
     def _state_id_of(self, node: RelationNode) -> str | None:
         return next((sid for sid, file in self._files.items() if file.arrangement is node.arrangement), None)
