@@ -77,11 +77,14 @@ ALL_AFTER = Cut()
 
 
 @st.composite
-def cuts(draw: st.DrawFn, *, before: bool = True) -> Cut:
-    """A row an epoch, all in one, in parts, or killed half-way. `before`: some may be there before the queries."""
+def cuts(draw: st.DrawFn, *, before: bool = True, dies: bool = True) -> Cut:
+    """A row an epoch, all in one, in parts, or killed half-way.
+
+    `before`: some may be there before the queries. `dies`: the engine may be killed.
+    """
     parts = tuple(draw(st.lists(st.integers(1, 3), min_size=1, max_size=4)))
     cut = Cut(parts, draw(st.integers(0, len(parts) if before else 0)), draw(st.sampled_from((1, 3, 65536))))
-    if cut.before < len(parts) and draw(st.booleans()):
+    if dies and cut.before < len(parts) and draw(st.booleans()):
         cut = replace(cut, dies=(draw(st.integers(1, 4)), draw(st.booleans())))
     return cut
 

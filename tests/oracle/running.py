@@ -14,11 +14,12 @@ from typing import Any
 import pyarrow as pa
 
 from ssql.config import BATCH_MAX_ROWS, Config
-from ssql.engine.api import PullResult, Session
+from ssql.engine.api import PullResult, PushQuery, Session
 from ssql.engine.engine import LocalEngine
 from ssql.errors import SsqlError
 from ssql.log.api import RECORD_SCHEMA
 from ssql.log.embedded import EmbeddedLog
+from ssql.runtime.api import Worker
 from tests.oracle.history import COLUMNS, TABLES, Change, Cut, History
 
 WAIT_S = 30.0
@@ -44,13 +45,13 @@ class MortalLog(EmbeddedLog):
 
 class _MortalWriter:
     def __init__(self, inner: Any, log: MortalLog) -> None:
-        self._inner, self._log = inner, log
+        self._inner, self.log = inner, log
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
     def commit(self) -> None:
-        log = self._log
+        log = self.log
         if log.dead:
             raise Killed
         if log.left is not None:
@@ -84,9 +85,13 @@ class Run:
         self._open()
 
     def _open(self) -> None:
-        self._log = MortalLog(self._path)
-        self.engine = LocalEngine(self._config, self._log)
-        self._feeder = EmbeddedLog.writer(self._log, "feeder")
+        self.log = MortalLog(self._path)
+        self.engine = LocalEngine(self._config, self.log)
+        self._feeder = EmbeddedLog.writer(self.log, "feeder")
+
+    @property
+    def worker(self) -> Worker:
+        return self.engine._core.worker
 
     def execute(self, sql: str) -> None:
         self.engine.execute(sql, self.session)
@@ -113,12 +118,12 @@ class Run:
 
     def settle(self) -> None:
         assert self.engine.caught_up(WAIT_S)
-        failed = [q for q in self.engine._core.worker.status() if q.error is not None]
+        failed = [q for q in self.worker.status() if q.error is not None]
         assert not failed, failed
 
     def die(self, at: tuple[int, bool]) -> None:
         """Let the engine die at a commit to come."""
-        self._log.left, self._log.done_by_then = at
+        self.log.left, self.log.done_by_then = at
 
     def settle_or_rise(self) -> None:
         """Wait until all is seen; an engine that died meanwhile is opened again."""
@@ -126,8 +131,8 @@ class Run:
             reached = self.engine.caught_up(WAIT_S)
         except SsqlError:
             reached = False
-        if not reached or self._log.dead:
-            assert self._log.dead
+        if not reached or self.log.dead:
+            assert self.log.dead
             self.close()
             self._open()
         self.settle()
@@ -143,12 +148,17 @@ class Run:
         assert isinstance(result, PullResult)
         return [tuple(column[i].as_py() for column in result.rows.columns) for i in range(result.rows.num_rows)]
 
+    def push(self, sql: str) -> PushQuery:
+        result = self.engine.query(sql, self.session)
+        assert not isinstance(result, PullResult)
+        return result
+
     def records(self, topic: str) -> list[Record]:
-        found = self._log.topic(topic)
+        found = self.log.topic(topic)
         assert found is not None, topic
         records = []
         for partition in range(found.partitions):
-            batch = self._log.read(topic, partition, 0, 1_000_000).batch
+            batch = self.log.read(topic, partition, 0, 1_000_000).batch
             columns = (batch.column(n).to_pylist() for n in ("key", "value", "timestamp"))
             records += [Record(partition, *row) for row in zip(*columns, strict=True)]
         return records
@@ -164,22 +174,29 @@ class Run:
 
 
 @contextmanager
-def ran(history: History, cut: Cut, sql: str) -> Iterator[Run]:
-    """The engine after the queries in `sql` have seen all of a history, cut as told."""
+def opened(history: History, cut: Cut) -> Iterator[Run]:
+    """An engine with the sources, and nothing in them."""
     with TemporaryDirectory(prefix="ssql-oracle-") as directory:
         run = Run(Path(directory), history.partitions, cut.max_rows)
         try:
             for topic in COLUMNS:
                 run.source(topic)
-            before, after = cut.of(history.changes)
-            run.feed(before)
-            run.execute(sql)
-            run.settle()
-            if cut.dies is not None:
-                run.die(cut.dies)
-            for part in after:
-                run.feed(part)
-                run.settle_or_rise()
             yield run
         finally:
             run.close()
+
+
+@contextmanager
+def ran(history: History, cut: Cut, sql: str) -> Iterator[Run]:
+    """The engine after the queries in `sql` have seen all of a history, cut as told."""
+    with opened(history, cut) as run:
+        before, after = cut.of(history.changes)
+        run.feed(before)
+        run.execute(sql)
+        run.settle()
+        if cut.dies is not None:
+            run.die(cut.dies)
+        for part in after:
+            run.feed(part)
+            run.settle_or_rise()
+        yield run
