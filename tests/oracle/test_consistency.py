@@ -39,31 +39,27 @@ def moves(first: int, rows: int) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=RECORD_SCHEMA)
 
 
-@pytest.mark.parametrize(("max_rows", "rows"), [(7, 300), (65536, 3000)])
+@pytest.mark.parametrize(("max_rows", "rows"), [(7, 400), (1000, 20_000)])
 def test_no_cut_shows_money_that_is_not_there(tmp_path: Path, max_rows: int, rows: int) -> None:
-    """Rows flow while cuts are taken: whatever left one account has reached another in every one of them."""
+    """Cuts are taken while rows flow: whatever left one account has reached another in every one of them."""
     run = Run(tmp_path, 2, max_rows)
     try:
         run.execute(TRANSFERS)
+        for first in range(0, rows, rows // 10):
+            batch, half = moves(first, rows // 10), rows // 20
+            run.log.append("moves", batch.slice(0, half), 0)
+            run.log.append("moves", batch.slice(half), 1)
         seen: set[int] = set()
-        fed = 0
-        while fed < rows or len(seen) < 5:
-            batch = moves(fed, 50)
-            fed += 50
-            assert fed < 200_000, "hardly any epoch was seen"
-            for partition in (0, 1):
-                run.log.append("moves", batch.slice(25 * partition, 25), partition)
-            for _ in range(3):
-                tables = {n: t.scan() for n, t in run.worker.cut().tables.items()}
-                total = {n: pc.sum(t.column("TOTAL")).as_py() or 0 for n, t in tables.items()}
-                counts = [pc.sum(tables[n].column("N")).as_py() or 0 for n in ("DEBITS", "CREDITS")]
-                assert total["DEBITS"] == total["CREDITS"]
-                assert total["LARGE_DEBITS"] == total["LARGE_CREDITS"]
-                assert counts[0] == counts[1]
-                seen.add(counts[0])
-        run.settle()
-        cents = sum(n * 13 % 101 for n in range(fed))
-        assert run.pull("SELECT SUM(total) AS t FROM debits;") == [(cents,)]
+        while rows not in seen:
+            tables = {n: t.scan() for n, t in run.worker.cut().tables.items()}
+            total = {n: pc.sum(t.column("TOTAL")).as_py() or 0 for n, t in tables.items()}
+            counts = [pc.sum(tables[n].column("N")).as_py() or 0 for n in ("DEBITS", "CREDITS")]
+            assert total["DEBITS"] == total["CREDITS"]
+            assert total["LARGE_DEBITS"] == total["LARGE_CREDITS"]
+            assert counts[0] == counts[1]
+            seen.add(counts[0])
+        assert len(seen) > 3, "hardly any epoch was seen"
+        assert run.pull("SELECT SUM(total) AS t FROM debits;") == [(sum(n * 13 % 101 for n in range(rows)),)]
     finally:
         run.close()
 
