@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
+from ssql.errors import RegistryUnavailable
 from ssql.log.api import Fetch, Log
 from ssql.planner.relation import Relation
 from ssql.runtime.decode import RelationDecoder, Rows, position_in
@@ -297,7 +298,12 @@ class Inputs:
                 if not partition.pieces:
                     partition.position = fetch.next_offset
                 continue
-            rows = {name: decoder.decode(fetch) for name, decoder in topic.decoders.items()}
+            try:
+                rows = {name: decoder.decode(fetch) for name, decoder in topic.decoders.items()}
+            except RegistryUnavailable:
+                for name in self._topics:  # what was fetched with it is read again too
+                    self._restart(name)
+                raise
             partition.pieces.append(_Piece(fetch, self._order(fetch, rows, partition), rows))
 
     def _order(self, fetch: Fetch, rows: Mapping[str, Rows], partition: _Partition) -> Int64s:

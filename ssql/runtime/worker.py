@@ -20,7 +20,16 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from ssql.config import BATCH_MAX_ROWS, SERVICE_ID, Config
-from ssql.errors import InternalError, LogError, LogFenced, LogInDoubt, LogUnavailable, QueryNotFound, SsqlError
+from ssql.errors import (
+    InternalError,
+    LogError,
+    LogFenced,
+    LogInDoubt,
+    LogUnavailable,
+    QueryNotFound,
+    RegistryUnavailable,
+    SsqlError,
+)
 from ssql.log.api import Log, Writer
 from ssql.planner.steps import QueryPlan
 from ssql.runtime.api import Cut, Listener, Offsets, QueryState, QueryStatus
@@ -603,8 +612,8 @@ class DataflowWorker:
             epoch = flow.dataflow.inputs.take(wait_ms, limits)
         except LogFenced:
             raise
-        except LogError as trouble:
-            LOGGER.warning("could not read the log, will try again: %s", trouble.message)
+        except (LogError, RegistryUnavailable) as trouble:
+            LOGGER.warning("could not read, will try again: %s", trouble.message)
             clock.sleep(RETRY_S[1])
             return False
         if epoch is None:

@@ -8,7 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from ssql.log.api import RECORD_SCHEMA
+from ssql.errors import RegistryUnavailable
+from ssql.log.api import RECORD_SCHEMA, Fetch
+from ssql.runtime.decode import RelationDecoder, Rows
 from tests.engine.conftest import Bench
 
 ERRORS = "SELECT query_id, topic, `PARTITION`, `OFFSET`, reason, key, value FROM ssql_errors;"
@@ -116,3 +118,23 @@ def test_one_bad_record_in_a_hundred_costs_only_itself(bench: Bench) -> None:
     assert bench.rows("SELECT * FROM o;") == sorted((k, *v) for k, v in expected.items())
     errors = bench.rows("SELECT `OFFSET`, value FROM ssql_errors;")
     assert sorted(errors) == [(n, records[n][1]) for n in range(50, 20_000, 100)]
+
+
+def test_what_was_fetched_while_the_registry_was_away_is_read_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.run(STREAM + "CREATE TABLE o AS SELECT k, COUNT(*) AS c FROM s GROUP BY k;")
+    bench.settle()
+    away = [True, True]
+    decode = RelationDecoder.decode
+
+    def unreliable(self: RelationDecoder, fetch: Fetch) -> Rows:
+        if fetch.topic == "s" and away:
+            away.pop()
+            raise RegistryUnavailable("the registry does not answer")
+        return decode(self, fetch)
+
+    monkeypatch.setattr(RelationDecoder, "decode", unreliable)
+    append(bench, "s", [(b"a", b'{"N": 1}', 1), (b"a", b'{"N": 2}', 2)])
+    assert bench.rows("SELECT * FROM o;") == [("a", 2)]
+    assert not away
