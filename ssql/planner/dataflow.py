@@ -32,7 +32,8 @@ def dataflow(
     root: plan.Node, *, sink: Relation | None, limit: int | None, lifetime_ms: int | None
 ) -> tuple[s.Step, ...]:
     """The steps of a plan, ending in a Sink, or in an Emit where there is no sink. Raises NotSupportedYet."""
-    builder = _Builder(void=sink is not None and _only_projects(root))
+    last_rows = _below_projections(root) if sink is not None else None
+    builder = _Builder(last_rows)
     last = builder.node(root)
     if sink is None:
         builder.add(s.Emit(builder.id("emit"), (last.id,), last.schema, limit))
@@ -42,19 +43,23 @@ def dataflow(
     return tuple(builder.steps)
 
 
-def _only_projects(node: plan.Node) -> bool:
-    """Whether rows of a stream are only computed and keyed anew. Elsewhere a record without a value has no effect."""
+def _below_projections(node: plan.Node) -> plan.Node:
+    """The node whose rows are only computed and keyed anew on their way to the sink."""
     while isinstance(node, plan.Project | plan.Rekey):
         node = node.input
-    return isinstance(node, plan.Source) and node.changelog is plan.Changelog.APPEND
+    return node
 
 
 class _Builder:
-    """`void`: records of streams that have no value are passed on."""
+    """`written`: the node whose rows are written as they are, if any are.
 
-    def __init__(self, *, void: bool) -> None:
+    It also tells of what has no effect elsewhere: a stream's records without a value, and the end of left rows that an
+    inner join on a foreign key had no match for.
+    """
+
+    def __init__(self, written: plan.Node | None) -> None:
         self.steps: list[s.Step] = []
-        self._void = void
+        self._written = written
 
     def id(self, name: str) -> str:
         return f"{len(self.steps)}-{name}"
@@ -85,7 +90,8 @@ class _Builder:
             case plan.Source():
                 relation = node.relation
                 time = time_statement(relation)
-                return self.add(s.Scan(self.id("scan"), (), node.schema, relation, time, self._void))
+                void = node is self._written and node.changelog is plan.Changelog.APPEND
+                return self.add(s.Scan(self.id("scan"), (), node.schema, relation, time, void))
             case plan.Rekey():
                 return self._exchange(self.node(node.input), node.input, node.keys)
             case plan.Window():
@@ -192,12 +198,13 @@ class _Builder:
                         self.id("join"), (left.id, right.id), schema, node.left_on, node.right_on, node.kind
                     )
                 )
+        tells_all = node is self._written and node.foreign and node.kind == "INNER"
         if node.foreign:
             left = self._exchange(left, node.left, node.left_on)
         return self.add(
             s.TableTableJoin(
                 self.id("join"), (left.id, right.id), schema, node.left_on, node.right_on,
-                node.left.identity, node.right.identity, node.kind,
+                node.left.identity, node.right.identity, node.kind, tells_all,
             )
         )  # fmt: skip
 

@@ -229,6 +229,8 @@ class TableTableJoin(Step):
 
     Inputs: left, right. Yields left's columns, then right's; `_time` is the greater of both. For each kind of outer
     join rows without a match come with nulls. `left_unique`, `right_unique`: what identifies a row of either side.
+    `tells_all`: a left row that goes is told at -1, with nulls, also where it had no match, as ksqlDB tells it. Only
+    for what is written as it is: to a reader of changes that is a row that goes and never came.
     """
 
     left_keys: tuple[str, ...]
@@ -236,6 +238,7 @@ class TableTableJoin(Step):
     left_unique: tuple[str, ...]
     right_unique: tuple[str, ...]
     kind: Literal["INNER", "LEFT", "RIGHT", "FULL"]
+    tells_all: bool = False
 
 
 @dataclass(frozen=True)

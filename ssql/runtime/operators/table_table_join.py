@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ssql.planner.steps import TableTableJoin as TableTableJoinStep
 from ssql.runtime.arrangement import Arrangement, Layout, View
 from ssql.runtime.changes import group_rows, last_changes
-from ssql.runtime.delta import DIFF, SEQ, TIME, Delta, Indices, Mask, numbers
+from ssql.runtime.delta import DIFF, SEQ, TIME, Delta, Indices, Mask, merge, numbers
 from ssql.runtime.operators.base import Context, Operator, runs
+
+LEAST = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,15 @@ class _Pairs:
     touched: Indices
 
 
+@dataclass(frozen=True)
+class _Touched:
+    """For each touched key the place of the last change, and the greatest time of the changes of either side."""
+
+    place: Indices
+    left: Indices
+    right: Indices
+
+
 @runs(TableTableJoinStep)
 class TableTableJoin(Operator):
     """Joins again the rows of the keys that either delta touches, before and after, and yields the difference.
@@ -47,35 +59,51 @@ class TableTableJoin(Operator):
         left, right = context.inputs
         self._left = _side(left, step.left_keys, step.left_unique)
         self._right = _side(right, step.right_keys, step.right_unique)
+        self._one_each = all(side.identity == side.keys for side in (self._left, self._right))
 
     def on_deltas(self, *inputs: Delta) -> Delta:
         left, right = inputs
         left_changes, right_changes = _last(left, self._left), _last(right, self._right)
-        keys, place, time = self._touched(left, right)
+        keys, touched = self._touched(left, right)
         views_before = self._left.state.current, self._right.state.current
         for side, changes in ((self._left, left_changes), (self._right, right_changes)):
             if changes is not None:
                 side.state.apply(changes[0].batch.select(side.state.layout.schema.names), changes[1])
-        before = self._joined(*views_before, keys)
-        after = self._joined(self._left.state.current, self._right.state.current, keys)
-        return self._difference(before, after, place, time)
+        before = self._joined(*views_before, keys, touched)
+        after = self._joined(self._left.state.current, self._right.state.current, keys, touched)
+        made = self._difference(before, after, touched)
+        if not self.step.tells_all or not left.retracts:
+            return made
+        return merge([made, self._unmatched(left.filter(left.diff < 0), views_before[1])], self.schema)
 
-    def _touched(self, left: Delta, right: Delta) -> tuple[list[pa.Array], Indices, Indices]:
-        """The distinct join keys of both deltas, with the place and time of the last change of each."""
+    def _unmatched(self, gone: Delta, right: View) -> Delta:
+        """The left rows among `gone` that have no match, with nulls for the right side."""
+        keys = gone.columns(self._left.keys)
+        alone = np.ones(len(gone), dtype=np.bool_)
+        alone[right.gather(keys).query] = False
+        for key in keys:
+            alone &= key.is_valid().to_numpy(zero_copy_only=False)
+        rows = gone.filter(alone)
+        nulls = [pa.nulls(len(rows), self.schema.field(n).type) for n in self._right.columns]
+        columns = [*rows.columns(self._left.columns), *nulls]
+        return Delta.of(columns, self.schema, rows.time, rows.diff, rows.seq)
+
+    def _touched(self, left: Delta, right: Delta) -> tuple[list[pa.Array], _Touched]:
+        """The distinct join keys of both deltas, and when they are touched."""
         columns = [
             pa.concat_arrays([a, b])
             for a, b in zip(left.columns(self._left.keys), right.columns(self._right.keys), strict=True)
         ]
         seq, time = np.concatenate([left.seq, right.seq]), np.concatenate([left.time, right.time])
         groups = group_rows(columns, len(seq))
-        place = np.full(len(groups.first), np.iinfo(np.int64).min)
-        np.maximum.at(place, groups.ids, seq)
-        last_time = np.full(len(groups.first), np.iinfo(np.int64).min)
-        np.maximum.at(last_time, groups.ids, time)
+        is_left = np.arange(len(seq)) < len(left)
+        sides = (_greatest(groups.ids[at], time[at], len(groups.first)) for at in (is_left, ~is_left))
         heads = pa.array(groups.first)
-        return [c.take(heads) for c in columns], place, last_time
+        return [c.take(heads) for c in columns], _Touched(_greatest(groups.ids, seq, len(groups.first)), *sides)
 
-    def _joined(self, left: View, right: View, keys: list[pa.Array]) -> tuple[pa.RecordBatch, Indices]:
+    def _joined(
+        self, left: View, right: View, keys: list[pa.Array], touched: _Touched
+    ) -> tuple[pa.RecordBatch, Indices]:
         """All joined rows of the touched keys, and the touched key of each."""
         n = len(keys[0])
         lefts, rights = left.gather(keys), right.gather(keys)
@@ -87,7 +115,11 @@ class TableTableJoin(Operator):
             _take(lefts.rows.select(self._left.columns), pairs.left),
             _take(rights.rows.select(self._right.columns), pairs.right),
         ]
-        times = np.maximum(_times(lefts.rows, pairs.left), _times(rights.rows, pairs.right))
+        # A side without a row may have lost it: then that is what the row is as of.
+        times = np.maximum(
+            _times(lefts.rows, pairs.left, touched.left[pairs.touched]),
+            _times(rights.rows, pairs.right, touched.right[pairs.touched]),
+        )
         arrays = [*rows[0].columns, *rows[1].columns, pa.array(times, pa.int64())]
         schema = pa.schema([f for f in self.schema if f.name not in (DIFF, SEQ)])
         return pa.RecordBatch.from_arrays(arrays, schema=schema), pairs.touched
@@ -96,8 +128,7 @@ class TableTableJoin(Operator):
         self,
         before: tuple[pa.RecordBatch, Indices],
         after: tuple[pa.RecordBatch, Indices],
-        place: Indices,
-        time: Indices,
+        touched: _Touched,
     ) -> Delta:
         old, new = before[0], after[0]
         keep_old, keep_new = self._changed(old, new)
@@ -105,15 +136,20 @@ class TableTableJoin(Operator):
         old_keys, new_keys = before[1][keep_old], after[1][keep_new]
         rows = pa.concat_batches([old, new])
         diff = np.concatenate([np.full(old.num_rows, -1, np.int8), np.ones(new.num_rows, np.int8)])
-        touched = np.concatenate([old_keys, new_keys])
-        times = np.concatenate([time[old_keys], numbers(new.column(TIME))])
+        place = touched.place[np.concatenate([old_keys, new_keys])]
+        times = np.concatenate([np.maximum(touched.left, touched.right)[old_keys], numbers(new.column(TIME))])
         columns = [rows.column(f.name) for f in self.schema if f.name not in (TIME, DIFF, SEQ)]
-        return Delta.of(columns, self.schema, times, diff, place[touched]).sorted()
+        changes = Delta.of(columns, self.schema, times, diff, place)
+        if self._one_each or len(touched.place) == len(changes):
+            return changes.sorted()
+        # What one change touches comes in order of the left rows' keys.
+        names = [n for n in self._left.identity if not pa.types.is_nested(rows.column(n).type)]
+        order = pc.sort_indices(changes.batch, [(n, "ascending") for n in (SEQ, DIFF, *names)])
+        return Delta(changes.batch.take(order))
 
     def _changed(self, old: pa.RecordBatch, new: pa.RecordBatch) -> tuple[Mask, Mask]:
         """Where many rows share a key only those that differ are yielded; a lone row is yielded as it was touched."""
-        one_each = self._left.identity == self._left.keys and self._right.identity == self._right.keys
-        if one_each:
+        if self._one_each:
             return np.ones(old.num_rows, np.bool_), np.ones(new.num_rows, np.bool_)
         both = pa.concat_batches([old, new])
         ids = group_rows(both.columns, both.num_rows).ids
@@ -166,9 +202,15 @@ def _take(rows: pa.RecordBatch, indices: Indices) -> pa.RecordBatch:
     return rows.take(pa.array(indices, mask=indices < 0))
 
 
-def _times(rows: pa.RecordBatch, indices: Indices) -> Indices:
-    """`_time` of the rows; where there is none, the least."""
-    least = np.iinfo(np.int64).min
+def _times(rows: pa.RecordBatch, indices: Indices, otherwise: Indices) -> Indices:
+    """`_time` of the rows; `otherwise` where there is none."""
     if not rows.num_rows:
-        return np.full(len(indices), least)
-    return np.where(indices < 0, least, numbers(rows.column(TIME))[np.maximum(indices, 0)])
+        return otherwise
+    return np.where(indices < 0, otherwise, numbers(rows.column(TIME))[np.maximum(indices, 0)])
+
+
+def _greatest(groups: Indices, values: Indices, count: int) -> Indices:
+    """The greatest value of each group, `LEAST` where it has none."""
+    found = np.full(count, LEAST)
+    np.maximum.at(found, groups, values)
+    return found
