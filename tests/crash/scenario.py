@@ -21,10 +21,10 @@ from ssql.engine.engine import LocalEngine
 from ssql.errors import QueryExists, SsqlError
 from ssql.log.api import RECORD_SCHEMA, Log
 from ssql.log.embedded import EmbeddedLog
-from tests.crash.support import Fate, Killed, MortalLog, Partitions, records_of
+from tests.crash.support import Fate, Hook, Killed, MortalLog, Partitions, in_order, records_of, same_last, same_records
 
 WAIT_S = 60.0
-EARLIEST = {"auto.offset.reset": "earliest"}
+EARLIEST: dict[str, object] = {"auto.offset.reset": "earliest"}
 
 SOURCES = """
 CREATE STREAM IF NOT EXISTS orders (id STRING KEY, item STRING, qty INT)
@@ -162,15 +162,28 @@ class Results:
     lives: int
 
 
+def nothing(number: int, what: str, when: str) -> None:
+    """Befalls a log that is left alone."""
+
+
 class Run:
-    """One run of the story on a directory. `dies(life, act, when)` decides where its lives end."""
+    """One run of the story on a directory.
+
+    `befalls(life)` is what happens to the log of each life; `between` is called before each step.
+    """
 
     def __init__(
-        self, path: Path, *, dies: Callable[[int, int, str], bool] = lambda *_: False, batch_rows: int = 8
+        self,
+        path: Path,
+        *,
+        befalls: Callable[[int], Hook] = lambda _: nothing,
+        between: Callable[[int, LocalEngine], None] = lambda *_: None,
+        batch_rows: int = 8,
     ) -> None:
         self.path = path
         self.config = Config().with_values({BATCH_MAX_ROWS.key: batch_rows})
-        self._dies = dies
+        self._befalls = befalls
+        self._between = between
         self._log = EmbeddedLog(path)
         self._open: list[EmbeddedLog] = [self._log]
         self._life = 0
@@ -210,17 +223,22 @@ class Run:
         self._life += 1
         log = EmbeddedLog(self.path)
         self._open.append(log)
-        life = self._life
-        fate = Fate(lambda act, when: self._dies(life, act, when), told=self.acts)
+        fate = Fate(self._befalls(self._life), told=self.acts)
+        engine: LocalEngine | None = None
         try:
             engine = LocalEngine(self.config, MortalLog(log, fate))
             while at < len(steps):
+                self._between(at, engine)
                 steps[at](self, engine)
                 at += 1
-            engine.close()
         except (Killed, SsqlError):
             if not fate.dead:
                 raise
+        finally:
+            # A dead log takes nothing more: this only lets go of what the process would have lost.
+            if engine is not None:
+                with suppress(Killed):
+                    engine.close()
         return at
 
     def _results(self, engine: LocalEngine, log: Log) -> Results:
@@ -241,6 +259,22 @@ class Run:
             for stream in ("errors", "late")
         }
         return Results(topics, tables, rejected, self.acts, self._life)
+
+
+def compare(expected: Results, finest: Results, found: Results) -> None:
+    """Assert that a run has left what another one has.
+
+    Streams: the same records in the same order. Tables: the same rows; the topic ends in the same value of each key,
+    and goes there by changes that a run of an epoch a row (`finest`) goes through, in that order. What was rejected:
+    the same rows, each once.
+    """
+    for name in expected.topics.keys() - set(TABLE_TOPICS):
+        same_records(name, expected.topics[name], found.topics[name])
+    for name in TABLE_TOPICS:
+        same_last(name, expected.topics[name], found.topics[name])
+        in_order(name, finest.topics[name], found.topics[name])
+    assert found.tables == expected.tables
+    assert found.rejected == expected.rejected
 
 
 def rejected_rows(log: Log, topic: str) -> list[dict[str, Any]]:

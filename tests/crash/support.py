@@ -83,37 +83,40 @@ class Killed(Exception):
     """The process that this log stands for is dead. No `SsqlError`: nobody is to answer it, or try again."""
 
 
+#: Called before and after each act with its number, what it is ("commit default_main") and "before" or "after"; it
+#: may raise `Killed`, or what a log in trouble raises.
+Hook = Callable[[int, str, str], None]
+
+
 @dataclass
 class Fate:
-    """Decides when a `MortalLog` dies: called with each durable act, before and after it."""
+    """What happens to a `MortalLog`."""
 
-    dies: Callable[[int, str], bool]
+    hook: Hook
     acts: int = 0
     told: list[str] = field(default_factory=list)
     dead: bool = False
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def act(self, what: str, do: Callable[[], Any]) -> Any:
-        """Carry out something durable, or die just before or just after it."""
+        """Carry out something that leaves a trace, if nothing befalls the log just before or just after it."""
         with self._lock:
             self.alive()
             self.acts += 1
             number = self.acts
             self.told.append(what)
-            if self.dies(number, "before"):
-                self._die()
-            done = do()
-            if self.dies(number, "after"):
-                self._die()
+            try:
+                self.hook(number, what, "before")
+                done = do()
+                self.hook(number, what, "after")
+            except Killed:
+                self.dead = True
+                raise
             return done
 
     def alive(self) -> None:
         if self.dead:
             raise Killed
-
-    def _die(self) -> None:
-        self.dead = True
-        raise Killed
 
 
 class MortalLog:

@@ -1,0 +1,28 @@
+"""Runs that nothing befalls, and settings under which more happens in a short story."""
+
+from __future__ import annotations
+
+import pytest
+
+from ssql.runtime import frontier, state, worker
+from tests.crash.scenario import Results, Run
+
+
+@pytest.fixture(autouse=True)
+def _eventful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """State is written whole, and topics of our own are cut off, every few commits; nobody waits to try again."""
+    monkeypatch.setattr(state, "MIN_REWRITE_BYTES", 6000)
+    monkeypatch.setattr(frontier, "KEPT_RECORDS", 16)
+    monkeypatch.setattr(worker, "RETRY_S", (0.0,))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """The story in one life."""
+    return Run(tmp_path_factory.mktemp("undisturbed")).go()
+
+
+@pytest.fixture(scope="session")
+def finest(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """The story in one life, an epoch a row: every change that a key goes through is seen."""
+    return Run(tmp_path_factory.mktemp("finest"), batch_rows=1).go()
