@@ -18,6 +18,7 @@ MODULES = (
     "ssql.formats.json_writer_kernel",
     "ssql.runtime.group_kernel",
     "ssql.formats.avro_kernel",
+    "ssql.formats.avro_writer_kernel",
 )
 
 _log = logging.getLogger(__name__)

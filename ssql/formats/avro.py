@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 
 from ssql import kernels
@@ -12,6 +13,7 @@ from ssql.formats import framing, registered, rules
 from ssql.formats.api import BadRow, Decoder, Encoder, FormatSpec
 from ssql.formats.avro_fast import KernelReader, NotFastError
 from ssql.formats.avro_values import ExactReader
+from ssql.formats.avro_writer_fast import KernelWriter
 from ssql.formats.avro_writers import ExactWriter
 from ssql.formats.columns import read_rows, selected, settled
 from ssql.formats.none import NoColumns
@@ -133,14 +135,46 @@ class AvroReader:
 
 
 class AvroWriter:
-    """Writes rows by one schema."""
+    """Writes rows by one schema: large batches by the compiled kernel, where it can."""
 
     def __init__(self, number: int, schema: avro.Avro, columns: Sequence[Column], *, record: bool) -> None:
         self.frame = framing.frame(number)
+        self.schema = schema
         self.columns = tuple(columns)
+        self.record = record
         self.exact = ExactWriter(schema, columns, record=record)
+        self.compiled: KernelWriter | None = None
+        self.slow = False  # the kernel has no program for it
 
     def write(self, batch: pa.RecordBatch) -> tuple[pa.BinaryArray, list[BadRow]]:
+        if batch.num_rows >= KERNEL_ROWS and not self.slow:
+            try:
+                writer = self._compiled()
+                if writer is not None:
+                    data, doubtful = writer.write(batch)
+                    return self._settled(data, batch, doubtful) if doubtful else (data, [])
+            except NotFastError:
+                pass
+        return self._exactly(batch)
+
+    def _compiled(self) -> KernelWriter | None:
+        kernel = kernels.kernel("ssql.formats.avro_writer_kernel") if self.compiled is None else None
+        if kernel is not None:
+            self.slow = True
+            self.compiled = KernelWriter(self.schema, self.columns, record=self.record, head=self.frame, kernel=kernel)
+            self.slow = False
+        return self.compiled
+
+    def _settled(
+        self, data: pa.BinaryArray, batch: pa.RecordBatch, doubtful: list[int]
+    ) -> tuple[pa.BinaryArray, list[BadRow]]:
+        exact, bad = self._exactly(batch.take(pa.array(doubtful)))
+        places = np.arange(len(data))
+        places[doubtful] = len(data) + np.arange(len(doubtful))
+        whole = pa.concat_arrays([data, exact]).take(pa.array(places))
+        return whole, [BadRow(doubtful[row.index], row.reason) for row in bad]
+
+    def _exactly(self, batch: pa.RecordBatch) -> tuple[pa.BinaryArray, list[BadRow]]:
         columns = [
             plain(array, column.type).to_pylist() for array, column in zip(batch.columns, self.columns, strict=True)
         ]

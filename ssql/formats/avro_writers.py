@@ -15,7 +15,7 @@ from ssql.errors import FormatError
 from ssql.formats import scalars
 from ssql.formats.avro_values import matching
 from ssql.formats.scalars import INT32, INT64, MisfitError
-from ssql.schemas.avro import Avro, branch_name, sql_type
+from ssql.schemas.avro import Avro, Field, branch_name, sql_type
 from ssql.types import (
     BIGINT,
     BOOLEAN,
@@ -290,41 +290,45 @@ class RecordWriter:
         names = [f.name for f in avro.fields]
         places = matching([c.name for c in columns], names)
         column_of = {place: at for at, place in enumerate(places) if place is not None}
-        for column, place in zip(columns, places, strict=True):
-            if place is None or column_of[place] != columns.index(column):
+        for at, (column, place) in enumerate(zip(columns, places, strict=True)):
+            if place is None or column_of[place] != at:
                 raise MisfitError(f"the schema has no field {column.name}")
-        self.steps: list[tuple[int, Write, str, Any]] = []
+        self.steps: list[tuple[int, Write, str]] = []
         for place, held in enumerate(avro.fields):
             at = column_of.get(place, -1)
             try:
-                write = nullable(held.type, columns[at].type) if at >= 0 else _constant(held.type, held)
+                write = nullable(held.type, columns[at].type) if at >= 0 else _constant(constant(held))
             except MisfitError as bad:
                 raise bad.under(f".{held.name}") from None
-            self.steps.append((at, write, held.name, None))
+            self.steps.append((at, write, held.name))
 
     def write(self, out: bytearray, values: Sequence[Any]) -> None:
-        for at, write, name, _ in self.steps:
+        for at, write, name in self.steps:
             try:
                 write(out, values[at] if at >= 0 else None)
             except MisfitError as bad:
                 raise bad.under(f".{name}") from None
 
 
-def _constant(avro: Avro, held: Any) -> Write:
-    """What a field without a column is written as: its default, else null."""
+def constant(held: Field) -> bytes:
+    """What a field without a column is written as: its default, else null.
+
+    Raises:
+        MisfitError: where it has neither.
+    """
     out = bytearray()
     if held.has_default:
-        _write_default(out, avro, held.default)
-    elif avro.kind == "null":
-        pass
-    elif any(branch.kind == "null" for branch in avro.branches):
-        _write_default(out, avro, None)
-    else:
+        _write_default(out, held.type, held.default)
+    elif any(branch.kind == "null" for branch in held.type.branches):
+        _write_default(out, held.type, None)
+    elif held.type.kind != "null":
         raise MisfitError("the schema asks for a value, and no column has it")
-    content = bytes(out)
+    return bytes(out)
 
-    def write(target: bytearray, _: Any) -> None:
-        target.extend(content)
+
+def _constant(content: bytes) -> Write:
+    def write(out: bytearray, _: Any) -> None:
+        out += content
 
     return write
 

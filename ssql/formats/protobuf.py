@@ -11,6 +11,7 @@ from typing import cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from google.protobuf.descriptor import Descriptor
 
 from ssql.errors import FormatError, SchemaUnreadable
@@ -20,6 +21,7 @@ from ssql.formats.avro_writers import varint
 from ssql.formats.columns import batch_of, nulled, read_rows, selected, sorted_bad, valid_mask
 from ssql.formats.none import NoColumns
 from ssql.formats.plain import plain
+from ssql.formats.protobuf_fast import FastReader, FastWriter, NotFastError
 from ssql.formats.protobuf_values import ExactReader, ExactWriter
 from ssql.formats.scalars import MisfitError
 from ssql.schemas import proto
@@ -29,6 +31,8 @@ from ssql.types import STRING, Array, Column, Map, Struct
 NULLABLE = "nullableRepresentation"
 UNWRAP = "unwrapPrimitives"
 _REPRESENTATIONS = ("optional", "wrapper")
+#: From this many rows on whole batches are faster (see benchmarks/bench_formats.py).
+FAST_ROWS = 32
 
 
 def _check(name: str, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> None:
@@ -113,7 +117,7 @@ class ProtobufFormat:
         schema = self._parse(definition)
         message = schema.message(name)
         head = framing.frame(number) + indexes(schema.path(message))
-        return registered.RegisteredEncoder(MessageWriter(head, ExactWriter(message, columns), columns))
+        return registered.RegisteredEncoder(MessageWriter(head, message, columns))
 
     def _parse(self, definition: Definition) -> proto.ProtoSchema:
         texts = referenced(self.schemas, definition) if definition.references and self.schemas is not None else {}
@@ -230,30 +234,57 @@ class IndexedReader:
     def _reader(self, path: Sequence[int]) -> MessageReader:
         key = tuple(path)
         if key not in self.readers:
-            self.readers[key] = MessageReader(ExactReader(self.schema.at(path), self.columns), self.columns)
+            self.readers[key] = MessageReader(self.schema.at(path), self.columns)
         return self.readers[key]
 
 
 class MessageReader:
-    """Reads rows of one message."""
+    """Reads rows of one message: large batches at once, where nothing in them is out of the way."""
 
-    def __init__(self, exact: ExactReader, columns: Sequence[Column]) -> None:
-        self.exact = exact
+    def __init__(self, message: Descriptor, columns: Sequence[Column]) -> None:
+        self.message = message
         self.columns = tuple(columns)
+        self.exact = ExactReader(message, columns)
+        self.fast: FastReader | None = None
+        self.slow = False  # the message or the columns are for the exact reader
 
     def read(self, payload: pa.BinaryArray) -> tuple[list[pa.Array], list[BadRow]]:
-        return read_rows(payload, self.columns, self.exact.read)
+        if len(payload) < FAST_ROWS or self.slow:
+            return read_rows(payload, self.columns, self.exact.read)
+        if self.fast is None:
+            try:
+                self.fast = FastReader(self.message, self.columns)
+            except NotFastError:
+                self.slow = True
+                return self.read(payload)
+        try:
+            return self.fast.read(payload), []
+        except NotFastError:  # a bad row, or one that only the exact reader can judge: it is in one of the halves
+            half = len(payload) // 2
+            (left, bad), (right, rest) = self.read(payload.slice(0, half)), self.read(payload.slice(half))
+            arrays = [pa.concat_arrays([a, b]) for a, b in zip(left, right, strict=True)]
+            return arrays, [*bad, *(BadRow(row.index + half, row.reason) for row in rest)]
 
 
 class MessageWriter:
-    """Writes rows as messages behind a head."""
+    """Writes rows as messages behind a head: large batches at once, where all values fit."""
 
-    def __init__(self, head: bytes, exact: ExactWriter, columns: Sequence[Column]) -> None:
+    def __init__(self, head: bytes, message: Descriptor, columns: Sequence[Column]) -> None:
         self.head = head
-        self.exact = exact
         self.columns = tuple(columns)
+        self.exact = ExactWriter(message, columns)
+        try:
+            self.fast: FastWriter | None = FastWriter(message, columns)
+        except NotFastError:
+            self.fast = None
 
     def write(self, batch: pa.RecordBatch) -> tuple[pa.BinaryArray, list[BadRow]]:
+        if self.fast is not None and batch.num_rows >= FAST_ROWS:
+            try:
+                data = self.fast.write(batch)
+                return pc.binary_join_element_wise(self.head, data, b"") if self.head else data, []
+            except NotFastError:
+                pass
         columns = [
             plain(array, column.type).to_pylist() for array, column in zip(batch.columns, self.columns, strict=True)
         ]
@@ -275,7 +306,7 @@ class PlainDecoder:
         self.columns = tuple(columns)
         self.bare = bare
         held = _fields(columns[0]) if bare and columns else columns
-        self.reader = MessageReader(ExactReader(message, held), held)
+        self.reader = MessageReader(message, held)
 
     def decode(self, data: pa.BinaryArray) -> Decoded:
         valid = np.flatnonzero(valid_mask(data))
@@ -295,7 +326,7 @@ class PlainEncoder:
     def __init__(self, columns: Sequence[Column], message: Descriptor, *, bare: bool) -> None:
         self.bare = bare
         held = _fields(columns[0]) if bare else columns
-        self.writer = MessageWriter(b"", ExactWriter(message, held), held)
+        self.writer = MessageWriter(b"", message, held)
 
     def encode(self, batch: pa.RecordBatch) -> Encoded:
         if not self.bare:

@@ -70,7 +70,18 @@ def _time_of_day(held: Any) -> int:
 
 
 def _decimal(held: Any) -> PyDecimal:
-    return PyDecimal(int.from_bytes(held.value, signed=True)).scaleb(-held.scale, scalars.EXACT)
+    return _number(held.value, held.scale)
+
+
+def _number(digits: bytes, scale: int) -> PyDecimal:
+    return PyDecimal(int.from_bytes(digits, signed=True)).scaleb(-scale, scalars.EXACT)
+
+
+def decimal_reader(t: Decimal) -> Callable[[bytes, int], PyDecimal]:
+    """What makes a decimal of type `t` from the digits and the scale of a message. It raises `MisfitError`."""
+    convert = coercions.converter("decimal", t)
+    assert convert is not None
+    return lambda digits, scale: convert(_number(digits, scale))  # type: ignore[no-any-return]
 
 
 def _wrapped(held: Any) -> Any:
@@ -275,15 +286,18 @@ def _put_time(held: Any, value: int) -> None:
     held.nanos = rest * _MILLI_NS
 
 
-def _put_decimal(held: Any, value: PyDecimal) -> None:
+def decimal_parts(value: PyDecimal) -> tuple[bytes, int, int]:
+    """Digits (two's complement), count of digits, and scale: what Confluent's decimal is made of."""
     exponent = value.as_tuple().exponent
     assert isinstance(exponent, int)
     scale = max(-exponent, 0)
     unscaled = int(value.scaleb(scale, scalars.EXACT))
     magnitude = unscaled if unscaled >= 0 else ~unscaled
-    held.value = unscaled.to_bytes(magnitude.bit_length() // 8 + 1, signed=True)
-    held.precision = len(str(abs(unscaled)))
-    held.scale = scale
+    return unscaled.to_bytes(magnitude.bit_length() // 8 + 1, signed=True), len(str(abs(unscaled))), scale
+
+
+def _put_decimal(held: Any, value: PyDecimal) -> None:
+    held.value, held.precision, held.scale = decimal_parts(value)
 
 
 def _put_wrapped(held: Any, value: Any) -> None:
