@@ -201,6 +201,21 @@ def nullable(avro: Avro, t: SqlType) -> Write:
     return written
 
 
+def _field(held: Field, t: SqlType) -> Write:
+    """What writes a field from a column: null is its default where the schema has no place for null."""
+    if not held.has_default or held.type.kind == "null" or any(b.kind == "null" for b in held.type.branches):
+        return nullable(held.type, t)
+    write, default = writer(held.type, t), constant(held)
+
+    def written(out: bytearray, value: Any) -> None:
+        if value is None:
+            out += default
+        else:
+            write(out, value)
+
+    return written
+
+
 def _union(avro: Avro, t: SqlType) -> Write:
     others = [(at, b) for at, b in enumerate(avro.branches) if b.kind != "null"]
     if len(others) > 1 and isinstance(t, Struct):
@@ -297,7 +312,7 @@ class RecordWriter:
         for place, held in enumerate(avro.fields):
             at = column_of.get(place, -1)
             try:
-                write = nullable(held.type, columns[at].type) if at >= 0 else _constant(constant(held))
+                write = _field(held, columns[at].type) if at >= 0 else _constant(constant(held))
             except MisfitError as bad:
                 raise bad.under(f".{held.name}") from None
             self.steps.append((at, write, held.name))

@@ -117,7 +117,7 @@ class ProtobufFormat:
         schema = self._parse(definition)
         message = schema.message(name)
         head = framing.frame(number) + indexes(schema.path(message))
-        return registered.RegisteredEncoder(MessageWriter(head, message, columns))
+        return registered.RegisteredEncoder(MessageWriter(head, message, columns, is_key=is_key))
 
     def _parse(self, definition: Definition) -> proto.ProtoSchema:
         texts = referenced(self.schemas, definition) if definition.references and self.schemas is not None else {}
@@ -148,7 +148,7 @@ class ProtobufNoRegistryFormat:
         if is_key and not columns:
             return NoColumns()
         message, bare = self._message(spec, columns, is_key=is_key)
-        return PlainEncoder(columns, message, bare=bare)
+        return PlainEncoder(columns, message, bare=bare, is_key=is_key)
 
     @staticmethod
     def _message(spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> tuple[Descriptor, bool]:
@@ -267,10 +267,14 @@ class MessageReader:
 
 
 class MessageWriter:
-    """Writes rows as messages behind a head: large batches at once, where all values fit."""
+    """Writes rows as messages behind a head: large batches at once, where all values fit.
 
-    def __init__(self, head: bytes, message: Descriptor, columns: Sequence[Column]) -> None:
+    A key of one column that is null is no key: null, and not a message of defaults.
+    """
+
+    def __init__(self, head: bytes, message: Descriptor, columns: Sequence[Column], *, is_key: bool = False) -> None:
         self.head = head
+        self.may_be_null = is_key and len(columns) == 1
         self.columns = tuple(columns)
         self.exact = ExactWriter(message, columns)
         try:
@@ -279,6 +283,12 @@ class MessageWriter:
             self.fast = None
 
     def write(self, batch: pa.RecordBatch) -> tuple[pa.BinaryArray, list[BadRow]]:
+        data, bad = self._write(batch)
+        if self.may_be_null and batch.column(0).null_count:
+            data = pc.if_else(batch.column(0).is_valid(), data, pa.scalar(None, pa.binary()))
+        return data, bad
+
+    def _write(self, batch: pa.RecordBatch) -> tuple[pa.BinaryArray, list[BadRow]]:
         if self.fast is not None and batch.num_rows >= FAST_ROWS:
             try:
                 data = self.fast.write(batch)
@@ -323,10 +333,10 @@ class PlainDecoder:
 class PlainEncoder:
     """Writes rows as messages and nothing else; null where a bare STRUCT is null."""
 
-    def __init__(self, columns: Sequence[Column], message: Descriptor, *, bare: bool) -> None:
+    def __init__(self, columns: Sequence[Column], message: Descriptor, *, bare: bool, is_key: bool) -> None:
         self.bare = bare
         held = _fields(columns[0]) if bare else columns
-        self.writer = MessageWriter(b"", message, held)
+        self.writer = MessageWriter(b"", message, held, is_key=is_key and not bare)
 
     def encode(self, batch: pa.RecordBatch) -> Encoded:
         if not self.bare:

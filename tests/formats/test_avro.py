@@ -437,6 +437,16 @@ def test_a_topic_of_others_is_written_with_their_schema_where_it_fits(schemas: E
     assert int.from_bytes(encoded.data[0].as_py()[1:5], "big") == latest.id == number + 1
 
 
+def test_null_is_the_default_where_the_schema_has_no_place_for_it(schemas: EmbeddedRegistry) -> None:
+    spec = FormatSpec("AVRO", {"schemaId": str(register(schemas, THEIRS))})
+    columns = [Column("ID", BIGINT), Column("EXTRA", STRING)]
+    for rows in (1, 40):  # by both writers
+        batch = tables.batch_of(columns, [[1, None], [2, "x"]] * rows)
+        encoded = AvroFormat(schemas).encoder(spec, columns, is_key=False).encode(batch)
+        found = decode(schemas, encoded.data, columns).batch.column(1)
+        assert found.to_pylist() == ["none", "x"] * rows
+
+
 @pytest.mark.parametrize(
     ("columns", "reason"),
     [

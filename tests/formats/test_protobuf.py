@@ -151,8 +151,11 @@ def test_a_single_column_is_a_message_too(schemas: EmbeddedRegistry) -> None:
     spec = FormatSpec("PROTOBUF", subject="t-key")
     form = ProtobufFormat(schemas)
     encoded = form.encoder(spec, key, is_key=True).encode(tables.batch_of(key, [[5], [None]]))
-    assert encoded.data.to_pylist() == [b"\0\0\0\0\x01\0\x08\x05", b"\0\0\0\0\x01\0"]
-    assert form.decoder(spec, key, is_key=True).decode(encoded.data).batch.to_pydict() == {"K": [5, 0]}
+    assert encoded.data.to_pylist() == [b"\0\0\0\0\x01\0\x08\x05", None]  # a key that is null is none
+    assert form.decoder(spec, key, is_key=True).decode(encoded.data).batch.to_pydict() == {"K": [5, None]}
+    value = [Column("V", INTEGER)]
+    encoded = form.encoder(SPEC, value, is_key=False).encode(tables.batch_of(value, [[None]] * 2))
+    assert encoded.data.to_pylist() == [b"\0\0\0\0\x02\0"] * 2
     with pytest.raises(FormatError, match="Format 'PROTOBUF' does not support 'WRAP_SINGLE_VALUE' set to 'false'"):
         form.check(FormatSpec("PROTOBUF", {}, False), [Column("A", INTEGER)], is_key=False)
 
