@@ -10,16 +10,21 @@ from __future__ import annotations
 import gc
 import json
 import random
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pyarrow as pa
 
 from ssql import kernels
+from ssql.formats import avro, protobuf
 from ssql.formats import json as json_format
 from ssql.formats.api import Format, FormatSpec
 from ssql.formats.registry import format_named
 from ssql.formats.windowed import unwrap_keys, wrap_keys
+from ssql.log.embedded import EmbeddedLog
+from ssql.schemas.embedded import EmbeddedRegistry
 from ssql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, STRING, Array, Column, Decimal, Struct
 
 COLUMNS = [
@@ -140,6 +145,34 @@ def nested() -> None:
     line("JSON struct, array, decimal: encode", encode)
 
 
+def registry_formats() -> None:
+    """Formats of a schema registry, each way to read and write them."""
+    with tempfile.TemporaryDirectory() as directory:
+        log = EmbeddedLog(Path(directory))
+        schemas = EmbeddedRegistry(log, "bench_")
+        limits = ((avro, "KERNEL_ROWS"), (protobuf, "FAST_ROWS"))
+        chosen = [getattr(module, name) for module, name in limits]
+        for label, limit in (("whole batches", 1), ("row by row", NEVER), ("as chosen", None)):
+            for (module, name), default in zip(limits, chosen, strict=True):
+                setattr(module, name, default if limit is None else limit)
+            for name in ("AVRO", "PROTOBUF", "JSON_SR"):
+                decode, encode = [], []
+                for rows in SIZES:
+                    batch = pa.RecordBatch.from_pydict(
+                        table(rows), schema=pa.schema([(c.name, c.type.arrow) for c in COLUMNS])
+                    )
+                    form, spec = format_named(name, schemas), FormatSpec(name, subject=f"{name}-value")
+                    encoder = form.encoder(spec, COLUMNS, is_key=False)
+                    decoder = form.decoder(spec, COLUMNS, is_key=False)
+                    data = encoder.encode(batch).data
+                    assert decoder.decode(data).batch.equals(batch)
+                    decode.append(per_row(rows, lambda d=decoder, x=data: d.decode(x)))  # type: ignore[misc]
+                    encode.append(per_row(rows, lambda e=encoder, b=batch: e.encode(b)))  # type: ignore[misc]
+                line(f"{name} decode 5 of 5, {label}", decode)
+                line(f"{name} encode 5, {label}", encode)
+        log.close()
+
+
 def windowed() -> None:
     wrap, unwrap = [], []
     for rows in SIZES:
@@ -177,6 +210,7 @@ def main() -> None:
         line(f"KAFKA {column.type} decode", decode)
         line(f"KAFKA {column.type} encode", encode)
     windowed()
+    registry_formats()
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ NULLABLE = "nullableRepresentation"
 UNWRAP = "unwrapPrimitives"
 _REPRESENTATIONS = ("optional", "wrapper")
 #: From this many rows on whole batches are faster (see benchmarks/bench_formats.py).
-FAST_ROWS = 32
+FAST_ROWS = 16
 
 
 def _check(name: str, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> None:
