@@ -15,6 +15,9 @@ from ssql.catalog.catalog import Catalog
 from ssql.config import Config
 from ssql.engine.api import Entity, Session
 from ssql.engine.engine import LocalEngine
+from ssql.engine.properties import read
+from ssql.engine.relations import created
+from ssql.engine.session import effective
 from ssql.errors import SsqlError
 from ssql.log.api import Log, Writer
 from ssql.log.embedded import EmbeddedLog
@@ -116,13 +119,22 @@ class Bench:
 
     def create_topics(self, case: Case) -> None:
         """The topics and schemas that a case lists, the topics of its CREATEs with columns, and of its inputs."""
+        creates = list(_creates(case.statements))
+        asked = dict(filter(None, map(_partitions, creates)))
         for topic in case.topics:
-            self.log.create_topic(topic["name"], topic.get("partitions") or PARTITIONS)
-        schemas.register(self.schemas, case.topics)
-        for name, partitions in _declared_topics(case.statements):
-            self.log.create_topic(name, partitions)
+            self.log.create_topic(topic["name"], asked.get(topic["name"]) or topic.get("partitions") or PARTITIONS)
+        declared = [relation for create in creates if create.columns for relation in self._declared(create)]
+        for relation in declared:
+            self.log.create_topic(relation.topic, asked.get(relation.topic, PARTITIONS))
+        schemas.register(self.schemas, case.topics, declared)
         for record in case.inputs:
             self.log.create_topic(record.topic, PARTITIONS)
+
+    def _declared(self, create: CreateSource) -> Iterator[Relation]:
+        """What a CREATE declares; nothing where it is wrong."""
+        config = effective(self.engine._core.config, self.session.properties)
+        with suppress(SsqlError):
+            yield created(create, read(create.properties, "CREATE"), config, Catalog())[0]
 
     def codec(self, topic: str) -> TopicCodec:
         """How a topic's records are written: as the source that a query fills, else as the first one declared."""
@@ -151,17 +163,19 @@ class Bench:
         return [record for batch in batches if batch.num_rows for record in codec.decode(batch)]
 
 
-def _declared_topics(statements: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Name and partitions of the topics of CREATE statements with columns."""
+def _creates(statements: Sequence[str]) -> Iterator[CreateSource]:
+    """The CREATE STREAM and TABLE statements, as far as they can be read."""
     for text in statements:
         with suppress(SsqlError):
-            for statement in parse_script(text):
-                if isinstance(statement, CreateSource) and statement.columns:
-                    properties = statement.properties
-                    topic = properties.get("KAFKA_TOPIC")
-                    partitions = properties.get("PARTITIONS")
-                    if topic is not None and str(topic.value):
-                        yield str(topic.value), int(partitions.value) if partitions else PARTITIONS
+            yield from (s for s in parse_script(text) if isinstance(s, CreateSource))
+
+
+def _partitions(create: CreateSource) -> tuple[str, int] | None:
+    """Topic and number of partitions that a CREATE asks for."""
+    topic, partitions = create.properties.get("KAFKA_TOPIC"), create.properties.get("PARTITIONS")
+    if topic is None or partitions is None or not str(partitions.value).isdigit():
+        return None
+    return str(topic.value), int(partitions.value)
 
 
 @contextmanager

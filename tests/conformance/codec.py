@@ -16,13 +16,15 @@ from decimal import Decimal
 import pyarrow as pa
 
 from ssql.errors import SsqlError
+from ssql.formats import registered
 from ssql.formats.api import FormatSpec
+from ssql.formats.inference import RegistryFormat
 from ssql.formats.registered import SCHEMA_ID
 from ssql.formats.registry import format_named
 from ssql.formats.windowed import unwrap_keys, wrap_keys
 from ssql.log.api import RECORD_SCHEMA
 from ssql.planner.relation import Relation
-from ssql.schemas.api import SchemaRegistry, subject_of
+from ssql.schemas.api import Definition, SchemaRegistry, subject_of
 from ssql.schemas.types import sql_type
 from ssql.types import BYTES, Column, SqlType, Struct
 from tests.conformance.cases import Json, Mismatch, Record, Window
@@ -87,13 +89,20 @@ class Part:
         latest = self.schemas.latest(self.spec.subject) if self.spec.name in LANGUAGE else None
         if latest is None or self.spec.name == "JSON" or latest.definition.type != LANGUAGE[self.spec.name]:
             return self.spec, self.columns
-        properties = {**self.spec.properties, SCHEMA_ID: str(latest.id)}
-        found = sql_type(self.schemas, latest.definition)
+        return self._by(latest.id, latest.definition)
+
+    def _by(self, number: int, definition: Definition) -> tuple[FormatSpec, tuple[Column, ...]]:
+        """Format and columns for records of one schema."""
+        spec = replace(self.spec, properties={**self.spec.properties, SCHEMA_ID: str(number)})
+        if definition.type == "PROTOBUF":
+            form = format_named(spec.name, self.schemas)
+            assert isinstance(form, RegistryFormat)
+            return spec, form.columns(spec, definition, is_key=self.is_key)
+        found = sql_type(self.schemas, definition)
         if isinstance(found, Struct) and not self.bare:
             columns = tuple(Column(name, t, key=self.is_key) for name, t in found.fields)
-            return replace(self.spec, properties=properties, wrap=True if len(columns) == 1 else None), columns
-        bare = Column("BARE", found, key=self.is_key)
-        return replace(self.spec, properties=properties, wrap=None if self.is_key else False), (bare,)
+            return replace(spec, wrap=True if len(columns) == 1 else None), columns
+        return replace(spec, wrap=None if self.is_key else False), (Column("BARE", found, key=self.is_key),)
 
     def decode(self, data: bytes | None) -> Json:
         """What the bytes hold, as JSON would; text where they cannot be read."""
@@ -107,20 +116,26 @@ class Part:
                     return repr(data)
             case "DELIMITED" | "NONE":
                 return data.decode(errors="replace")
-        row = self.row(data)
-        if isinstance(row, str) or not self.columns:
-            return row or data.decode(errors="replace")
-        return row[self.columns[0].name] if self.bare else row
+        if not self.columns:
+            return data.decode(errors="replace")
+        number = registered.schema_id(self.spec)
+        definition = None if number is None else self.schemas.by_id(number)
+        if number is None or definition is None:
+            row = self._read(self.spec, self.columns, data)
+        else:  # what the schema has beside the columns is in the record too
+            row = self._read(*self._by(number, definition), data)
+        return next(iter(row.values())) if self.bare and not isinstance(row, str) else row
 
     def row(self, data: bytes | None) -> dict[str, Json] | str:
         """The columns in their SQL types, whatever the format; text that says why where they cannot be read."""
-        if not self.columns:
-            return {}
-        format_ = format_named(self.spec.name, self.schemas)
-        decoded = format_.decoder(self.spec, self.columns, is_key=self.is_key).decode(pa.array([data], pa.binary()))
+        return self._read(self.spec, self.columns, data) if self.columns else {}
+
+    def _read(self, spec: FormatSpec, columns: tuple[Column, ...], data: bytes | None) -> dict[str, Json] | str:
+        format_ = format_named(spec.name, self.schemas)
+        decoded = format_.decoder(spec, columns, is_key=self.is_key).decode(pa.array([data], pa.binary()))
         if decoded.bad:
             return f"<{decoded.bad[0].reason}>"
-        return {c.name: plain(decoded.batch.column(i)[0], c.type) for i, c in enumerate(self.columns)}
+        return {c.name: plain(decoded.batch.column(i)[0], c.type) for i, c in enumerate(columns)}
 
     def same(self, expected: Json, got: Json) -> bool:
         """Whether `got` (as `decode` gives it) is what is expected."""

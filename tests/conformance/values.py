@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import datetime
 import json
+from decimal import Context
 from decimal import Decimal as PyDecimal
 from typing import Any
 
@@ -28,8 +28,8 @@ from ssql.types import (
 )
 from tests.conformance.cases import Json
 
-_EPOCH_DAY = datetime.date(1970, 1, 1)
-_EPOCH = datetime.datetime(1970, 1, 1)
+#: Digits enough for any DECIMAL.
+_WIDE = Context(prec=100)
 
 
 def json_text(value: Json) -> str:
@@ -60,7 +60,7 @@ def typed(value: Json, sql_type: SqlType) -> Any:
         case Struct(fields):
             return {name: typed(field_of(value, name), t) for name, t in fields}
         case Decimal(_, scale):
-            return PyDecimal(str(value)).quantize(PyDecimal(1).scaleb(-scale))
+            return PyDecimal(str(value)).quantize(PyDecimal(1).scaleb(-scale), context=_WIDE)
     if sql_type in (INTEGER, BIGINT):
         return int(PyDecimal(str(value)))
     if sql_type == DOUBLE:
@@ -71,12 +71,10 @@ def typed(value: Json, sql_type: SqlType) -> Any:
         return value if isinstance(value, str) else json_text(value)
     if sql_type == BYTES:
         return base64.b64decode(value)
-    if sql_type == DATE:
-        return _EPOCH_DAY + datetime.timedelta(days=int(value))
+    if sql_type in (DATE, TIMESTAMP):
+        return int(value)
     if sql_type == TIME:
-        return (_EPOCH + datetime.timedelta(milliseconds=int(value))).time()
-    if sql_type == TIMESTAMP:
-        return _EPOCH + datetime.timedelta(milliseconds=int(value))
+        return int(value) * 1000
     raise ValueError(f"no values of {sql_type}")
 
 
