@@ -95,7 +95,7 @@ def _properties(request: Request, statement: Show) -> Entity:
         {
             "name": key,
             "scope": "KSQL",
-            "value": str(config[setting]),
+            "value": "[hidden]" if setting.secret and config[setting] else str(config[setting]),
             "editable": setting.per_query,
             "level": "QUERY" if setting.per_query else "SERVER",
         }
