@@ -69,7 +69,11 @@ def _checked(key: str) -> bool:
 
 def set_property(config: Config, session: Session, statement: SetProperty) -> None:
     """SET: checked before the session takes it."""
-    effective(config, {statement.name: statement.value})
+    try:
+        effective(config, {statement.name: statement.value})
+    except ConfigError as wrong:
+        wrong.span = statement.span
+        raise
     session.properties[statement.name] = statement.value
 
 
