@@ -158,9 +158,12 @@ class Run:
         assert found is not None, topic
         records = []
         for partition in range(found.partitions):
-            batch = self.log.read(topic, partition, 0, 1_000_000).batch
-            columns = (batch.column(n).to_pylist() for n in ("key", "value", "timestamp"))
-            records += [Record(partition, *row) for row in zip(*columns, strict=True)]
+            at, end = self.log.bounds(topic, partition)
+            while at < end:
+                fetch = self.log.read(topic, partition, at, 1_000_000)
+                columns = (fetch.batch.column(n).to_pylist() for n in ("key", "value", "timestamp"))
+                records += [Record(partition, *row) for row in zip(*columns, strict=True)]
+                at = fetch.next_offset
         return records
 
     def compacted(self, topic: str) -> dict[bytes | None, Any]:

@@ -39,7 +39,7 @@ def moves(first: int, rows: int) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=RECORD_SCHEMA)
 
 
-@pytest.mark.parametrize(("max_rows", "rows"), [(7, 400), (1000, 20_000)])
+@pytest.mark.parametrize(("max_rows", "rows"), [(7, 200), (1000, 20_000)])
 def test_no_cut_shows_money_that_is_not_there(tmp_path: Path, max_rows: int, rows: int) -> None:
     """Cuts are taken while rows flow: whatever left one account has reached another in every one of them."""
     run = Run(tmp_path, 2, max_rows)
