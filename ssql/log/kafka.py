@@ -180,6 +180,17 @@ class KafkaLog:
         count = self.partitions_of(topic)
         if partition >= count:
             raise LogError(f'topic "{topic}" has {count} partitions: there is no partition {partition}')
+        try:
+            return self._ends(topic, partition)
+        except LogError as failed:
+            if not _is_stale(failed):
+                raise
+        # A broker was started again: librdkafka goes by what it knows of the leader until it is made to ask.
+        with translated(topic=topic):
+            self._admin.list_topics(topic, timeout=self._timeout_s)
+        return self._ends(topic, partition)
+
+    def _ends(self, topic: str, partition: int) -> tuple[int, int]:
         place = TopicPartition(topic, partition)
         asked = [
             self._admin.list_offsets({place: spec}, isolation_level=IsolationLevel.READ_COMMITTED, **self._patience())
@@ -304,6 +315,16 @@ def _is_missing(failed: LogError) -> bool:
     return isinstance(cause, KafkaException) and cause.args[0].code() in (
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError._UNKNOWN_TOPIC,
+    )
+
+
+def _is_stale(failed: LogError) -> bool:
+    """Whether the client asked by an old knowledge of who leads a partition."""
+    cause = failed.__cause__
+    return isinstance(cause, KafkaException) and cause.args[0].code() in (
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
     )
 
 

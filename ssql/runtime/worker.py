@@ -15,7 +15,7 @@ import threading
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -24,7 +24,7 @@ from ssql.errors import (
     InternalError,
     LogError,
     LogFenced,
-    LogInDoubt,
+    LogFull,
     LogUnavailable,
     QueryNotFound,
     RegistryUnavailable,
@@ -668,17 +668,14 @@ class DataflowWorker:
                     break
                 except LogFenced:
                     raise
-                except LogInDoubt as doubt:
-                    LOGGER.warning("%s", doubt.message)
+                except LogFull as trouble:
+                    writer.abort()
+                    self._wait_to_retry(attempt, trouble)
+                except LogError as trouble:
+                    self._wait_to_retry(attempt, trouble)
+                    # A broker that died may have committed all the same, and may not know the writer any more.
                     if self._was_committed(flow, frontier):
                         break
-                except LogError as trouble:
-                    with suppress(LogUnavailable):  # then `begin` aborts it
-                        writer.abort()
-                    LOGGER.warning("could not commit, will try again: %s", trouble.message)
-                    clock.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
-                    if self._stopping:
-                        raise
             self._frontier = frontier
             self._dirty_frontier = False
             self._frontier_file.committed()
@@ -694,19 +691,26 @@ class DataflowWorker:
         assert writer is not None
         return writer
 
+    def _wait_to_retry(self, attempt: int, trouble: LogError) -> None:
+        LOGGER.warning("could not commit, will try again: %s", trouble.message)
+        if self._stopping:
+            raise trouble
+        clock.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+
     def _was_committed(self, flow: _Flow, frontier: Frontier) -> bool:
-        """Whether a transaction of which the log did not say so was committed: a new writer ends it, then all see."""
+        """Whether a transaction that failed was committed after all: a new writer ends it, then the log tells."""
         owner = flow if flow.writer is not None else self._main
+        self._writer(owner).close()
+        owner.writer = None
         for attempt in range(1 << 30):
             try:
-                self._writer(owner).close()
-                owner.writer = self._log.writer(owner.dataflow.writer_name)
+                if owner.writer is None:
+                    owner.writer = self._log.writer(owner.dataflow.writer_name)
                 return self._frontier_file.read().epoch >= frontier.epoch
-            except LogUnavailable as trouble:
-                LOGGER.warning("could not read the log, will try again: %s", trouble.message)
-                clock.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
-                if self._stopping:
-                    raise
+            except LogFenced:
+                raise
+            except LogError as trouble:
+                self._wait_to_retry(attempt, trouble)
         raise AssertionError("not reached")
 
     def _filed_dataflows(self) -> dict[str, DataflowFrontier]:

@@ -10,10 +10,10 @@ from tests.crash.scenario import Results, Run
 
 @pytest.fixture(autouse=True)
 def _eventful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """State is written whole, and topics of our own are cut off, every few commits; nobody waits to try again."""
+    """State is written whole, and topics of our own are cut off, every few commits; nobody waits long to try again."""
     monkeypatch.setattr(state, "MIN_REWRITE_BYTES", 6000)
     monkeypatch.setattr(frontier, "KEPT_RECORDS", 16)
-    monkeypatch.setattr(worker, "RETRY_S", (0.0,))
+    monkeypatch.setattr(worker, "RETRY_S", (0.0, 0.02))
 
 
 @pytest.fixture(scope="session")

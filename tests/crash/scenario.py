@@ -37,7 +37,8 @@ CREATE TABLE IF NOT EXISTS stock (item STRING PRIMARY KEY, there INT)
 #: Filter; stream-table join; windows; table-table join; tables of derived streams and of derived tables.
 QUERIES = (
     "CREATE STREAM IF NOT EXISTS big AS SELECT id, item, qty FROM orders WHERE qty > 1 EMIT CHANGES;",
-    "CREATE TABLE IF NOT EXISTS by_minute AS SELECT item, COUNT(*) AS n, SUM(qty) AS total FROM orders "
+    "CREATE TABLE IF NOT EXISTS by_minute AS SELECT item, COUNT(*) AS n, SUM(qty) AS total, "
+    "EARLIEST_BY_OFFSET(id) AS first, LATEST_BY_OFFSET(id) AS latest FROM orders "
     "WINDOW TUMBLING (SIZE 1 MINUTE, RETENTION 1 DAY, GRACE PERIOD 10 SECONDS) GROUP BY item EMIT CHANGES;",
     "CREATE STREAM IF NOT EXISTS priced AS SELECT o.id AS id, o.item AS item, o.qty * i.price AS cost, i.kind AS kind "
     "FROM big o LEFT JOIN items i ON o.item = i.item PARTITION BY o.id EMIT CHANGES;",
@@ -77,10 +78,10 @@ def _batch(rows: list[tuple[str, dict[str, Any] | bytes | None, int]]) -> pa.Rec
 
 
 def orders(start: int, count: int, *, bad: bool = False) -> pa.RecordBatch:
-    """Orders, a second apart; each fifth one comes 5 s late, each thirteenth 90 s late (too late for its window)."""
+    """Orders, a second apart; each third one comes late, by up to 80 s: some of these too late for their windows."""
     rows: list[tuple[str, dict[str, Any] | bytes | None, int]] = []
     for n in range(start, start + count):
-        late = 90_000 if n % 13 == 12 else 5_000 if n % 5 == 4 else 0
+        late = n * 37 % 81 * 1000 if n % 3 == 2 else 0
         order: dict[str, Any] = {"ITEM": _ITEMS[n * 7 % 5], "QTY": n * 11 % 4}
         rows.append((f"o{n}", order, _NOON + n * 1000 - late))
     if bad:

@@ -36,10 +36,10 @@ from tests.crash.server import Gone, Progress, Server, end_of, rows_of, spin
 from tests.crash.support import Partitions, changes_of, records_of, same_last, same_records
 
 #: Flights of the first weeks, half of which are there before the queries are.
-FLIGHTS = 60_000
-EARLY = 30_000
+FLIGHTS = 50_000
+EARLY = 25_000
 FEED_ROWS = 500
-KILLS = 9
+KILLS = 8
 STREAMS = ("FLIGHTS_IN_FULL",)
 #: Tables, and the column that counts up with every change of a key.
 TABLES = {

@@ -51,17 +51,21 @@ def test_commits_that_fail_are_tried_again(
 
 
 class Broken:
-    """Makes an operator of one query fail while `on`."""
+    """Makes an operator of one query fail while `on`, after it has worked `good` times."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, good: int) -> None:
         self.on = False
+        self.good = good
         self.failures = 0
         works = Aggregate.on_deltas
 
         def on_deltas(operator: Aggregate, *inputs: Delta) -> Delta:
             if self.on and operator.context.query_id == QUERY:
                 # Late in its work, so that there is something to take back.
-                works(operator, *inputs)
+                out = works(operator, *inputs)
+                self.good -= 1
+                if self.good >= 0:
+                    return out
                 self.failures += 1
                 raise RuntimeError("it is broken")
             return works(operator, *inputs)
@@ -77,7 +81,12 @@ def state_of(engine: LocalEngine, query: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["", "and killed meanwhile"])
-@pytest.mark.parametrize(("breaks", "mended"), [(10, 17), (18, 20)], ids=["while it catches up", "while it runs"])
+@pytest.mark.parametrize(
+    ("breaks", "mended", "good"),
+    # Steps of the story. Running, not at the first epoch: what was written just before has not been read past.
+    [(10, 17, 0), (18, 20, 2)],
+    ids=["while it catches up", "while it runs"],
+)
 def test_a_query_that_fails_is_detached_and_resumed_without_loss(
     undisturbed: Results,
     finest: Results,
@@ -86,9 +95,10 @@ def test_a_query_that_fails_is_detached_and_resumed_without_loss(
     *,
     breaks: int,
     mended: int,
+    good: int,
     killed: bool,
 ) -> None:
-    broken = Broken(monkeypatch)
+    broken = Broken(monkeypatch, good)
     seen: list[tuple[str, str]] = []
 
     def between(step: int, engine: LocalEngine) -> None:
@@ -113,19 +123,30 @@ def test_a_query_that_fails_is_detached_and_resumed_without_loss(
 
 
 def test_a_pause_and_a_resume_that_were_not_answered(undisturbed: Results, finest: Results, tmp_path: Path) -> None:
-    """The command is written, and the process dies before the worker has heard of it."""
+    """The command is written, and the process dies before the worker has heard of it: it holds all the same."""
+    commands = [0]
+    states: list[str] = []
+    lives = 1
 
     def befalls(life: int) -> Hook:
-        commands = 0
+        nonlocal lives
+        lives = life
+        states.append("")
 
         def hook(number: int, what: str, when: str) -> None:
-            nonlocal commands
-            commands += "command_topic" in what and when == "after"
-            # Commands after the definitions: PAUSE, then (in the next life) RESUME.
-            if "command_topic" in what and when == "after" and commands == {1: 14, 2: 2}.get(life):
-                raise Killed
+            if "append" in what and "command_topic" in what and when == "after":
+                commands[-1] += 1
+                # The first is after the twelve definitions; said again, it is followed by the other.
+                if commands[-1] == {1: 13, 2: 2}.get(life):
+                    commands.append(0)
+                    raise Killed
 
         return hook
 
-    found = Run(tmp_path, befalls=befalls).go()
+    def between(step: int, engine: LocalEngine) -> None:
+        if not states[-1] and lives > 1:
+            states[-1] = state_of(engine, QUERY)[0]
+
+    found = Run(tmp_path, befalls=befalls, between=between).go()
+    assert states == ["", "PAUSED", "RUNNING"]
     compare(undisturbed, finest, found)
