@@ -83,7 +83,7 @@ def test_a_mutated_statement_never_breaks_the_server(served: Served, sql: str) -
 
 
 @pytest.mark.slow
-@settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(mutated())
 def test_a_mutated_statement_never_breaks_the_server_at_length(served: Served, sql: str) -> None:
     check(served, sql)

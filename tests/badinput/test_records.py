@@ -113,6 +113,7 @@ def check(rows: Sequence[Record], cut: Cut) -> None:
                 if part:
                     run.log.append("s", batch(part), 0)
                 run.settle_or_rise()
+            run.spare()
             compare(run, rows)
         finally:
             run.close()
@@ -144,14 +145,14 @@ def compare(run: Run, rows: Sequence[Record]) -> None:
     assert sorted(told) == [("CTAS_TIMED_4", i, KINDS[rows[i][0]].key, KINDS[rows[i][0]].value) for i in late]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(records, cuts())
 def test_bad_records_harm_no_good_ones(rows: list[Record], cut: Cut) -> None:
     check(rows, cut)
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(records, cuts())
 def test_bad_records_harm_no_good_ones_at_length(rows: list[Record], cut: Cut) -> None:
     check(rows, cut)

@@ -16,7 +16,7 @@ Row = tuple[Any, ...]
 KeyOf = Callable[[bytes], Row]
 
 #: A few examples for each query in every run of the tests; many, and failing ones made small, where there is time.
-LONG = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+LONG = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 QUICK = settings(LONG, max_examples=4, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 
 

@@ -137,6 +137,11 @@ class Run:
             self._open()
         self.settle()
 
+    def spare(self) -> None:
+        """From now on the engine lives."""
+        self.log.left = None
+        self.settle_or_rise()
+
     def close(self) -> None:
         self._feeder.close()
         self.engine.close()
@@ -202,4 +207,5 @@ def ran(history: History, cut: Cut, sql: str) -> Iterator[Run]:
         for part in after:
             run.feed(part)
             run.settle_or_rise()
+        run.spare()
         yield run
