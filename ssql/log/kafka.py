@@ -180,15 +180,21 @@ class KafkaLog:
         count = self.partitions_of(topic)
         if partition >= count:
             raise LogError(f'topic "{topic}" has {count} partitions: there is no partition {partition}')
-        try:
-            return self._ends(topic, partition)
-        except LogError as failed:
-            if not _is_stale(failed):
-                raise
-        # A broker was started again: librdkafka goes by what it knows of the leader until it is made to ask.
-        with translated(topic=topic):
-            self._admin.list_topics(topic, timeout=self._timeout_s)
-        return self._ends(topic, partition)
+        deadline = time.monotonic() + self._timeout_s
+        pause = threading.Event()
+        while True:
+            try:
+                return self._ends(topic, partition)
+            except LogError as failed:
+                if not _is_stale(failed):
+                    raise
+                if time.monotonic() > deadline:
+                    raise unavailable(f'no broker leads partition {partition} of topic "{topic}"') from failed
+            # A broker was started again: librdkafka goes by what it knows of the leader until it is made to ask, and
+            # for a moment there is none.
+            with translated(topic=topic):
+                self._admin.list_topics(topic, timeout=self._timeout_s)
+            pause.wait(0.05)
 
     def _ends(self, topic: str, partition: int) -> tuple[int, int]:
         place = TopicPartition(topic, partition)
@@ -319,12 +325,15 @@ def _is_missing(failed: LogError) -> bool:
 
 
 def _is_stale(failed: LogError) -> bool:
-    """Whether the client asked by an old knowledge of who leads a partition."""
+    """Whether the client asked by an old knowledge of who leads a partition, or knows of no leader."""
     cause = failed.__cause__
     return isinstance(cause, KafkaException) and cause.args[0].code() in (
         KafkaError.FENCED_LEADER_EPOCH,
         KafkaError.UNKNOWN_LEADER_EPOCH,
         KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        # librdkafka's "no leaders found".
+        KafkaError._NOENT,
     )
 
 
