@@ -51,6 +51,18 @@ class Answer(Protocol):
         """Stop the query. Closing twice is nothing."""
 
 
+class Lines(Protocol):
+    """The lines of a PRINT. Iterating gives lists of lines as they come; an empty list is a sign of life only.
+
+    Raises `SsqlError` where the topic cannot be read any more.
+    """
+
+    def __iter__(self) -> Iterator[list[str]]: ...
+
+    def close(self) -> None:
+        """Stop printing. Closing twice is nothing."""
+
+
 class Backend(Protocol):
     """Carries out statements in one session: what SET and DEFINE say lasts until `close`."""
 
@@ -62,6 +74,9 @@ class Backend(Protocol):
 
     def query(self, sql: str) -> Answer:
         """Start one SELECT. Raises `SsqlError`."""
+
+    def print_topic(self, sql: str) -> Lines:
+        """Start one PRINT. Raises `SsqlError`."""
 
     def close(self) -> None: ...
 

@@ -14,7 +14,7 @@ from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, Config
 from ssql.engine.api import Engine, PullResult, PushQuery, Session
 from ssql.server.rows import render_rows
 from ssql.types import Column
-from ssql_cli.backend import Answer, AnswerColumn, Entity, Row
+from ssql_cli.backend import Answer, AnswerColumn, Entity, Lines, Row
 
 if TYPE_CHECKING:
     from ssql_cli.lock import DirectoryLock
@@ -54,6 +54,11 @@ class LocalBackend:
     def query(self, sql: str) -> Answer:
         result = self.engine.query(sql, self.session)
         return _Pulled(result) if isinstance(result, PullResult) else _Pushed(result)
+
+    def print_topic(self, sql: str) -> Lines:
+        result = self.engine.query(sql, self.session)
+        assert not isinstance(result, PullResult), "PRINT is a push query"
+        return _Printed(result)
 
     def close(self) -> None:
         try:
@@ -100,6 +105,22 @@ class _Pushed:
     @property
     def final_message(self) -> str | None:
         return self._query.final_message
+
+    def close(self) -> None:
+        self._query.close()
+
+
+class _Printed:
+    """The lines of a PRINT, as they come."""
+
+    def __init__(self, query: PushQuery) -> None:
+        self._query = query
+
+    def __iter__(self) -> Iterator[list[str]]:
+        while (batch := self._query.take(SLICE_ROWS, PATIENCE_S)) is not None:
+            yield batch.column(0).to_pylist()
+        if self._query.error is not None:
+            raise self._query.error
 
     def close(self) -> None:
         self._query.close()

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ssql.errors import Span, SsqlError
-from ssql_cli.backend import Answer, AnswerColumn, Entity, Row
+from ssql_cli.backend import Answer, AnswerColumn, Entity, Lines, Row
 from ssql_cli.problems import RemoteError, ServerUnavailable
 
 #: Seconds until an address without an answer counts as unreachable.
@@ -54,6 +54,10 @@ class RemoteBackend:
     def query(self, sql: str) -> Answer:
         connection, response = self._send("POST", "/query", self._request(sql), sql)
         return _Streamed(self, connection, response, sql)
+
+    def print_topic(self, sql: str) -> Lines:
+        connection, response = self._send("POST", "/query", self._request(sql), sql)
+        return _Text(self, connection, response)
 
     def close_query(self, query_id: str) -> None:
         """Tell the server that nobody reads a push query any more."""
@@ -173,6 +177,29 @@ class _Streamed:
                 element: dict[str, Any] = _JSON.decode(text)
                 return element
         return None
+
+
+class _Text:
+    """The lines of a PRINT, each as it comes."""
+
+    def __init__(
+        self, backend: RemoteBackend, connection: http.client.HTTPConnection, response: http.client.HTTPResponse
+    ) -> None:
+        self._backend, self._connection, self._response = backend, connection, response
+
+    def __iter__(self) -> Iterator[list[str]]:
+        while True:
+            try:
+                line = self._response.readline()
+            except (OSError, http.client.HTTPException) as bad:
+                raise ServerUnavailable(self._backend.place, _reason(bad)) from None
+            if not line:
+                return
+            yield [line.decode(errors="replace").removesuffix("\n")]
+
+    def close(self) -> None:
+        self._response.close()
+        self._connection.close()
 
 
 def is_push(sql: str) -> bool:

@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssql.errors import NotSupportedYet, SsqlError, SyntaxSqlError
+from ssql.errors import SsqlError, SyntaxSqlError
 from ssql_cli.backend import Backend
 from ssql_cli.entities import write_entity
-from ssql_cli.output import Out, row_writer
+from ssql_cli.output import Out, printable, row_writer
 from ssql_cli.pieces import Kind, Piece, located, split
 from ssql_cli.settings import read_text
 
@@ -49,10 +49,19 @@ class Runner:
                     raise SyntaxSqlError("expected RUN SCRIPT 'path'")
                 self.run(read_text(Path(path.group(1).replace("''", "'"))))
             case Kind.PRINT:
-                raise NotSupportedYet("PRINT")
+                self._print(piece.text)
             case Kind.OTHER:
                 for entity in self.backend.execute(piece.text):
                     write_entity(entity, self.form, self.out, self.notices)
+
+    def _print(self, sql: str) -> None:
+        lines = self.backend.print_topic(sql)
+        try:
+            for some in lines:
+                self.out.write("".join(f"{printable(line)}\n" for line in some))
+                self.out.flush()
+        finally:
+            lines.close()
 
     def _query(self, sql: str) -> None:
         answer = self.backend.query(sql)

@@ -101,8 +101,8 @@ def _help(_shell: Shell, _rest: str) -> None:
     lines += [
         "",
         "Everything else is SQL, up to a semicolon: CREATE STREAM, CREATE TABLE ... AS SELECT, INSERT INTO, SELECT,",
-        "SELECT ... EMIT CHANGES, SHOW STREAMS, SHOW TABLES, SHOW QUERIES, SHOW FUNCTIONS, DESCRIBE, EXPLAIN, DROP,",
-        "TERMINATE, SET, RUN SCRIPT 'file'. Ctrl-C stops a query, Ctrl-D leaves, Tab completes.",
+        "SELECT ... EMIT CHANGES, SHOW STREAMS, SHOW TABLES, SHOW QUERIES, SHOW FUNCTIONS, DESCRIBE, EXPLAIN, PRINT,",
+        "DROP, TERMINATE, SET, RUN SCRIPT 'file'. Ctrl-C stops a query, Ctrl-D leaves, Tab completes.",
     ]
     print("\n".join(lines))
 

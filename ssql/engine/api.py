@@ -81,7 +81,10 @@ class Engine(Protocol):
         """
 
     def query(self, sql: str, session: Session | None = None) -> PullResult | PushQuery:
-        """Run one SELECT: with EMIT a push query, else a pull query on the last committed epoch."""
+        """Run one SELECT: with EMIT a push query, else a pull query on the last committed epoch.
+
+        PRINT is a push query of one column, LINE: text for people.
+        """
 
     def push_query(self, query_id: str) -> PushQuery | None:
         """A running push query by its id."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ssql.catalog.catalog import Catalog
 from ssql.catalog.changes import Change, apply
@@ -20,6 +20,9 @@ from ssql.log.api import Log
 from ssql.runtime.api import Worker
 from ssql.schemas.api import SchemaRegistry
 from ssql.sql.statements import Statement
+
+if TYPE_CHECKING:
+    from ssql.engine.print_topic import TopicPrint
 
 
 @dataclass
@@ -40,6 +43,8 @@ class Core:
     schemas: SchemaRegistry
     catalog: Catalog
     defining: RLock = field(default_factory=RLock)
+    #: the PRINT statements that are running
+    prints: set[TopicPrint] = field(default_factory=set)
 
     @property
     def service_id(self) -> str:

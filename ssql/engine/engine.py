@@ -12,7 +12,7 @@ from ssql.catalog.catalog import Catalog
 from ssql.catalog.commands import CommandTopic
 from ssql.catalog.system import empty_catalog
 from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, MAX_PUSH_QUERIES, SERVICE_ID, Config
-from ssql.engine import define, describe, insert, planning, pull, push, queries, session, show, topics
+from ssql.engine import define, describe, insert, planning, print_topic, pull, push, queries, session, show, topics
 from ssql.engine.api import Entity, InsertAck, PullResult, PushQuery, Session
 from ssql.engine.context import Core, Request
 from ssql.engine.pull_plans import PullPlans
@@ -161,6 +161,8 @@ class LocalEngine:
             return answer
         statement = parse_statement(sql, request.session.variables)
         try:
+            if isinstance(statement, s.Print):
+                return print_topic.start(request, statement)
             if not isinstance(statement, s.Select):
                 raise WrongEndpoint("other", "/query-stream", instead="/ksql", span=statement.span)
             if statement.query.emit is None:
@@ -208,6 +210,8 @@ class LocalEngine:
             return
         self._closed = True
         self._core.pushes.close_all()
+        for printing in list(self._core.prints):
+            printing.close()
         self._core.worker.close()
         self._core.pool.close()
         self._schemas.close()

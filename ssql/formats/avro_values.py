@@ -404,6 +404,63 @@ def _nested_skipper(avro: Avro) -> Read:
     return lambda data, at: _blocks(item, least, data, at)
 
 
+def anything(avro: Avro) -> Read:
+    """What reads a value as it is, whatever its schema: records and maps as dictionaries, unions as what is in them.
+
+    Fixed, bytes and decimals are given as they would be read into columns, dates and times as numbers.
+    """
+    if avro.kind == "null":
+        return _null
+    scalar = _scalar(avro)
+    if scalar is not None:
+        return scalar[0]
+    made: list[Read] = []  # when first needed, as a schema may be recursive
+
+    def read(data: bytes, at: int) -> tuple[Any, int]:
+        if not made:
+            made.append(_anything_nested(avro))
+        return made[0](data, at)
+
+    return read
+
+
+def _anything_nested(avro: Avro) -> Read:
+    if avro.kind == "record":
+        fields = [(f.name, anything(f.type)) for f in avro.fields]
+
+        def record(data: bytes, at: int) -> tuple[dict[str, Any], int]:
+            found: dict[str, Any] = {}
+            for name, field in fields:
+                found[name], at = field(data, at)
+            return found, at
+
+        return record
+    if avro.kind == "union":
+        branches = [anything(b) for b in avro.branches]
+
+        def union(data: bytes, at: int) -> tuple[Any, int]:
+            place, at = _long(data, at)
+            if not 0 <= place < len(branches):
+                raise MisfitError(f"there is no branch {place} in the union")
+            return branches[place](data, at)
+
+        return union
+    item, least = anything(avro.element), _least(avro.element)
+    if avro.kind == "map":
+
+        def entry(data: bytes, at: int) -> tuple[tuple[str, Any], int]:
+            name, at = _string(data, at)
+            value, at = item(data, at)
+            return (name, value), at
+
+        def entries(data: bytes, at: int) -> tuple[dict[str, Any], int]:
+            found, at = _blocks(entry, 1, data, at)
+            return dict(found), at
+
+        return entries
+    return lambda data, at: _blocks(item, least, data, at)
+
+
 class ExactReader:
     """Reads one record's bytes into one value a column; None where it is null or missing."""
 

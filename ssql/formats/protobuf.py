@@ -168,7 +168,7 @@ def indexes(path: Sequence[int]) -> bytes:
     return b"\x00" if list(path) == [0] else b"".join(varint(n) for n in (len(path), *path))
 
 
-def _path(data: bytes) -> tuple[list[int], int]:
+def message_path(data: bytes) -> tuple[list[int], int]:
     """The places that bytes begin with, and how many bytes they take.
 
     Raises:
@@ -213,7 +213,7 @@ class IndexedReader:
             held = payload if len(rest) == len(payload) else payload.take(pa.array(rest))
             first = held[0].as_py()
             try:
-                path, size = _path(first)
+                path, size = message_path(first)
                 found, messages = framing.by_prefix(held, first[:size])
                 reader = self._reader(path)
                 arrays, misread = reader.read(messages)

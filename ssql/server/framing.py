@@ -1,9 +1,10 @@
-"""The three forms of a row stream: what stands before, between and after the rows.
+"""The forms of a row stream: what stands before, between and after the rows.
 
 ======================================  =================================================================
 `V1` (`application/vnd.ksql.v1+json`)   one JSON array of `header`, `row`, `finalMessage`, `errorMessage`
 `Delimited` (`vnd.ksqlapi.delimited`)   a metadata object, then one JSON array a row, a line each
 `JsonArray` (`application/json`)        the same as `Delimited`, as one JSON array
+`Text` (`text/plain`)                   the lines of PRINT, and nothing else
 ======================================  =================================================================
 
 A push stream is read line by line as it comes, so each of its elements ends its line at once; its last element is
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 V1_TYPE = "application/vnd.ksql.v1+json"
 JSON_TYPE = "application/json"
 DELIMITED_TYPE = "application/vnd.ksqlapi.delimited.v1"
+TEXT_TYPE = "text/plain"
 
 
 class Framing(Protocol):
@@ -128,6 +130,24 @@ class JsonArray:
 
     def error(self, body: dict[str, Any]) -> bytes:
         return b",\n" + msgspec.json.encode(body) + b"]"
+
+
+class Text:
+    """The one column of a stream as lines; its last line is the error, where it ends in one."""
+
+    left_out = 0
+
+    def header(self, query_id: str, columns: Sequence[Column], mark_keys: bool) -> bytes:  # noqa: ARG002
+        return b""
+
+    def rows(self, batch: pa.RecordBatch, columns: Sequence[Column]) -> bytes:  # noqa: ARG002
+        return "".join(f"{line}\n" for line in batch.column(0).to_pylist()).encode()
+
+    def end(self, message: str | None) -> bytes:  # noqa: ARG002
+        return b""
+
+    def error(self, body: dict[str, Any]) -> bytes:
+        return f"{body['message']}\n".encode()
 
 
 def _metadata(query_id: str, columns: Sequence[Column]) -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from aiohttp import web
 
-from ssql.errors import BadRequest, NotAcceptable, NotSupportedYet, SqlError, WrongEndpoint
+from ssql.errors import BadRequest, NotAcceptable, SqlError, WrongEndpoint
 from ssql.sql.lexer import Kind, Token, tokens
 
 if TYPE_CHECKING:
@@ -155,12 +155,13 @@ def check_script(script: str) -> None:
             )
 
 
-def check_query(sql: str, path: str) -> None:
-    """Refuse what is not one SELECT. What is no SQL at all is left to the parser, which says it better.
+def check_query(sql: str, path: str) -> bool:
+    """Refuse what is not one SELECT or PRINT; whether it is a PRINT.
+
+    What is no SQL at all is left to the parser, which says it better.
 
     Raises:
         WrongEndpoint: for another statement.
-        NotSupportedYet: for PRINT.
         SqlError: for no statement, or more than one.
     """
     found = list(first_tokens(sql))
@@ -169,9 +170,8 @@ def check_query(sql: str, path: str) -> None:
         refusal = SqlError("there is no statement in the request")
     elif len(found) > 1:
         refusal = SqlError(f"{path} carries out one statement at a time", span=found[1].span)
-    elif (first := found[0]).value == "PRINT":
-        refusal = NotSupportedYet("PRINT", span=first.span)
-    elif first.kind is Kind.WORD and first.value in STATEMENTS:
+    elif (first := found[0]).kind is Kind.WORD and first.value in STATEMENTS:
         refusal = WrongEndpoint(first.value, path, instead="/ksql", span=first.span)
     if refusal is not None:
         raise refusal.within(sql, statement=sql.strip())
+    return found[0].kind is Kind.WORD and found[0].value == "PRINT"

@@ -369,6 +369,8 @@ class _Reader:
         interval = None
         if cursor.accept_words("INTERVAL") or cursor.accept_words("SAMPLE"):
             interval = cursor.integer()
+            if interval == 0:
+                raise cursor.error("INTERVAL must be at least 1", cursor.last.span)
         limit = cursor.integer() if cursor.accept_words("LIMIT") else None
         return Print(topic, from_beginning, interval, limit, **self.place)
 

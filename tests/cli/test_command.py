@@ -95,6 +95,17 @@ def test_a_push_query_ends_at_its_limit(tmp_path: Path) -> None:
     assert ran.stderr.endswith("Limit Reached\n")
 
 
+def test_a_topic_is_printed(tmp_path: Path) -> None:
+    ran = ssql(tmp_path, "-e", ORDERS + INSERTS + "PRINT orders INTERVAL 2 LIMIT 2;")
+    assert ran.returncode == 0, ran.stderr
+    key, value, *records = ran.stdout.splitlines()
+    assert (key, value) == ("Key format: KAFKA_STRING", "Value format: JSON or KAFKA_STRING")
+    assert [r.split("Z, ")[1] for r in records] == [
+        'key: ada, value: {"ITEM":"tea","PRICE":4.5}, partition: 0',
+        'key: ada, value: {"ITEM":"cake","PRICE":3.25}, partition: 0',
+    ]
+
+
 def test_a_wrong_statement_is_shown_with_its_place_and_those_before_it_stay(tmp_path: Path) -> None:
     ran = ssql(tmp_path, "-e", ORDERS + "\nSELECT itm FROM orders;")
     assert ran.returncode == Exit.FAILED

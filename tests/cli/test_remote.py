@@ -16,6 +16,7 @@ from ssql_cli.remote import RemoteBackend, is_push, parse_schema
 from ssql_cli.runner import Runner
 
 from ssql.errors import ColumnNotFound, SourceNotFound, Span, SsqlError
+from ssql.types import STRING, Column
 from tests.server.fake import FakeEngine, FakePush
 
 from .fake import pulled, serving
@@ -60,6 +61,19 @@ def test_a_push_query_that_nobody_reads_any_more_is_closed_on_the_server() -> No
         assert next(iter(answer)) == [Row(["a", 1])]
         answer.close()
         assert push.closed.wait(5)
+
+
+def test_the_lines_of_a_print() -> None:
+    engine = FakeEngine()
+    engine.answer = printed = FakePush(columns=(Column("LINE", STRING),))
+    printed.feed(("Key format: JSON", 1), ("key: a\x1b[2Jb, value: ä", 1))
+    with serving(engine) as url:
+        printed.end()
+        out = io.StringIO()
+        Runner(RemoteBackend(url), "table", out, io.StringIO()).run("PRINT t FROM BEGINNING;")
+        assert out.getvalue() == "Key format: JSON\nkey: a\\x1b[2Jb, value: ä\n"
+        assert engine.queries[0][0] == "PRINT t FROM BEGINNING;"
+    assert printed.closed.wait(5)
 
 
 def test_a_query_that_fails_on_its_way_says_so() -> None:

@@ -104,6 +104,23 @@ async def test_close_query_ends_a_push_query(engine: LocalEngine) -> None:
 
 
 @in_loop
+async def test_a_topic_is_printed_as_it_grows(engine: LocalEngine) -> None:
+    async with defined(engine) as client:
+        await insert(client, engine, {"id": "1", "item": "tea", "amount": 2})
+        printed = await client.post("/query", json={"ksql": "PRINT orders FROM BEGINNING;"})
+        lines = [await printed.content.readline() for _ in range(3)]
+        assert lines[:2] == [b"Key format: JSON or KAFKA_STRING\n", b"Value format: JSON or KAFKA_STRING\n"]
+        assert lines[2].endswith(b' Z, key: 1, value: {"ITEM":"tea","AMOUNT":2}, partition: 0\n')
+        await insert(client, engine, {"id": "2", "item": "jam", "amount": 3})
+        assert b"key: 2, " in await printed.content.readline()
+        assert len(engine._core.prints) == 1
+        printed.close()
+        await happens(lambda: not engine._core.prints)
+        answer = await client.post("/query-stream", json={"sql": "PRINT ORDERS;"})
+        assert (answer.status, (await answer.json())["code"]) == (400, "topic_not_found")
+
+
+@in_loop
 async def test_mistakes_are_answered_with_their_place(engine: LocalEngine) -> None:
     async with defined(engine) as client:
         for path, field in (("/query", "ksql"), ("/query-stream", "sql")):

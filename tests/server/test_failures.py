@@ -73,18 +73,6 @@ GOLDEN: list[tuple[str, str, Any, int, dict[str, Any]]] = [
         },
     ),
     (
-        "POST", "/query-stream", b'{"sql": "PRINT t;"}', 400,
-        {
-            "@type": "statement_error",
-            "error_code": 40001,
-            "message": "line 1:1: PRINT is not supported yet",
-            "code": "not_supported_yet",
-            "statementText": "PRINT t;",
-            "entities": [],
-            "position": {"line": 1, "column": 1},
-        },
-    ),
-    (
         "GET", "/nowhere", None, 404,
         {
             "@type": "generic_error",

@@ -320,3 +320,40 @@ async def test_shutting_down_ends_streams_with_their_end() -> None:
         assert await answer.content.read() == b'{"finalMessage":"Query Completed"}]'
         await stopping
         assert query.closed.is_set()
+
+
+# --- PRINT -------------------------------------------------------------------
+
+LINE = (Column("LINE", STRING),)
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "accept", "answered"),
+    [
+        ("/query", "ksql", V1, "text/plain"),
+        ("/query", "ksql", "text/plain", "text/plain"),
+        ("/query-stream", "sql", "*/*", DELIMITED),
+    ],
+)
+@in_loop
+async def test_a_print_is_answered_line_by_line(path: str, field: str, accept: str, answered: str) -> None:
+    engine, query = FakeEngine(), FakePush(columns=LINE)
+    engine.answer = query
+    async with serving(engine) as client:
+        answer = await client.post(path, json={field: "PRINT t;"}, headers={"Accept": accept})
+        assert (answer.status, answer.content_type) == (200, answered)
+        query.feed(("Key format: JSON", 1), ("rowtime: now, value: ä", 1))
+        assert await answer.content.readline() == b"Key format: JSON\n"
+        assert await answer.content.readline() == "rowtime: now, value: ä\n".encode()
+        query.end(error=QueryFailed("transient_t_1", "the topic was deleted"))
+        assert await answer.content.read() == b'query "transient_t_1" failed: the topic was deleted\n'
+        await happens(query.closed.is_set)
+
+
+@in_loop
+async def test_a_print_has_no_json_form() -> None:
+    engine = FakeEngine()
+    async with serving(engine) as client:
+        answer = await client.post("/query-stream", json={"sql": "PRINT t;"}, headers={"Accept": JSON})
+        assert (answer.status, (await answer.json())["code"]) == (406, "not_acceptable")
+    assert engine.queries == []

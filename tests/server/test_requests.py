@@ -9,7 +9,7 @@ from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssql.errors import BadRequest, NotAcceptable, NotSupportedYet, SqlError, WrongEndpoint
+from ssql.errors import BadRequest, NotAcceptable, SqlError, WrongEndpoint
 from ssql.server.framing import DELIMITED_TYPE, JSON_TYPE, V1_TYPE
 from ssql.server.requests import check_query, check_script, negotiated
 
@@ -84,7 +84,6 @@ def test_queries_and_what_only_the_parser_can_judge_pass(sql: str) -> None:
     [
         ("SHOW STREAMS;", WrongEndpoint, 40002),
         ("create stream s as select 1;", WrongEndpoint, 40002),
-        ("PRINT 't';", NotSupportedYet, 40001),
         ("", SqlError, 40001),
         ("  -- nothing\n;", SqlError, 40001),
         ("SELECT 1; SELECT 2;", SqlError, 40001),
@@ -94,6 +93,11 @@ def test_what_is_not_one_query_is_refused(sql: str, error: type[SqlError], ksql_
     with pytest.raises(error) as refused:
         check_query(sql, "/query")
     assert refused.value.ksql_code == ksql_code
+
+
+@pytest.mark.parametrize(("sql", "prints"), [("PRINT 't';", True), ("print t", True), ("SELECT print FROM s;", False)])
+def test_a_print_is_told_from_a_select(sql: str, prints: bool) -> None:
+    assert check_query(sql, "/query") is prints
 
 
 @given(st.text(alphabet="sSELCT;'`\"-/*${} \n()1", max_size=30))
