@@ -136,8 +136,33 @@ OUTPUT_TOPIC_PREFIX = setting(
 PULL_QUERY_MAX_ROWS = setting(
     "query.pull.max.rows", 0, "Most rows that one pull query answers (0: no limit).", parse=int, per_query=True
 )
+PULL_TABLE_SCAN = setting(
+    "query.pull.table.scan.enabled",
+    True,
+    "Whether a pull query may read a whole table; if not, its WHERE clause must name keys.",
+    parse=_boolean,
+    aliases=("ksql.query.pull.table.scan.enabled",),
+    per_query=True,
+)
+PULL_RANGE_SCAN = setting(
+    "query.pull.range.scan.enabled",
+    True,
+    "Whether a range of a text key is enough where table scans are switched off.",
+    parse=_boolean,
+    aliases=("ksql.query.pull.range.scan.enabled",),
+    per_query=True,
+)
 MAX_PUSH_QUERIES = setting(
     "max.push.queries", 1000, "Most push queries at one time.", parse=int, aliases=("ksql.max.push.queries",)
+)
+PUSH_V2 = setting(
+    "query.push.v2.enabled",
+    False,
+    "Whether a push query from the latest over what one query fills is one of ksqlDB's scalable push queries: it gives "
+    "what comes from then on, without rows that have no key and without deletions.",
+    parse=_boolean,
+    aliases=("ksql.query.push.v2.enabled",),
+    per_query=True,
 )
 PUSH_BUFFER_ROWS = setting(
     "query.push.buffer.rows", 100_000, "Rows that may wait for a slow push subscriber before it is cut off.", parse=int

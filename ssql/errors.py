@@ -59,6 +59,9 @@ def caret_lines(text: str, span: Span) -> str:
     return f"{prefix}{line}\n{' ' * len(prefix)}{pad}{'^' * max(1, _display_width(marked))}"
 
 
+_SEE_QUERIES = "See https://cnfl.io/queries for more info."
+
+
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate that a user most likely meant by `name`, or None."""
     by_lower = {c.lower(): c for c in candidates}
@@ -165,6 +168,59 @@ class InvalidStatement(SqlError):
     """The statement parses, and its parts do not go together."""
 
     code = "invalid_statement"
+
+
+class LimitNotInteger(SqlError):
+    code = "limit_not_integer"
+
+    def __init__(self, *, span: Span | None = None) -> None:
+        super().__init__("Failed to prepare statement: Value must be integer for command: LIMIT", span=span)
+
+
+class NegativeLimit(SqlError):
+    """LIMIT with a number below 0; `kind` is the kind of query that has it."""
+
+    code = "negative_limit"
+
+    def __init__(self, kind: str, *, span: Span | None = None) -> None:
+        super().__init__(
+            f"{kind} queries don't support negative integers in the LIMIT clause. {_SEE_QUERIES}", span=span
+        )
+
+
+class PullQueryRefused(SqlError):
+    """A pull query asks for what such queries do not give; `why` is a sentence."""
+
+    code = "pull_query_refused"
+
+    def __init__(self, why: str, *, span: Span | None = None, hint: str | None = None) -> None:
+        super().__init__(
+            f"{why} {_SEE_QUERIES}\nAdd EMIT CHANGES if you intended to issue a push query.", span=span, hint=hint
+        )
+
+
+class TableScanNeeded(PullQueryRefused):
+    """A pull query that only reading the whole table can answer, where that is switched off."""
+
+    code = "table_scan_needed"
+
+    def __init__(self, why: str, *, span: Span | None = None) -> None:
+        super().__init__(
+            why, span=span, hint="Give every key column a value, or set query.pull.table.scan.enabled to true."
+        )
+
+
+class KeyTypeMismatch(SqlError):
+    """A value that a key is compared with cannot be a key; `column` is the key column as it is declared."""
+
+    code = "key_type_mismatch"
+
+    def __init__(self, value: str, column: str, *, span: Span | None = None) -> None:
+        super().__init__(
+            f"'{value}' can not be converted to the type of the key column: {column}",
+            span=span,
+            hint="Write the value in the column's own type.",
+        )
 
 
 class ColumnNotFound(SqlError):

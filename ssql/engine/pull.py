@@ -12,17 +12,19 @@ from dataclasses import replace
 import pyarrow as pa
 
 from ssql.catalog.catalog import Catalog
-from ssql.config import PULL_QUERY_MAX_ROWS
+from ssql.config import PULL_QUERY_MAX_ROWS, PULL_RANGE_SCAN, PULL_TABLE_SCAN
 from ssql.engine import planning
 from ssql.engine.api import PullResult
 from ssql.engine.context import Request
 from ssql.engine.history import read_all
+from ssql.engine.record_order import in_record_order
 from ssql.engine.statements_pool import one_batch
 from ssql.engine.subscriptions import LIMIT_REACHED
 from ssql.errors import PullTooLarge
 from ssql.planner.pull import PullPlan, plan_pull
+from ssql.planner.pull_clauses import refuse_clauses
 from ssql.runtime.api import TableView
-from ssql.sql.statements import Query, Select, SourceRef, Star
+from ssql.sql.statements import Query, Select, SourceRef, Star, SubqueryRef
 from ssql.types import Column, Schema
 
 QUERY_COMPLETED = "Query Completed"
@@ -30,7 +32,8 @@ QUERY_COMPLETED = "Query Completed"
 
 def known(request: Request, text: str) -> PullResult | None:
     """The answer of a pull query that was planned before, without parsing it again."""
-    plan = request.core.pull_plans.get(text, request.catalog)
+    # What was planned for a client that allows table scans may not be for one that does not.
+    plan = request.core.pull_plans.get(text, request.catalog) if request.config[PULL_TABLE_SCAN] else None
     view = _kept(request, plan.relation.name) if plan is not None else None
     return None if plan is None or view is None else _from_table(request, plan, view)
 
@@ -38,13 +41,21 @@ def known(request: Request, text: str) -> PullResult | None:
 def pull(request: Request, statement: Select, text: str) -> PullResult:
     """Answer a pull query; `text` is what the user sent, under which its plan is kept."""
     query, catalog = statement.query, request.catalog
-    view = _kept(request, query.source.name.text) if isinstance(query.source, SourceRef) else None
+    refuse_clauses(query)
+    base = _base(query)
+    view = _kept(request, base.name.text) if base is not None else None
     if view is not None:
-        plan = plan_pull(query, catalog, types=catalog.types.get)
+        plan = _planned(request, query)
         if "${" not in text:
             request.core.pull_plans.put(text, catalog, plan)
         return _from_table(request, plan, view)
     return _from_log(request, query, catalog)
+
+
+def _planned(request: Request, query: Query) -> PullPlan:
+    config, catalog = request.config, request.catalog
+    scans, ranges = config[PULL_TABLE_SCAN], config[PULL_RANGE_SCAN]
+    return plan_pull(query, catalog, types=catalog.types.get, scans=scans, ranges=ranges)
 
 
 def _kept(request: Request, name: str) -> TableView | None:
@@ -62,18 +73,31 @@ def _from_table(request: Request, plan: PullPlan, view: TableView) -> PullResult
     else:
         keys = pa.schema([pa.field(c.name, c.type.arrow) for c in plan.relation.schema.keys])
         rows = view.get(pool.run(plan.lookup, keys))
-    answer = pool.run(plan.statement, Schema(plan.columns).arrow, delta=one_batch(rows))
+    answer = _computed(request, plan, rows)
     return _result(request, planning.query_id(plan.relation.name), plan.columns, pa.Table.from_batches([answer]))
+
+
+def _computed(request: Request, plan: PullPlan, rows: pa.Table) -> pa.RecordBatch:
+    """The answer that a plan gives over these rows of its relation."""
+    core, relation = request.core, plan.relation
+    if plan.first_rows and relation.kind == "TABLE":
+        rows = in_record_order(rows, relation, core.log.topic(relation.topic), core.schemas)
+    return core.pool.run(plan.statement, Schema(plan.columns).arrow, delta=one_batch(rows))
 
 
 def _from_log(request: Request, query: Query, catalog: Catalog) -> PullResult:
     core = request.core
     query_id = planning.transient_id(query)
-    plan = plan_pull(query, catalog, types=catalog.types.get) if _needs_all_rows(query, catalog) else None
-    analysis, emit = planning.emit(query if plan is None else _everything(query), query_id, catalog)
+    plan = _planned(request, query) if _needs_all_rows(query, catalog) else None
+    read = (
+        query
+        if plan is None
+        else Query(items=(Star(query.span),), source=_base(query) or query.source, span=query.span)
+    )
+    analysis, emit = planning.emit(read, query_id, catalog)
     rows = read_all(core.worker, core.log, analysis, emit)
     if plan is not None:
-        answer = core.pool.run(plan.statement, Schema(plan.columns).arrow, delta=one_batch(rows))
+        answer = _computed(request, plan, rows)
         columns, rows = plan.columns, pa.Table.from_batches([answer])
     else:
         columns = analysis.schema.columns
@@ -87,13 +111,18 @@ def _from_log(request: Request, query: Query, catalog: Catalog) -> PullResult:
 def _needs_all_rows(query: Query, catalog: Catalog) -> bool:
     """Whether the query is to run over its source's rows once all are read: over a plain table, and for ORDER BY,
     DISTINCT and OFFSET. Else it runs while they are read."""
-    source = catalog.relation(query.source.name.text) if isinstance(query.source, SourceRef) else None
+    base = _base(query)
+    source = None if base is None else catalog.relation(base.name.text)
     plain_table = source is not None and source.kind == "TABLE"
     return plain_table or bool(query.order_by or query.distinct or query.offset is not None)
 
 
-def _everything(query: Query) -> Query:
-    return Query(items=(Star(query.span),), source=query.source, span=query.span)
+def _base(query: Query) -> SourceRef | None:
+    """The one stream or table that a query reads, directly or through queries in FROM; None where it joins several."""
+    source = query.source
+    while isinstance(source, SubqueryRef):
+        source = source.query.source
+    return source if isinstance(source, SourceRef) else None
 
 
 def _result(

@@ -6,20 +6,19 @@ The rows are a snapshot, so that all of SQL that DuckDB has works on them, ORDER
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import product
 
 from sqlglot import exp
 
 from ssql.errors import InvalidStatement, NotSupportedYet
 from ssql.functions import used_in
-from ssql.functions.operators import cast
 from ssql.planner import expr as e
 from ssql.planner import plan
 from ssql.planner.bind_expr import Types
 from ssql.planner.bind_query import Projected, QueryBinder, finished
 from ssql.planner.checks import check_unique
 from ssql.planner.grouping_sql import whole_sql
-from ssql.planner.print_duckdb import FAILED, chain_sql, sql_of
+from ssql.planner.print_duckdb import FAILED, chain_sql
+from ssql.planner.pull_access import check_key_types, key_lookup, why_scan
 from ssql.planner.relation import Relation, Relations
 from ssql.planner.rewrites.merge_projections import merge_projections
 from ssql.planner.rewrites.push_filters import push_filters
@@ -28,19 +27,6 @@ from ssql.sql import statements as sql
 from ssql.sql.trees import literal_value, span_of
 from ssql.types import Column, duck_quote
 
-#: More keys than this are not looked up one by one: reading the table is as fast.
-MAX_KEYS = 10_000
-
-
-@dataclass(frozen=True)
-class WindowBounds:
-    """Bounds of the windows asked for, in ms, both ends included; None: none."""
-
-    start_min: int | None = None
-    start_max: int | None = None
-    end_min: int | None = None
-    end_max: int | None = None
-
 
 @dataclass(frozen=True)
 class PullPlan:
@@ -48,19 +34,24 @@ class PullPlan:
 
     `statement` reads `delta`: the table's rows (keys; WINDOWSTART and WINDOWEND of a windowed one; values; `_time`),
     and yields `columns`. `lookup`: yields the keys (the relation's key columns, a row a key) outside of which no row
-    can be in the answer; None: any row may be. Narrowing by `lookup` and `bounds` is for speed alone.
+    can be in the answer; None: any row may be. Narrowing by it is for speed alone.
+    `first_rows`: which rows are in the answer depends on the order of `delta`, as LIMIT stands without ORDER BY.
     """
 
     relation: Relation
     columns: tuple[Column, ...]
     statement: Statement
     lookup: Statement | None
-    bounds: WindowBounds
+    first_rows: bool
 
 
-def plan_pull(query: sql.Query, relations: Relations, *, types: Types | None = None) -> PullPlan:
-    """Plan a SELECT without EMIT over one table. Raises SqlError."""
-    _refuse(query)
+def plan_pull(
+    query: sql.Query, relations: Relations, *, types: Types | None = None, scans: bool = True, ranges: bool = True
+) -> PullPlan:
+    """Plan a SELECT without EMIT over one table (see `pull_clauses` for what it may say). Raises SqlError.
+
+    `scans`, `ranges`: whether it may be answered by reading all rows, or those of a range of keys.
+    """
     asked, order = _with_order(query)
     projected = QueryBinder(relations, types, bounds_in_star=True, snapshot=True).bind(asked)
     _refuse_positions(projected)
@@ -77,31 +68,21 @@ def plan_pull(query: sql.Query, relations: Relations, *, types: Types | None = N
     plain, careful = (f"{_head(query, columns)} FROM ({_sql(root, careful=c)}){tail}" for c in (False, True))
     predicate = next((n.predicate for n in root.walk() if isinstance(n, plan.Filter) and n.input is sources[0]), None)
     relation = sources[0].relation
+    needed = why_scan(predicate, relation, ranges=ranges)
+    if needed is None:
+        check_key_types(query.where, relation)
+    elif not scans:
+        raise needed
     return PullPlan(
         relation,
         columns,
         Statement(plain, careful, tuple(sorted(used_in(plain)))),
-        None if predicate is None else _lookup(predicate, relation),
-        WindowBounds() if predicate is None else _bounds(predicate),
+        None if predicate is None else key_lookup(predicate, relation),
+        first_rows=query.limit is not None and not order,
     )
 
 
 # --- what is asked ---------------------------------------------------------------------------------------------------
-
-
-def _refuse(query: sql.Query) -> None:
-    refused = (
-        ("JOIN", isinstance(query.source, sql.Join)),
-        ("WINDOW", query.window is not None),
-        ("PARTITION BY", query.partition_by is not None),
-    )
-    for clause, there in refused:
-        if there:
-            raise InvalidStatement(
-                f"Pull queries don't support {clause} clauses. See https://cnfl.io/queries for more info.\n"
-                "Add EMIT CHANGES if you intended to issue a push query.",
-                span=query.span,
-            )
 
 
 def _refuse_positions(projected: Projected) -> None:
@@ -212,79 +193,3 @@ def _grouped_rows(node: plan.Aggregate, *, careful: bool) -> str:
     conditions = " AND ".join(f"{duck_quote(k)} IS NOT NULL" for k in node.keys)
     kept = f"SELECT * EXCLUDE ({FAILED}) FROM ({rows})" if careful else f"SELECT * FROM ({rows})"
     return f"{kept} WHERE {conditions}" if conditions else kept
-
-
-# --- narrowing -------------------------------------------------------------------------------------------------------
-
-#: For each way to be true, the constants that a key column must be one of.
-_Ways = list[dict[str, tuple[e.Expr, ...]]]
-
-
-def _lookup(predicate: e.Expr, relation: Relation) -> Statement | None:
-    """The keys that the predicate can be true for, where it pins all key columns."""
-    ways = _ways(predicate, set(relation.key_names))
-    keys = relation.schema.keys
-    if not keys or not all(set(w) == set(relation.key_names) for w in ways):
-        return None
-    rows: list[str] = []
-    for way in ways:
-        for values in product(*(way[k.name] for k in keys)):
-            row = [cast(sql_of(v), v.type, k.type) for v, k in zip(values, keys, strict=True)]
-            rows.append(f"({', '.join(f'CAST({x} AS {k.type.duckdb})' for x, k in zip(row, keys, strict=True))})")
-            if len(rows) > MAX_KEYS:
-                return None
-    names = ", ".join(duck_quote(k.name) for k in keys)
-    text = f"SELECT DISTINCT * FROM (VALUES {', '.join(rows)}) AS keys({names})"
-    return Statement(text, None, tuple(sorted(used_in(text))))
-
-
-def _ways(x: e.Expr, keys: set[str]) -> _Ways:
-    match x:
-        case e.Logical(op="OR"):
-            return _ways(x.left, keys) + _ways(x.right, keys)
-        case e.Logical():
-            left, right = _ways(x.left, keys), _ways(x.right, keys)
-            if len(left) * len(right) > MAX_KEYS:
-                return left
-            # Two constraints on one key: either will do, the predicate itself is checked anyway.
-            return [{**b, **a} for a in left for b in right]
-        case e.Comparison(op="="):
-            for column, value in ((x.left, x.right), (x.right, x.left)):
-                if isinstance(column, e.Column) and column.name in keys and e.is_constant(value):
-                    return [{column.name: (value,)}]
-        case e.InList():
-            if isinstance(x.operand, e.Column) and x.operand.name in keys and all(map(e.is_constant, x.items)):
-                return [{x.operand.name: x.items}]
-            if _cast_key(x.operand, keys) and all(map(e.is_constant, x.items)):
-                assert isinstance(x.operand, e.Cast)
-                assert isinstance(x.operand.operand, e.Column)
-                return [{x.operand.operand.name: x.items}]
-    return [{}]
-
-
-def _cast_key(x: e.Expr, keys: set[str]) -> bool:
-    return isinstance(x, e.Cast) and x.implicit and isinstance(x.operand, e.Column) and x.operand.name in keys
-
-
-def _bounds(predicate: e.Expr) -> WindowBounds:
-    """What the predicate's conjuncts say about WINDOWSTART and WINDOWEND with constants."""
-    found: dict[str, int] = {}
-    for part in e.conjuncts(predicate):
-        if not isinstance(part, e.Comparison):
-            continue
-        for column, op, value in ((part.left, part.op, part.right), (part.right, _FLIPPED.get(part.op), part.left)):
-            if not (isinstance(column, e.Column) and column.pseudo in plan.WINDOW_BOUNDS):
-                continue
-            if not (isinstance(value, e.Literal) and isinstance(value.value, int)):
-                continue
-            side = "start" if column.pseudo == "WINDOWSTART" else "end"
-            if op in ("=", ">=", ">"):
-                low = value.value + (op == ">")
-                found[f"{side}_min"] = max(found.get(f"{side}_min", low), low)
-            if op in ("=", "<=", "<"):
-                high = value.value - (op == "<")
-                found[f"{side}_max"] = min(found.get(f"{side}_max", high), high)
-    return WindowBounds(**found)
-
-
-_FLIPPED: dict[str, str] = {"=": "=", "<": ">", ">": "<", "<=": ">=", ">=": "<="}

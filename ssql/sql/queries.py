@@ -11,7 +11,7 @@ from typing import Literal
 
 from sqlglot import exp
 
-from ssql.errors import NotSupportedYet, SsqlError
+from ssql.errors import LimitNotInteger, NotSupportedYet, Span, SsqlError
 from ssql.sql.cursor import Cursor
 from ssql.sql.expressions import read_expression, read_order, read_value
 from ssql.sql.lexer import RESERVED, Kind
@@ -72,6 +72,7 @@ def read_query(cursor: Cursor) -> Query:
         distinct=distinct,
         order_by=tail.order_by or (),
         limit=tail.limit,
+        limit_span=tail.limit_span,
         offset=tail.offset,
     )
 
@@ -258,7 +259,20 @@ class _Tail:
     emit: Literal["CHANGES", "FINAL"] | None = None
     order_by: tuple[tuple[exp.Expression, bool], ...] | None = None
     limit: int | None = None
+    limit_span: Span | None = None
     offset: int | None = None
+
+
+def _limit(cursor: Cursor) -> tuple[int, Span]:
+    """The number after LIMIT, and its place. That it is not negative is for the query to say, whichever kind it is."""
+    start = cursor.token
+    sign = 1
+    if cursor.is_symbol("-"):
+        cursor.advance()
+        sign = -1
+    if cursor.token.kind in (Kind.DECIMAL, Kind.DOUBLE):
+        raise LimitNotInteger(span=cursor.token.span).within(cursor.text)
+    return sign * cursor.integer(), cursor.span_from(start)
 
 
 def _tail(cursor: Cursor) -> _Tail:
@@ -269,7 +283,7 @@ def _tail(cursor: Cursor) -> _Tail:
         elif tail.order_by is None and cursor.accept_words("ORDER", "BY"):
             tail.order_by = cursor.several(lambda: read_order(cursor))
         elif tail.limit is None and cursor.accept_words("LIMIT"):
-            tail.limit = cursor.integer()
+            tail.limit, tail.limit_span = _limit(cursor)
         elif tail.offset is None and cursor.accept_words("OFFSET"):
             tail.offset = cursor.integer()
         else:

@@ -157,7 +157,10 @@ class SelectItem:
 
 @dataclass(frozen=True)
 class Query:
-    """A SELECT. `emit` is None for a pull query. `order_by` pairs an expression with True for descending."""
+    """A SELECT. `emit` is None for a pull query. `order_by` pairs an expression with True for descending.
+
+    `limit` is as written, negative ones too; `limit_span` is its place.
+    """
 
     items: tuple[SelectItem | Star, ...]
     source: Relation
@@ -172,6 +175,7 @@ class Query:
     order_by: tuple[tuple[exp.Expression, bool], ...] = ()
     limit: int | None = None
     offset: int | None = None
+    limit_span: Span | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

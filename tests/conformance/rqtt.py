@@ -24,7 +24,7 @@ from tests.conformance.compare import same
 from tests.conformance.failures import check_error, no_error
 from tests.conformance.qtt import by_topic, compare_outputs
 
-SETTINGS = {"batch.max.rows": 1}
+SETTINGS = {"batch.max.rows": 1, "query.push.v2.enabled": True}
 #: What sort of entry an element of a /query answer is.
 _SORTS = ("header", "row", "finalMessage", "errorMessage")
 

@@ -8,7 +8,14 @@ import pyarrow as pa
 import pytest
 
 from ssql.engine.api import PullResult
-from ssql.errors import ColumnNotFound, PullTooLarge, SourceNotFound
+from ssql.errors import (
+    ColumnNotFound,
+    KeyTypeMismatch,
+    PullQueryRefused,
+    PullTooLarge,
+    SourceNotFound,
+    TableScanNeeded,
+)
 from ssql.log.api import RECORD_SCHEMA
 from tests.engine.conftest import Bench
 
@@ -61,7 +68,8 @@ def test_sql_over_a_table(filled: Bench) -> None:
         return [tuple(r.values()) for r in asked(filled, sql).rows.to_pylist()]
 
     assert in_order("SELECT k FROM totals ORDER BY total DESC LIMIT 1 OFFSET 1;") == [("b",)]
-    assert in_order("SELECT n, COUNT(*) AS c FROM totals GROUP BY n ORDER BY n;") == [(1, 2), (2, 1)]
+    grouped = "(SELECT n, COUNT(*) AS c FROM totals GROUP BY n) q"
+    assert in_order(f"SELECT * FROM {grouped} ORDER BY n;") == [(1, 2), (2, 1)]
     assert in_order("SELECT DISTINCT n FROM totals ORDER BY n;") == [(1,), (2,)]
     assert in_order("SELECT UCASE(k) AS u, total / 2 AS h FROM totals WHERE k = 'a';") == [("A", 2)]
 
@@ -119,7 +127,7 @@ def test_a_derived_stream_too(filled: Bench) -> None:
 
 
 def test_groups_and_order_over_a_stream(filled: Bench) -> None:
-    assert filled.rows("SELECT k, SUM(v) AS t FROM s GROUP BY k;") == [("a", 4), ("b", 2), ("c", -1)]
+    assert filled.rows("SELECT * FROM (SELECT k, SUM(v) AS t FROM s GROUP BY k) q;") == [("a", 4), ("b", 2), ("c", -1)]
     rows = asked(filled, "SELECT v FROM s ORDER BY v DESC LIMIT 2;").rows.column("V").to_pylist()
     assert rows == [3, 2]
     assert filled.rows("SELECT DISTINCT k FROM s;") == [("a",), ("b",), ("c",)]
@@ -140,7 +148,7 @@ def test_joins_answer_from_the_log(filled: Bench) -> None:
         "CREATE TABLE t (k STRING PRIMARY KEY, w INT) WITH (kafka_topic='t', value_format='JSON', partitions=3);"
     )
     filled.engine.insert("t", [{"k": "a", "w": 7, "rowtime": 0}])
-    rows = filled.rows("SELECT s.k AS k, v, w FROM s JOIN t ON s.k = t.k;")
+    rows = filled.rows("SELECT * FROM (SELECT s.k AS k, v, w FROM s JOIN t ON s.k = t.k) q;")
     assert rows == [("a", 1, 7), ("a", 3, 7)]
 
 
@@ -186,5 +194,91 @@ def test_limit_counts_rows_and_not_changes(bench: Bench) -> None:
     result = asked(bench, "SELECT * FROM t LIMIT 2;")
     assert [str(c) for c in result.columns] == ["`K` STRING KEY", "`V` INTEGER"]
     assert sorted(result.rows.column("V").to_pylist()) == [1, 3]
-    grouped = asked(bench, "SELECT k, COUNT(*) AS n FROM s GROUP BY k LIMIT 2;")
+    grouped = asked(bench, "SELECT * FROM (SELECT k, COUNT(*) AS n FROM s GROUP BY k) q LIMIT 2;")
     assert sorted(grouped.rows.column("N").to_pylist()) == [1, 3]
+
+
+# --- what a client may switch off --------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["query.pull.table.scan.enabled", "ksql.query.pull.table.scan.enabled"])
+def test_a_client_that_allows_no_table_scans_must_name_keys(filled: Bench, name: str) -> None:
+    sql = "SELECT k FROM totals WHERE n = 1;"
+    assert filled.rows(sql) == [("b",), ("c",)]
+    filled.session.properties[name] = False
+    # What was planned for a client that allows them is not used for this one.
+    with pytest.raises(TableScanNeeded, match="WHERE clause missing key column for disjunct") as caught:
+        asked(filled, sql)
+    assert filled.marked(caught.value) == "n = 1"
+    assert caught.value.statement == sql
+    assert filled.rows("SELECT k FROM totals WHERE k = 'b' AND n = 1;") == [("b",)]
+    assert filled.rows("SELECT k FROM totals WHERE k >= 'b';") == [("b",), ("c",)]
+    assert len(filled.rows("SELECT * FROM s;")) == 4, "a stream is read as ever"
+    filled.session.properties["query.pull.range.scan.enabled"] = "false"
+    with pytest.raises(TableScanNeeded, match="requires table scan"):
+        asked(filled, "SELECT k FROM totals WHERE k >= 'b';")
+
+
+def test_a_table_that_no_query_keeps_is_asked_by_the_same_rules(bench: Bench) -> None:
+    bench.run("CREATE TABLE t (k STRING PRIMARY KEY, v INT) WITH (kafka_topic='t', value_format='JSON');")
+    bench.engine.insert("t", [{"k": "a", "v": 1}])
+    bench.session.properties["query.pull.table.scan.enabled"] = "false"
+    assert bench.rows("SELECT v FROM t WHERE k = 'a';") == [(1,)]
+    with pytest.raises(TableScanNeeded):
+        asked(bench, "SELECT * FROM t;")
+
+
+def test_a_key_is_asked_for_in_its_own_type(filled: Bench) -> None:
+    filled.run("CREATE TABLE by_v AS SELECT v, COUNT(*) AS n FROM s GROUP BY v;")
+    assert filled.rows("SELECT v FROM by_v WHERE v IN (1, 2);") == [(1,), (2,)]
+    with pytest.raises(KeyTypeMismatch, match="'1' can not be converted to the type of the key column: V INTEGER KEY"):
+        asked(filled, "SELECT v FROM by_v WHERE v IN ('1', 2);")
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT k, COUNT(*) FROM s GROUP BY k;", "SELECT * FROM s JOIN totals ON s.k=totals.k;"]
+)
+def test_clauses_that_pull_queries_do_not_have(filled: Bench, sql: str) -> None:
+    with pytest.raises(PullQueryRefused, match=r"Pull queries don't support (GROUP BY|JOIN) clauses"):
+        asked(filled, sql)
+
+
+# --- which rows LIMIT takes --------------------------------------------------
+
+
+def test_limit_takes_rows_by_partition_and_key(bench: Bench) -> None:
+    bench.run(
+        "CREATE STREAM n (k BIGINT KEY, v INT) WITH (kafka_topic='n', value_format='JSON', partitions=4);"
+        "CREATE TABLE c AS SELECT k, COUNT(*) AS n FROM n GROUP BY k;"
+    )
+    bench.engine.insert("n", [{"k": k, "v": 0} for k in (15, 10, 3, 1, 2)])
+    bench.settle()
+    lies_in = {}
+    for partition in range(4):
+        lies_in |= {int.from_bytes(key, "big"): partition for key, _ in bench.topic("n", partition) if key}
+    expected = sorted(lies_in, key=lambda k: (lies_in[k], k))
+    assert len(set(lies_in.values())) > 1
+    for limit in range(6):
+        assert asked(bench, f"SELECT k FROM c LIMIT {limit};").rows.column("K").to_pylist() == expected[:limit]
+    assert (
+        asked(bench, "SELECT k FROM c WHERE k > 1 LIMIT 1;").rows.column("K").to_pylist()
+        == [k for k in expected if k > 1][:1]
+    )
+    assert asked(bench, "SELECT k FROM c LIMIT 2 OFFSET 1;").rows.column("K").to_pylist() == expected[1:3]
+    assert asked(bench, "SELECT k FROM c ORDER BY k DESC LIMIT 2;").rows.column("K").to_pylist() == [15, 10]
+
+
+def test_limit_takes_windows_of_a_key_in_order(bench: Bench) -> None:
+    bench.run(
+        "CREATE STREAM n (k STRING KEY, v INT) WITH (kafka_topic='n', value_format='JSON');"
+        "CREATE TABLE c AS SELECT k, COUNT(*) AS n FROM n WINDOW TUMBLING (SIZE 1 SECOND) GROUP BY k;"
+    )
+    bench.engine.insert("n", [{"k": k, "v": 0, "rowtime": t} for k, t in (("b", 0), ("a", 3000), ("a", 1000))])
+    bench.settle()
+    rows = asked(bench, "SELECT k, windowstart AS w FROM c LIMIT 2;").rows.to_pylist()
+    assert [tuple(r.values()) for r in rows] == [("a", 1000), ("a", 3000)]
+
+
+def test_queries_in_from_over_a_kept_table(filled: Bench) -> None:
+    rows = asked(filled, "SELECT u FROM (SELECT UCASE(k) AS u, n FROM totals WHERE n = 1) q ORDER BY u DESC;").rows
+    assert rows.column("U").to_pylist() == ["C", "B"]

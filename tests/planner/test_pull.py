@@ -1,4 +1,4 @@
-"""Pull queries: their columns, their rows over a snapshot, and the keys that narrow them down."""
+"""Pull queries: their columns, and their rows over a snapshot."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from ssql.errors import SqlError
-from ssql.planner.pull import PullPlan, WindowBounds, plan_pull
+from ssql.planner.pull import PullPlan, plan_pull
 from ssql.planner.relation import KeyWindow
 from ssql.sql.parser import parse_statement
 from ssql.sql.statements import Select
@@ -45,13 +45,6 @@ def answer(sql: str, rows: list[dict[str, Any]] | None = None) -> list[tuple[Any
     return [tuple(row.values()) for row in found[0].to_pylist()]
 
 
-def keys(sql: str) -> list[tuple[Any, ...]] | None:
-    plan = pulled(sql)
-    if plan.lookup is None:
-        return None
-    return sorted(tuple(r.values()) for r in run_sql(plan.lookup.sql, plan.lookup.udfs).to_pylist())
-
-
 @pytest.mark.parametrize(
     ("sql", "rows"),
     [
@@ -66,8 +59,11 @@ def keys(sql: str) -> list[tuple[Any, ...]] | None:
         ("SELECT ID, V AS X FROM T ORDER BY X;", [(2, 1), (1, 3), (3, 9), (4, None)]),
         ("SELECT ID FROM T ORDER BY 1 DESC LIMIT 1;", [(4,)]),
         ("SELECT DISTINCT NAME FROM T WHERE NAME IS NOT NULL ORDER BY NAME;", [("a",), ("b",)]),
-        ("SELECT NAME, COUNT(*), MAX(V) FROM T GROUP BY NAME ORDER BY NAME;", [("a", 2, 9), ("b", 1, 1)]),
-        ("SELECT NAME FROM T GROUP BY NAME HAVING SUM(V) > 5 ORDER BY SUM(V);", [("a",)]),
+        (
+            "SELECT * FROM (SELECT NAME, COUNT(*), MAX(V) FROM T GROUP BY NAME) Q ORDER BY 1;",
+            [("a", 2, 9), ("b", 1, 1)],
+        ),
+        ("SELECT NAME FROM (SELECT NAME FROM T GROUP BY NAME HAVING SUM(V) > 5) Q;", [("a",)]),
         ("SELECT COUNT(*), COUNT(DISTINCT NAME), SUM(V) FROM T;", [(4, 2, 13)]),
         ("SELECT COUNT(*) FROM T WHERE ID > 100;", [(0,)]),
         ("SELECT MAX(N) FROM (SELECT COUNT(*) AS N FROM T GROUP BY NAME) Q;", [(2,)]),
@@ -76,6 +72,12 @@ def keys(sql: str) -> list[tuple[Any, ...]] | None:
 )
 def test_rows(sql: str, rows: list[tuple[Any, ...]]) -> None:
     assert answer(sql) == rows
+
+
+def test_limit_takes_the_first_rows_only_without_an_order() -> None:
+    assert pulled("SELECT ID FROM T LIMIT 2;").first_rows
+    assert not pulled("SELECT ID FROM T ORDER BY V LIMIT 2;").first_rows
+    assert not pulled("SELECT ID FROM T;").first_rows
 
 
 def test_columns_mark_keys_and_window_bounds() -> None:
@@ -93,64 +95,8 @@ def test_windowed_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("condition", "expected"),
-    [
-        ("ID = 1", [(1,)]),
-        ("1 = ID", [(1,)]),
-        ("ID = 1 + 1", [(2,)]),
-        ("ID IN (1, 2, 2)", [(1,), (2,)]),
-        ("ID IN ('1', 2)", [(1,), (2,)]),
-        ("ID = 1 OR ID = 2", [(1,), (2,)]),
-        ("(ID = 1 OR ID = 2) AND NAME = 'a'", [(1,), (2,)]),
-        ("ID = 1 AND V > 2", [(1,)]),
-        ("ID = 1 OR V = 2", None),
-        ("ID > 1", None),
-        ("ID = V", None),
-        ("V = 1", None),
-        ("NOT (ID = 1)", None),
-    ],
-)
-def test_keys_are_looked_up_where_the_condition_pins_them(
-    condition: str, expected: list[tuple[Any, ...]] | None
-) -> None:
-    assert keys(f"SELECT * FROM T WHERE {condition};") == expected
-
-
-def test_keys_of_several_columns_are_looked_up_only_when_all_are_pinned() -> None:
-    relations = catalog().table("TWO", "A INT PRIMARY KEY, B STRING PRIMARY KEY, V INT")
-
-    def look(sql: str) -> list[tuple[Any, ...]] | None:
-        statement = parse_statement(sql)
-        assert isinstance(statement, Select)
-        lookup = plan_pull(statement.query, relations).lookup
-        return None if lookup is None else sorted(tuple(r.values()) for r in run_sql(lookup.sql).to_pylist())
-
-    assert look("SELECT * FROM TWO WHERE B IN ('x', 'y') AND A = 1;") == [(1, "x"), (1, "y")]
-    assert look("SELECT * FROM TWO WHERE A = 1;") is None
-
-
-@pytest.mark.parametrize(
-    ("condition", "bounds"),
-    [
-        ("WINDOWSTART = 5", WindowBounds(start_min=5, start_max=5)),
-        ("WINDOWSTART > 5 AND WINDOWEND <= 9", WindowBounds(start_min=6, end_max=9)),
-        ("5 <= WINDOWSTART AND 9 > WINDOWSTART AND WINDOWSTART > 6", WindowBounds(start_min=7, start_max=8)),
-        ("WINDOWSTART >= '1970-01-01T00:00:01'", WindowBounds(start_min=1000)),
-        ("WINDOWSTART = 5 OR WINDOWSTART = 7", WindowBounds()),
-    ],
-)
-def test_window_bounds(condition: str, bounds: WindowBounds) -> None:
-    assert pulled(f"SELECT * FROM WT WHERE K = 'a' AND ({condition});").bounds == bounds
-
-
-@pytest.mark.parametrize(
     ("sql", "message"),
     [
-        ("SELECT * FROM T JOIN T2 ON T.ID = T2.ID;", "Pull queries don't support JOIN clauses."),
-        (
-            "SELECT COUNT(*) FROM S WINDOW TUMBLING (SIZE 1 DAY) GROUP BY ID;",
-            "Pull queries don't support WINDOW clauses.",
-        ),
         (
             "SELECT ROWPARTITION FROM T;",
             "Pull queries don't support the following columns in SELECT clauses: `ROWPARTITION`",
