@@ -167,6 +167,30 @@ PUSH_V2 = setting(
 PUSH_BUFFER_ROWS = setting(
     "query.push.buffer.rows", 100_000, "Rows that may wait for a slow push subscriber before it is cut off.", parse=int
 )
+VARIABLE_SUBSTITUTION = setting(
+    "variable.substitution.enable",
+    True,
+    "Whether ${name} in a statement stands for the value of a variable.",
+    parse=_boolean,
+    aliases=("ksql.variable.substitution.enable",),
+    per_query=True,
+)
+ASSERT_TOPIC_TIMEOUT_MS = setting(
+    "assert.topic.default.timeout.ms",
+    1000,
+    "How long (ms) ASSERT TOPIC waits without a TIMEOUT of its own.",
+    parse=int,
+    aliases=("ksql.assert.topic.default.timeout.ms",),
+    per_query=True,
+)
+ASSERT_SCHEMA_TIMEOUT_MS = setting(
+    "assert.schema.default.timeout.ms",
+    1000,
+    "How long (ms) ASSERT SCHEMA waits without a TIMEOUT of its own.",
+    parse=int,
+    aliases=("ksql.assert.schema.default.timeout.ms",),
+    per_query=True,
+)
 
 SCHEMA_REGISTRY_URL = setting(
     "schema.registry.url",

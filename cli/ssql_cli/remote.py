@@ -70,10 +70,14 @@ class RemoteBackend:
         return {"ksql": sql, "streamsProperties": self.properties, "sessionVariables": self.variables}
 
     def _remember(self, text: str) -> None:
+        from ssql.config import Config
+        from ssql.engine.api import Session
+        from ssql.engine.session import substitutes
         from ssql.sql import statements
         from ssql.sql.parser import parse_statement
 
-        match parse_statement(text, self.variables):
+        session = Session(self.properties, self.variables)
+        match parse_statement(text, self.variables if substitutes(Config(), session) else None):
             case statements.SetProperty(name=name, value=value):
                 self.properties[name] = value
             case statements.UnsetProperty(name=name):

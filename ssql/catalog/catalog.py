@@ -56,11 +56,13 @@ class PersistentQuery:
 
 @dataclass(frozen=True)
 class Catalog:
-    """All sources, types and queries, by name (as stored) and in the order they were made."""
+    """All sources, types and queries, by name (as stored) and in the order they were made; and what ALTER SYSTEM set,
+    as text by key."""
 
     sources: Mapping[str, Source] = field(default_factory=dict)
     types: Mapping[str, SqlType] = field(default_factory=dict)
     queries: Mapping[str, PersistentQuery] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     # --- what the planner asks -----------------------------------------------
 
@@ -111,6 +113,9 @@ class Catalog:
 
     def without_type(self, name: str) -> Catalog:
         return replace(self, types={k: v for k, v in self.types.items() if k != name})
+
+    def with_setting(self, key: str, value: str) -> Catalog:
+        return replace(self, settings={**self.settings, key: value})
 
     def _mark_derived(self, name: str) -> Catalog:
         """Keep `derived` true: exactly while a query of ours writes the source."""

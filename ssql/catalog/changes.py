@@ -59,7 +59,15 @@ class DropType:
     name: str
 
 
-Change = PutSource | DropSource | PutQuery | DropQuery | PauseQuery | PutType | DropType
+@dataclass(frozen=True)
+class PutSetting:
+    """ALTER SYSTEM: the value of a setting for all sessions."""
+
+    key: str
+    value: str
+
+
+Change = PutSource | DropSource | PutQuery | DropQuery | PauseQuery | PutType | DropType | PutSetting
 
 
 def apply(catalog: Catalog, changes: Sequence[Change]) -> Catalog:
@@ -80,6 +88,8 @@ def apply(catalog: Catalog, changes: Sequence[Change]) -> Catalog:
                 catalog = catalog.with_type(name, sql_type)
             case DropType(name):
                 catalog = catalog.without_type(name)
+            case PutSetting(key, value):
+                catalog = catalog.with_setting(key, value)
     return catalog
 
 
@@ -111,7 +121,7 @@ def to_json(change: Change) -> dict[str, Any]:
             }
         case PutType(name, sql_type):
             body = {"name": name, "type": str(sql_type)}
-        case DropSource() | DropQuery() | PauseQuery() | DropType():
+        case DropSource() | DropQuery() | PauseQuery() | DropType() | PutSetting():
             body = msgspec.to_builtins(change)
     return {"change": type(change).__name__, **body}
 
@@ -136,6 +146,8 @@ def from_json(form: Mapping[str, Any]) -> Change:
             return PauseQuery(**body)
         case "DropType":
             return DropType(**body)
+        case "PutSetting":
+            return PutSetting(**body)
     raise InternalError(f"a change that is not known: {form['change']}")
 
 

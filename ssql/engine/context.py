@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 from ssql.catalog.catalog import Catalog
 from ssql.catalog.changes import Change, apply
 from ssql.catalog.commands import Command, CommandTopic
-from ssql.config import SERVICE_ID, Config
+from ssql.config import SERVICE_ID, VARIABLE_SUBSTITUTION, Config
 from ssql.engine.api import Entity, Session
 from ssql.engine.pull_plans import PullPlans
-from ssql.engine.session import effective
+from ssql.engine.session import effective, substitutes
 from ssql.engine.statements_pool import StatementPool
 from ssql.engine.subscriptions import Pushes
 from ssql.log.api import Log
 from ssql.runtime.api import Worker
 from ssql.schemas.api import SchemaRegistry
+from ssql.sql.parser import Scope
 from ssql.sql.statements import Statement
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ class Core:
     prints: set[TopicPrint] = field(default_factory=set)
 
     @property
+    def settings(self) -> Config:
+        """The settings of all sessions: the configuration, with what ALTER SYSTEM said over it."""
+        return self.config.with_values(self.catalog.settings) if self.catalog.settings else self.config
+
+    @property
     def service_id(self) -> str:
         return self.config[SERVICE_ID]
 
@@ -67,7 +73,13 @@ class Request:
     @property
     def config(self) -> Config:
         """The settings in force: the engine's, with the session's SET over them."""
-        return effective(self.core.config, self.session.properties)
+        return effective(self.core.settings, self.session.properties)
+
+    def variables(self) -> Scope:
+        """The session's variables, as statements are to be read with them."""
+        base = self.core.settings
+        enabled = substitutes(base, self.session)
+        return Scope(self.session.variables, enabled=enabled, enabled_unset=base[VARIABLE_SUBSTITUTION])
 
     @property
     def catalog(self) -> Catalog:

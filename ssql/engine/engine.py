@@ -12,7 +12,20 @@ from ssql.catalog.catalog import Catalog
 from ssql.catalog.commands import CommandTopic
 from ssql.catalog.system import empty_catalog
 from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, MAX_PUSH_QUERIES, SERVICE_ID, Config
-from ssql.engine import define, describe, insert, planning, print_topic, pull, push, queries, session, show, topics
+from ssql.engine import (
+    asserts,
+    define,
+    describe,
+    insert,
+    planning,
+    print_topic,
+    pull,
+    push,
+    queries,
+    session,
+    show,
+    system,
+)
 from ssql.engine.api import Entity, InsertAck, PullResult, PushQuery, Session
 from ssql.engine.context import Core, Request
 from ssql.engine.pull_plans import PullPlans
@@ -34,7 +47,7 @@ MAINTAIN_S = 60.0
 Handler = Callable[[Request, Any], Entity | None]
 
 
-def _in_session(change: Callable[[Session, Any], None]) -> Handler:
+def _in_session(change: Callable[[Session, Any], Entity | None]) -> Handler:
     """A handler that touches nothing but the session."""
     return lambda request, statement: change(request.session, statement)
 
@@ -57,7 +70,9 @@ HANDLERS: Mapping[type[s.Statement], Handler] = {
     s.Show: show.show,
     s.Describe: describe.describe,
     s.Explain: describe.explain,
-    s.AssertTopic: topics.assert_topic,
+    s.AssertTopic: asserts.assert_topic,
+    s.AssertSchema: asserts.assert_schema,
+    s.AlterSystem: system.alter_system,
     s.SetProperty: _set,
     s.UnsetProperty: _in_session(session.unset_property),
     s.Define: _in_session(session.define),
@@ -68,8 +83,6 @@ HANDLERS: Mapping[type[s.Statement], Handler] = {
 NOT_YET: Mapping[type[s.Statement], str] = {
     s.CreateConnector: "CREATE CONNECTOR",
     s.DropConnector: "DROP CONNECTOR",
-    s.AlterSystem: "ALTER SYSTEM",
-    s.AssertSchema: "ASSERT SCHEMA",
     s.RunScript: "RUN SCRIPT inside a request",
     s.AssertValues: "ASSERT VALUES outside the test runner",
     s.AssertSource: "ASSERT STREAM or TABLE outside the test runner",
@@ -132,7 +145,7 @@ class LocalEngine:
     def execute(self, text: str, session: Session | None = None) -> list[Entity]:
         request = Request(self._core, session or Session())
         entities: list[Entity] = []
-        for statement in parse_script(text, request.session.variables):
+        for statement in parse_script(text, request.variables()):
             try:
                 answer = self._carry_out(request, statement)
             except SsqlError as error:
@@ -159,7 +172,7 @@ class LocalEngine:
         answer = pull.known(request, sql)
         if answer is not None:
             return answer
-        statement = parse_statement(sql, request.session.variables)
+        statement = parse_statement(sql, request.variables().values)
         try:
             if isinstance(statement, s.Print):
                 return print_topic.start(request, statement)

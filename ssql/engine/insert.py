@@ -17,7 +17,6 @@ from ssql.errors import (
     EvaluationFailed,
     InsertTargetNotFound,
     InvalidStatement,
-    NotSupportedYet,
     Span,
     SsqlError,
 )
@@ -75,7 +74,7 @@ def _target(source: Source | None, name: str, known: Sequence[str], span: Span |
     if relation.read_only:
         raise InvalidStatement(f"Cannot insert values into read-only {relation.kind.lower()}: {name}", span=span)
     if relation.window is not None:
-        raise NotSupportedYet("INSERT VALUES into windowed keys", span=span)
+        raise InvalidStatement("Cannot insert into windowed stream/table!", span=span)
     return relation
 
 

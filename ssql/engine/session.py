@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 
-from ssql.config import SETTINGS, Config, lookup
-from ssql.engine.api import Session
+from ssql.config import SETTINGS, VARIABLE_SUBSTITUTION, Config, lookup
+from ssql.engine.api import Entity, Session
 from ssql.errors import ConfigError, UnknownSetting
 from ssql.sql.statements import Define, SetProperty, Undefine, UnsetProperty
 
@@ -32,6 +33,8 @@ _WITHOUT_EFFECT = frozenset(
         "topology.optimization",
     }
 )
+#: How alike (of 1) a name must be to one of ours to be taken for it, mistyped, rather than for one of ksqlDB's.
+_TYPO = 0.9
 _PREFIXES = ("ksql.", "consumer.", "producer.", "admin.", "topic.")
 
 
@@ -57,14 +60,21 @@ def _checked(key: str) -> bool:
     """True where the setting takes effect; raises for one that no session can set."""
     found = lookup(key)
     if found is None:
-        if has_no_effect(key):
+        offered = [n for s in SETTINGS.values() for n in (s.key, *s.aliases) if s.per_query]
+        if has_no_effect(key) and not get_close_matches(key, offered, n=1, cutoff=_TYPO):
             return False
-        raise UnknownSetting(key, candidates=[n for s in SETTINGS.values() for n in (s.key, *s.aliases) if s.per_query])
+        raise UnknownSetting(key, candidates=offered)
     if not found.per_query:
         raise ConfigError(
             f'setting "{key}" belongs to the server and cannot be SET', hint="Set it where the server starts."
         )
     return True
+
+
+def substitutes(config: Config, session: Session) -> bool:
+    """Whether `${name}` stands for a variable in this session."""
+    given = {key: value for key, value in session.properties.items() if lookup(key) is VARIABLE_SUBSTITUTION}
+    return config.with_values(given)[VARIABLE_SUBSTITUTION]
 
 
 def set_property(config: Config, session: Session, statement: SetProperty) -> None:
@@ -78,7 +88,12 @@ def set_property(config: Config, session: Session, statement: SetProperty) -> No
 
 
 def unset_property(session: Session, statement: UnsetProperty) -> None:
-    """UNSET, under any of the setting's names; one that is not set is nothing."""
+    """UNSET, under any of the setting's names; one that is not set is nothing, one that cannot be SET is refused."""
+    try:
+        _checked(statement.name)
+    except ConfigError as wrong:
+        wrong.span = statement.span
+        raise
     wanted = lookup(statement.name)
     for key in list(session.properties):
         if key == statement.name or (wanted is not None and lookup(key) is wanted):
@@ -91,11 +106,17 @@ def define(session: Session, statement: Define) -> None:
     session.variables[statement.name.text] = statement.value
 
 
-def undefine(session: Session, statement: Undefine) -> None:
-    undefine_name(session, statement.name.text)
+def undefine(session: Session, statement: Undefine) -> Entity | None:
+    """UNDEFINE; names ignore case. One that is not there is a warning."""
+    if undefine_name(session, statement.name.text):
+        return None
+    message = f"Cannot undefine variable '{statement.name}' which was never defined"
+    return {"@type": "warning_entity", "statementText": statement.text + ";", "warnings": [], "message": message}
 
 
-def undefine_name(session: Session, name: str) -> None:
-    """Forget a variable; one that is not there is nothing."""
-    for known in [v for v in session.variables if v.upper() == name.upper()]:
-        del session.variables[known]
+def undefine_name(session: Session, name: str) -> bool:
+    """Forget a variable; False where there is none of that name."""
+    known = [v for v in session.variables if v.upper() == name.upper()]
+    for variable in known:
+        del session.variables[variable]
+    return bool(known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ssql.config import SETTINGS
+from ssql.config import SETTINGS, lookup
 from ssql.engine.api import Entity
 from ssql.engine.context import Request, entity
 from ssql.engine.describe import describe_sources, query_description, statuses
@@ -90,24 +90,24 @@ def _variables(request: Request, statement: Show) -> Entity:
 
 
 def _properties(request: Request, statement: Show) -> Entity:
-    config = request.config
+    config, own = request.config, request.session.properties
     listed = [
-        {
-            "name": key,
-            "scope": "KSQL",
-            "value": "[hidden]" if setting.secret and config[setting] else str(config[setting]),
-            "editable": setting.per_query,
-            "level": "QUERY" if setting.per_query else "SERVER",
-        }
+        _property(key, "[hidden]" if setting.secret and config[setting] else str(config[setting]), setting.per_query)
         for key, setting in sorted(SETTINGS.items())
     ]
+    listed += [_property(key, str(value), True) for key, value in sorted(own.items()) if lookup(key) is None]
     return entity(
         "properties",
         statement,
         properties=listed,
-        overwrittenProperties=sorted(request.session.properties),
+        overwrittenProperties=sorted({found.key if (found := lookup(key)) else key for key in own}),
         defaultProperties=[key for key, setting in sorted(SETTINGS.items()) if config[setting] == setting.default],
     )
+
+
+def _property(name: str, value: str, per_query: bool) -> dict[str, Any]:
+    level = "QUERY" if per_query else "SERVER"
+    return {"name": name, "scope": "KSQL", "value": value, "editable": per_query, "level": level}
 
 
 def _functions(_: Request, statement: Show) -> Entity:

@@ -10,7 +10,9 @@ from ssql.server.info import json_response
 
 
 async def get_is_valid_property(request: web.Request) -> web.Response:
+    from ssql.engine.session import has_no_effect
+
     name = request.match_info["name"]
-    if lookup(name) is None:
+    if lookup(name) is None and not has_no_effect(name):
         raise UnknownSetting(name, candidates=[known for s in SETTINGS.values() for known in (s.key, *s.aliases)])
     return json_response(request, True)

@@ -57,10 +57,11 @@ from ssql.sql.statements import (
 )
 from ssql.sql.trees import literal_value, span_of
 from ssql.sql.type_syntax import parse_schema, parse_type, read_type, resolve_type
-from ssql.sql.variables import substitute, substitute_part
+from ssql.sql.variables import Scope, substitute, substitute_part
 
 __all__ = [
     "KEYWORDS",
+    "Scope",
     "parse_schema",
     "parse_script",
     "parse_statement",
@@ -72,20 +73,17 @@ __all__ = [
 ]
 
 
-def parse_script(text: str, variables: Mapping[str, str] | None = None) -> list[Statement]:
+def parse_script(text: str, variables: Mapping[str, str] | Scope | None = None) -> list[Statement]:
     """The statements of a script, in order. The last one may lack its semicolon.
 
     `variables` are the values for `${v}`; DEFINE and UNDEFINE count for the statements after them. Without it, nothing
     is substituted.
     """
-    values = None if variables is None else {name.upper(): value for name, value in variables.items()}
+    scope = variables if isinstance(variables, Scope) else Scope(variables or {}, enabled=variables is not None)
     statements = []
     for part in _parts(text):
-        statement = _parse(text, part, values)
-        if values is not None and isinstance(statement, Define):
-            values[statement.name.text.upper()] = statement.value
-        if values is not None and isinstance(statement, Undefine):
-            values.pop(statement.name.text.upper(), None)
+        statement = _parse(text, part, scope.values)
+        scope.follow(statement)
         statements.append(statement)
     return statements
 

@@ -2,18 +2,22 @@
 
 Names are case-insensitive. Inside a string or a quoted name the value is text (its quotes are doubled); elsewhere it
 is SQL, a name or a literal, with its quotes if it has any. `$${v}` inside quotes stands for `${v}` itself. Comments
-are left alone. Places in the result map back to the script that the user wrote.
+are left alone. Places in the result map back to the script that the user wrote. With the setting
+`variable.substitution.enable` off, nothing is substituted.
 """
 
 from __future__ import annotations
 
 import bisect
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ssql.errors import Span, VariableNotFound
+from ssql.config import VARIABLE_SUBSTITUTION, Config, lookup
+from ssql.errors import ConfigError, Span, VariableNotFound
 from ssql.sql.lexer import Kind, Token, tokens
+from ssql.sql.statements import Define, SetProperty, Statement, Undefine, UnsetProperty
 
 _REFERENCE = re.compile(r"\$\$(?P<escaped>\{\w+\})|\$\{(?P<name>\w+)\}")
 
@@ -39,6 +43,34 @@ class Substituted:
         if position < end or (at_end and position == end):
             return span.end if at_end else span.start
         return span.end + position - end
+
+
+class Scope:
+    """The variables of a script as it is read: what a statement says of them counts for those after it."""
+
+    def __init__(self, variables: Mapping[str, str], *, enabled: bool = True, enabled_unset: bool = True) -> None:
+        """`enabled`: whether anything is substituted; `enabled_unset`: whether it is once the session's own
+        setting is UNSET."""
+        self._values = {name.upper(): value for name, value in variables.items()}
+        self._enabled, self._enabled_unset = enabled, enabled_unset
+
+    @property
+    def values(self) -> Mapping[str, str] | None:
+        """The values by upper-cased name; None where nothing is to be substituted."""
+        return self._values if self._enabled else None
+
+    def follow(self, statement: Statement) -> None:
+        """Take in a statement that was read."""
+        match statement:
+            case Define():
+                self._values[statement.name.text.upper()] = statement.value
+            case Undefine():
+                self._values.pop(statement.name.text.upper(), None)
+            case SetProperty(name=name) if lookup(name) is VARIABLE_SUBSTITUTION:
+                with contextlib.suppress(ConfigError):  # the statement itself will be refused
+                    self._enabled = Config().with_values({name: statement.value})[VARIABLE_SUBSTITUTION]
+            case UnsetProperty(name=name) if lookup(name) is VARIABLE_SUBSTITUTION:
+                self._enabled = self._enabled_unset
 
 
 def substitute(text: str, variables: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ from ssql.catalog.changes import (
     DropType,
     PauseQuery,
     PutQuery,
+    PutSetting,
     PutSource,
     PutType,
     apply,
@@ -84,6 +85,7 @@ CHANGES: list[Change] = [
     DropSource("T"),
     PutType("ADDR", Struct((("N", Decimal(4, 1)),))),
     DropType("ADDR"),
+    PutSetting("auto.offset.reset", "earliest"),
 ]
 
 

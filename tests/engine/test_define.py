@@ -214,7 +214,6 @@ REFUSED: list[tuple[str, type[SsqlError], str, str]] = [
     ("DROP STREAM ro DELETE TOPIC;", InvalidStatement, "Cannot delete topic for read-only source: RO", "ro"),
     ("DROP STREAM ssql_errors;", SqlError, "read-only", "ssql_errors"),
     ("CREATE SINK CONNECTOR c WITH ('a'='b');", NotSupportedYet, "CREATE CONNECTOR", "CREATE SINK CONNECTOR"),
-    ("ALTER SYSTEM 'a'='b';", NotSupportedYet, "ALTER SYSTEM", "ALTER SYSTEM"),
     ("SELECT * FROM s;", SqlError, "/ksql cannot carry out SELECT", "SELECT"),
     ("CREATE STREAM;", SyntaxSqlError, "", ""),
 ]

@@ -122,7 +122,7 @@ def test_properties_show_what_is_in_force(bench: Bench) -> None:
     assert values["batch.max.rows"]["editable"] is False
     assert "batch.max.rows" in answer["defaultProperties"]
     assert "output.topic.name.prefix" not in answer["defaultProperties"]
-    assert "ksql.output.topic.name.prefix" in answer["overwrittenProperties"]
+    assert answer["overwrittenProperties"] == ["auto.offset.reset", "output.topic.name.prefix"]
     bench.run("UNSET 'output.topic.name.prefix';")
     assert "ksql.output.topic.name.prefix" not in bench.session.properties
 
@@ -147,18 +147,6 @@ def test_what_is_not_there(bench: Bench) -> None:
     assert isinstance(bench.fails("SHOW CONNECTORS;"), NotSupportedYet)
     assert isinstance(bench.fails("DESCRIBE CONNECTOR c;"), NotSupportedYet)
     assert isinstance(bench.fails("DESCRIBE nope;"), SourceNotFound)
-
-
-def test_assert_topic(bench: Bench) -> None:
-    bench.run(SOURCE)
-    assert bench.one("ASSERT TOPIC s WITH (partitions=2);")["exists"] is True
-    assert bench.one("ASSERT NOT EXISTS TOPIC other;")["exists"] is False
-    for sql in (
-        "ASSERT TOPIC other TIMEOUT 1 MILLISECOND;",
-        "ASSERT NOT EXISTS TOPIC s TIMEOUT 1 MILLISECOND;",
-        "ASSERT TOPIC s WITH (partitions=3);",
-    ):
-        assert bench.fails(sql).ksql_code == 41700
 
 
 def test_info_and_health(bench: Bench) -> None:

@@ -140,6 +140,7 @@ CLUSTER = {"id": "", "scope": {"path": [], "clusters": {"kafka-cluster": "c1", "
         ("/v1/metadata/id", CLUSTER),
         ("/is_valid_property/auto.offset.reset", True),
         ("/is_valid_property/ksql.streams.auto.offset.reset", True),
+        ("/is_valid_property/ksql.streams.num.stream.threads", True),
         ("/chc/ready", {}),
         ("/chc/live", {}),
         ("/status", {"commandStatuses": {}}),
