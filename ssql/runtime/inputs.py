@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from ssql.errors import RegistryUnavailable
+from ssql.errors import LogError, RegistryUnavailable
 from ssql.log.api import Fetch, Log
 from ssql.planner.relation import Relation
 from ssql.runtime.decode import RelationDecoder, Rows, position_in
@@ -227,6 +227,22 @@ class Inputs:
         self._reader.wake()
 
     # --- epochs ----------------------------------------------------------------
+
+    def behind(self) -> bool:
+        """Whether there is more to read than is here for the next epoch."""
+        partitions = (p for t in self._topics.values() for p in t.partitions.values())
+        return any(p.fetched < p.end and p.buffered < self._max_rows for p in partitions)
+
+    def read_ahead(self, wait_ms: float) -> bool:
+        """Read and decode what comes next, without taking it. False when that is enough, or cannot be done now."""
+        if not self.behind():
+            return False
+        try:
+            self._read(wait_ms)
+        except (LogError, RegistryUnavailable) as trouble:
+            LOGGER.debug("could not read ahead: %s", trouble.message)  # `take` meets it again
+            return False
+        return True
 
     def take(self, wait_ms: float, limits: Mapping[TopicPartition, int] | None = None) -> EpochInput | None:
         """The next rows in order, at most `max_rows`; waits up to `wait_ms` for the first one.

@@ -14,7 +14,7 @@ import logging
 import threading
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -35,7 +35,7 @@ from ssql.planner.steps import QueryPlan
 from ssql.runtime.api import Cut, Listener, Offsets, QueryState, QueryStatus
 from ssql.runtime.dataflow import Dataflow, Outputs, Query, QueryFailure
 from ssql.runtime.frontier import DataflowFrontier, Frontier, FrontierFile
-from ssql.runtime.inputs import EpochInput, TopicPartition
+from ssql.runtime.inputs import EpochInput, Inputs, TopicPartition
 from ssql.runtime.operators import emit
 from ssql.runtime.reject_files import RejectFiles
 from ssql.runtime.rejects import Rejects
@@ -111,6 +111,7 @@ class DataflowWorker:
         self._stopping = False
         self._failed: SsqlError | None = None
         self._thread = threading.Thread(target=self._loop, name="ssql-worker", daemon=True)
+        self._committer = ThreadPoolExecutor(1, "ssql-commit")
         self._cut = Cut({}, {}, self._frontier.epoch)
         self._noted = _Progress(True, ())
         self._subscriptions = 0
@@ -135,6 +136,7 @@ class DataflowWorker:
             self._stopping = True
             self._wake()
             self._thread.join()
+        self._committer.shutdown()
         for flow in self._flows.values():
             if flow.writer is not None:
                 flow.writer.close()
@@ -664,7 +666,7 @@ class DataflowWorker:
                     for file in files:
                         file.write(writer)
                     self._frontier_file.write(writer, frontier)
-                    writer.commit()
+                    self._commit_beside_reading(writer, flow.dataflow.inputs)
                     break
                 except LogFenced:
                     raise
@@ -685,6 +687,19 @@ class DataflowWorker:
             arrangement.commit()
         self._rejects.commit()
         flow.note()
+
+    def _commit_beside_reading(self, writer: Writer, inputs: Inputs) -> None:
+        """Commit; in a backlog the next rows are read and decoded while the log is busy with that."""
+        if not inputs.behind():
+            writer.commit()
+            return
+        committed = self._committer.submit(writer.commit)
+        committed.add_done_callback(lambda _: inputs.wake())
+        try:
+            while not committed.done() and inputs.read_ahead(IDLE_MS):
+                pass
+        finally:
+            committed.result()
 
     def _writer(self, flow: _Flow) -> Writer:
         writer = flow.writer if flow.writer is not None else self._main.writer
