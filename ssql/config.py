@@ -220,6 +220,29 @@ SCHEMA_REGISTRY_KEY_PASSWORD = setting(
     "schema.registry.ssl.key.password", "", "The password of that key.", parse=str, secret=True
 )
 
+CONNECT_URL = setting(
+    "connect.url",
+    "",
+    "Address of Kafka Connect, for connectors (empty: none).",
+    parse=str,
+    aliases=("ksql.connect.url",),
+)
+CONNECT_USER = setting(
+    "connect.basic.auth.user.info",
+    "",
+    "User and password for Kafka Connect, as user:password.",
+    parse=str,
+    aliases=("ksql.connect.basic.auth.user.info",),
+    secret=True,
+)
+CONNECT_TIMEOUT_MS = setting(
+    "connect.request.timeout.ms",
+    5000,
+    "How long (ms) Kafka Connect may take to answer.",
+    parse=int,
+    aliases=("ksql.connect.request.timeout.ms",),
+)
+
 
 def lookup(key: str) -> Setting[Any] | None:
     """The setting of that key or alias, or None."""

@@ -551,6 +551,41 @@ class AssertionNotMet(SqlError):
     ksql_code = 41700
 
 
+class ConnectFailed(SsqlError):
+    """Kafka Connect did not do what a statement asked of it. `status` is the one that it answered with, if it did."""
+
+    code = "connect_failed"
+
+    def __init__(self, reason: str, status: int = 500, *, hint: str | None = None) -> None:
+        super().__init__(reason, hint=hint)
+        self.status, self.ksql_code = status, status * 100  # type: ignore[misc]
+
+    def while_it(self, was: str) -> None:
+        """Say what it was asked for."""
+        self.message = f"{was}: {self.message}"
+        self.args = (self.message,)
+
+
+class ConnectNotConfigured(ConnectFailed):
+    code = "connect_not_configured"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no Kafka Connect server is configured",
+            400,
+            hint="Start ssql with ksql.connect.url set to its address, such as http://localhost:8083.",
+        )
+
+
+class ConnectorExists(SqlError):
+    code = "connector_exists"
+    status = 409
+    ksql_code = 40900
+
+    def __init__(self, name: str, *, span: Span | None = None) -> None:
+        super().__init__(f"Connector {name} already exists", span=span, hint="Use IF NOT EXISTS to keep it.")
+
+
 class TooManyPushQueries(SqlError):
     code = "too_many_push_queries"
     ksql_code = 40003

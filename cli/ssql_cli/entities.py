@@ -78,6 +78,14 @@ LISTINGS: Mapping[str, Listing] = {
         lambda e: [{"name": name, "type": schema_text(kind)} for name, kind in e["types"].items()],
         (_text("NAME", "name"), _text("TYPE", "type")),
     ),
+    "connector_list": Listing(
+        lambda e: e["connectors"],
+        (_text("NAME", "name"), _text("TYPE", "type"), _text("CLASS", "className"), _text("STATUS", "state")),
+    ),
+    "connector_plugins_list": Listing(
+        lambda e: e["connectorsPlugins"],
+        (_text("CLASS", "className"), _text("TYPE", "type"), _text("VERSION", "version")),
+    ),
     "variables": Listing(lambda e: e["variables"], (_text("NAME", "name"), _text("VALUE", "value"))),
 }
 
@@ -95,10 +103,8 @@ def write_entity(entity: Entity, form: str, out: Out, notices: Out) -> None:
         _write_listing(LISTINGS[kind], entity, form, out)
     elif kind in TEXTS:
         out.write(TEXTS[kind](entity).rstrip() + "\n")
-    elif kind == "terminate_query":
-        notices.write(f"query {entity.get('queryId')} is stopped\n")
-    elif kind == "warning_entity":
-        notices.write(f"{entity.get('message')}\n")
+    elif kind in NOTICES:
+        notices.write(NOTICES[kind](entity) + "\n")
     else:
         out.write(json_text(entity) + "\n")
     out.flush()
@@ -129,10 +135,14 @@ def schema_text(schema: Mapping[str, Any]) -> str:
 def _fields(fields: Sequence[Mapping[str, Any]]) -> list[str]:
     names = [str(f["name"]) for f in fields]
     width = max(map(len, names), default=0)
-    return [
-        f"  {name:<{width}}  {schema_text(f['schema'])}" + (f"  ({str(f['type']).lower()})" if f.get("type") else "")
-        for name, f in zip(names, fields, strict=True)
-    ]
+    return [f"  {name:<{width}}  {schema_text(f['schema'])}{_role(f)}" for name, f in zip(names, fields, strict=True)]
+
+
+def _role(field: Mapping[str, Any]) -> str:
+    """What a column is beside a value: a key, or headers."""
+    role = str(field.get("fieldType") or "").lower()
+    key = field.get("headerKey")
+    return f"  ({role}{f' {key}' if key else ''})" if role else ""
 
 
 def _source_text(described: Mapping[str, Any]) -> str:
@@ -185,6 +195,44 @@ def _function_text(described: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _connector_text(described: Mapping[str, Any]) -> str:
+    status = described.get("status") or {}
+    lines = [
+        f"connector {status.get('name')}",
+        f"class: {described.get('connectorClass')}",
+        f"state: {(status.get('connector') or {}).get('state')}",
+    ]
+    for task in status.get("tasks") or ():
+        lines.append(f"task {task.get('id')}: {task.get('state')}")
+        lines += [f"  {line}" for line in str(task.get("trace") or "").splitlines()]
+    facts = {
+        "streams and tables": _joined(s["name"] for s in described.get("sources") or ()),
+        "topics": _joined(described.get("topics")),
+    }
+    return "\n".join([*lines, *(f"{name}: {value}" for name, value in facts.items() if value)])
+
+
+#: Entities that are a sentence.
+NOTICES: Mapping[str, Callable[[Entity], str]] = {
+    "terminate_query": lambda e: f"query {e.get('queryId')} is stopped",
+    "warning_entity": lambda e: str(e.get("message")),
+    "connector_info": lambda e: f"Created connector {(e.get('info') or {}).get('name')}",
+    "drop_connector": lambda e: f"Dropped connector {e.get('connectorName')}",
+    "assert_topic": lambda e: f"Topic {e.get('topicName')} {_exists(e)}",
+    "assert_schema": lambda e: (
+        f"Schema with{_named('subject name', e.get('subject'))}{_named('id', e.get('id'))} {_exists(e)}"
+    ),
+}
+
+
+def _exists(entity: Entity) -> str:
+    return "exists" if entity.get("exists") else "does not exist"
+
+
+def _named(what: str, name: object) -> str:
+    return "" if name is None else f" {what} {name}"
+
+
 #: Entities that are described in text.
 TEXTS: Mapping[str, Callable[[Entity], str]] = {
     "sourceDescription": lambda e: _source_text(e["sourceDescription"]),
@@ -192,4 +240,5 @@ TEXTS: Mapping[str, Callable[[Entity], str]] = {
     "queryDescription": lambda e: _query_text(e["queryDescription"]),
     "query_descriptions": lambda e: "\n\n".join(map(_query_text, e["queryDescriptions"])),
     "describe_function": _function_text,
+    "connector_description": _connector_text,
 }

@@ -10,7 +10,7 @@ from ssql.engine.api import Entity
 from ssql.engine.context import Request, entity
 from ssql.engine.define import find
 from ssql.engine.entities import Json, fields_json, query_json, state_of
-from ssql.errors import NotSupportedYet, QueryNotFound
+from ssql.errors import InternalError, QueryNotFound
 from ssql.functions.registry import REGISTRY, AggregateEntry, Entry
 from ssql.planner.explain import dataflow_text
 from ssql.planner.pull import PullPlan, plan_pull
@@ -51,7 +51,7 @@ def describe(request: Request, statement: Describe) -> Entity:
             found = [s for s in request.catalog.sources.values() if f"{s.relation.kind}S" == kind]
             all_of_them = describe_sources(request, found, extended=statement.extended)
             return entity("source_descriptions", statement, sourceDescriptions=all_of_them)
-    raise NotSupportedYet(f"DESCRIBE {statement.what}", span=statement.span)
+    raise InternalError(f"DESCRIBE {statement.what} without a name")
 
 
 def _signature(entry: Entry) -> Json:
@@ -137,7 +137,7 @@ def explain(request: Request, statement: Explain) -> Entity:
         return entity("queryDescription", statement, queryDescription=described)
     inner = statement.statement
     if inner is None:
-        raise NotSupportedYet("this EXPLAIN", span=statement.span)
+        raise InternalError("an EXPLAIN of nothing")
     if isinstance(inner, Select) and inner.query.emit is None and isinstance(inner.query.source, SourceRef):
         described = _pull_description(plan_pull(inner.query, request.catalog, types=request.catalog.types.get), inner)
     else:

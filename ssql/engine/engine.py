@@ -14,6 +14,7 @@ from ssql.catalog.system import empty_catalog
 from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, MAX_PUSH_QUERIES, SERVICE_ID, Config
 from ssql.engine import (
     asserts,
+    connectors,
     define,
     describe,
     insert,
@@ -56,6 +57,11 @@ def _set(request: Request, statement: s.SetProperty) -> None:
     session.set_property(request.core.config, request.session, statement)
 
 
+def _describe(request: Request, statement: s.Describe) -> Entity:
+    carry_out = connectors.describe_connector if statement.what == "CONNECTOR" else describe.describe
+    return carry_out(request, statement)
+
+
 #: What carries out a statement; None is no answer.
 HANDLERS: Mapping[type[s.Statement], Handler] = {
     s.CreateSource: define.create_source,
@@ -68,8 +74,10 @@ HANDLERS: Mapping[type[s.Statement], Handler] = {
     s.ChangeQuery: queries.change_query,
     s.InsertValues: insert.insert_values,
     s.Show: show.show,
-    s.Describe: describe.describe,
+    s.Describe: _describe,
     s.Explain: describe.explain,
+    s.CreateConnector: connectors.create_connector,
+    s.DropConnector: connectors.drop_connector,
     s.AssertTopic: asserts.assert_topic,
     s.AssertSchema: asserts.assert_schema,
     s.AlterSystem: system.alter_system,
@@ -81,8 +89,6 @@ HANDLERS: Mapping[type[s.Statement], Handler] = {
 
 #: What is understood and not carried out.
 NOT_YET: Mapping[type[s.Statement], str] = {
-    s.CreateConnector: "CREATE CONNECTOR",
-    s.DropConnector: "DROP CONNECTOR",
     s.RunScript: "RUN SCRIPT inside a request",
     s.AssertValues: "ASSERT VALUES outside the test runner",
     s.AssertSource: "ASSERT STREAM or TABLE outside the test runner",

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ssql.config import SETTINGS, lookup
+from ssql.engine import connectors
 from ssql.engine.api import Entity
 from ssql.engine.context import Request, entity
 from ssql.engine.describe import describe_sources, query_description, statuses
 from ssql.engine.entities import query_json, source_json, type_json
-from ssql.errors import NotSupportedYet
 from ssql.functions.registry import REGISTRY
 from ssql.log.api import Topic
 from ssql.sql.statements import Show
@@ -19,11 +19,8 @@ _INTERNAL_TOPICS = ("_ssql_", "_confluent", "__")
 
 
 def show(request: Request, statement: Show) -> Entity:
-    """SHOW and LIST. Connectors are not there yet."""
-    handler = _SHOWS.get(statement.what)
-    if handler is None:
-        raise NotSupportedYet(f"SHOW {statement.what}", span=statement.span)
-    return handler(request, statement)
+    """SHOW and LIST."""
+    return _SHOWS[statement.what](request, statement)
 
 
 def _sources(kind: str) -> Callable[[Request, Show], Entity]:
@@ -127,4 +124,6 @@ _SHOWS: dict[str, Callable[[Request, Show], Entity]] = {
     "VARIABLES": _variables,
     "PROPERTIES": _properties,
     "FUNCTIONS": _functions,
+    "CONNECTORS": connectors.list_connectors,
+    "CONNECTOR PLUGINS": connectors.list_plugins,
 }

@@ -23,7 +23,8 @@ DESCRIPTION = {
         "name": "S",
         "type": "STREAM",
         "fields": [
-            {"name": "ID", "schema": {"type": "STRING", "fields": None, "memberSchema": None}, "type": "KEY"},
+            {"name": "ID", "schema": {"type": "STRING", "fields": None, "memberSchema": None}, "fieldType": "KEY"},
+            {"name": "H", "schema": {"type": "BYTES"}, "fieldType": "HEADER", "headerKey": "k"},
             {"name": "PRICES", "schema": {"type": "ARRAY", "fields": None, "memberSchema": {"type": "DOUBLE"}}},
         ],
         "topic": "s",
@@ -60,12 +61,49 @@ def test_a_description_is_text() -> None:
     assert written(DESCRIPTION)[0] == (
         "stream S\n"
         "  ID      STRING  (key)\n"
+        "  H       BYTES  (header k)\n"
         "  PRICES  ARRAY<DOUBLE>\n"
         "topic: s\n"
         "key format: KAFKA\n"
         "value format: JSON\n"
         "read by: CTAS_T_1\n"
     )
+
+
+def test_connectors() -> None:
+    listed = {"name": "FILES", "type": "source", "className": "X", "state": "RUNNING (1/1 tasks RUNNING)"}
+    assert written({"@type": "connector_list", "connectors": [listed]}, "csv")[0] == (
+        "NAME,TYPE,CLASS,STATUS\nFILES,source,X,RUNNING (1/1 tasks RUNNING)\n"
+    )
+    plugin = {"className": "X", "type": "source", "version": None}
+    assert written({"@type": "connector_plugins_list", "connectorsPlugins": [plugin]}, "csv")[0] == (
+        "CLASS,TYPE,VERSION\nX,source,\n"
+    )
+    status = {
+        "name": "FILES",
+        "connector": {"state": "RUNNING"},
+        "tasks": [{"id": 0, "state": "FAILED", "trace": "no file\n at line 1"}],
+    }
+    described = {"connectorClass": "X", "status": status, "sources": [{"name": "L"}], "topics": ["a", "b"]}
+    assert written({"@type": "connector_description", **described})[0] == (
+        "connector FILES\nclass: X\nstate: RUNNING\ntask 0: FAILED\n  no file\n   at line 1\n"
+        "streams and tables: L\ntopics: a, b\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("entity", "said"),
+    [
+        ({"@type": "connector_info", "info": {"name": "C"}}, "Created connector C"),
+        ({"@type": "drop_connector", "connectorName": "C"}, "Dropped connector C"),
+        ({"@type": "warning_entity", "message": "Connector C already exists"}, "Connector C already exists"),
+        ({"@type": "terminate_query", "queryId": "q", "wasTerminated": True}, "query q is stopped"),
+        ({"@type": "assert_topic", "topicName": "t", "exists": True}, "Topic t exists"),
+        ({"@type": "assert_schema", "subject": "s", "exists": False}, "Schema with subject name s does not exist"),
+    ],
+)  # fmt: skip
+def test_what_was_done_is_said(entity: dict[str, Any], said: str) -> None:
+    assert written(entity) == ("", said + "\n")
 
 
 def test_json_is_the_entity_itself() -> None:

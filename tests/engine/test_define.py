@@ -10,7 +10,6 @@ from ssql.errors import (
     ConfigError,
     InvalidProperty,
     InvalidStatement,
-    NotSupportedYet,
     SourceExists,
     SourceNotFound,
     SqlError,
@@ -213,7 +212,6 @@ REFUSED: list[tuple[str, type[SsqlError], str, str]] = [
     ("ALTER STREAM ro ADD COLUMN w INT;", InvalidStatement, "not supported on source streams", "ro"),
     ("DROP STREAM ro DELETE TOPIC;", InvalidStatement, "Cannot delete topic for read-only source: RO", "ro"),
     ("DROP STREAM ssql_errors;", SqlError, "read-only", "ssql_errors"),
-    ("CREATE SINK CONNECTOR c WITH ('a'='b');", NotSupportedYet, "CREATE CONNECTOR", "CREATE SINK CONNECTOR"),
     ("SELECT * FROM s;", SqlError, "/ksql cannot carry out SELECT", "SELECT"),
     ("CREATE STREAM;", SyntaxSqlError, "", ""),
 ]

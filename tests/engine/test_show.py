@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ssql.errors import ConfigError, FunctionNotFound, NotSupportedYet, SourceNotFound, UnknownSetting
+from ssql.errors import ConfigError, FunctionNotFound, SourceNotFound, UnknownSetting
 from tests.engine.conftest import Bench
 
 SOURCE = "CREATE STREAM s (id INT KEY, v STRING) WITH (kafka_topic='s', value_format='JSON', partitions=2);"
@@ -144,8 +144,6 @@ def test_the_prefix_of_topics_is_taken_from_the_session(bench: Bench) -> None:
 
 
 def test_what_is_not_there(bench: Bench) -> None:
-    assert isinstance(bench.fails("SHOW CONNECTORS;"), NotSupportedYet)
-    assert isinstance(bench.fails("DESCRIBE CONNECTOR c;"), NotSupportedYet)
     assert isinstance(bench.fails("DESCRIBE nope;"), SourceNotFound)
 
 
