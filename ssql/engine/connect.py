@@ -77,25 +77,20 @@ class ConnectClient:
         Raises:
             ConnectFailed: with Connect's own reason, or why there is no answer.
         """
-        connection = self._kind(self._host, timeout=self._timeout_s)
         where = "/".join([self._path, *(quote(part, safe="") for part in path)])
         try:
-            data = None if body is None else msgspec.json.encode(body)
-            connection.request(method, where if where.startswith("/") else f"/{where}", data, self._headers)
-            response = connection.getresponse()
-            text = response.read()
+            with closing(self._kind(self._host, timeout=self._timeout_s)) as connection:
+                connection.request(method, where, None if body is None else msgspec.json.encode(body), self._headers)
+                response = connection.getresponse()
+                status, text = response.status, response.read()
         except (OSError, http.client.HTTPException) as trouble:
             reason = (getattr(trouble, "strerror", None) or str(trouble) or type(trouble).__name__).lower()
             raise ConnectFailed(f"could not reach {self._host}: {reason}") from None
-        finally:
-            connection.close()
         try:
             answer = msgspec.json.decode(text) if text else {}
         except msgspec.DecodeError:
             answer = None
-        if response.status >= 400 or answer is None:
+        if status >= 400 or answer is None:
             said = answer.get("message") if isinstance(answer, dict) else None
-            raise ConnectFailed(
-                str(said or f"{self._host} answered {response.status} {response.reason}"), response.status
-            )
+            raise ConnectFailed(str(said or f"{self._host} answered {status}"), status if status >= 400 else 500)
         return answer
