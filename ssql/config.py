@@ -122,6 +122,31 @@ VALUE_FORMAT = setting(
     aliases=("ksql.persistence.default.format.value",),
     per_query=True,
 )
+WRAP_SINGLE_VALUES: Setting[bool | None] = setting(
+    "persistence.wrap.single.values",
+    None,
+    "How a single value column is held where WRAP_SINGLE_VALUE is not given: true is inside a record, false is bare "
+    "(empty: as its format does by default).",
+    parse=lambda text: _boolean(text) if text else None,
+    aliases=("ksql.persistence.wrap.single.values",),
+    per_query=True,
+)
+FAIL_ON_BAD_RECORD = setting(
+    "fail.on.deserialization.error",
+    False,
+    "A query fails at a record that it cannot read; else the record goes to SSQL_ERRORS.",
+    parse=_boolean,
+    aliases=("ksql.fail.on.deserialization.error",),
+    per_query=True,
+)
+FAIL_ON_BAD_TIMESTAMP = setting(
+    "timestamp.throw.on.invalid",
+    False,
+    "A query fails at a record whose TIMESTAMP column gives no time; else the record goes to SSQL_ERRORS.",
+    parse=_boolean,
+    aliases=("ksql.timestamp.throw.on.invalid",),
+    per_query=True,
+)
 DEFAULT_PARTITIONS = setting(
     "topic.default.partitions", 1, "Partitions of a topic that is created without PARTITIONS.", parse=int
 )

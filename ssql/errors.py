@@ -617,6 +617,16 @@ class QueryFailed(SsqlError):
         super().__init__(f'query "{query_id}" failed: {reason}')
 
 
+class BadRecord(SsqlError):
+    """A record at which a query is to fail: it cannot be read, or gives no time."""
+
+    code = "bad_record"
+
+    def __init__(self, topic: str, partition: int, offset: int, reason: str, *, timestamp: bool) -> None:
+        what = "Fatal user code error in TimestampExtractor callback for" if timestamp else "could not read"
+        super().__init__(f'{what} record (topic "{topic}", partition {partition}, offset {offset}): {reason}')
+
+
 class CommandsUnreadable(SsqlError):
     """The command topic cannot be replayed."""
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ssql.catalog.catalog import Catalog, PersistentQuery
-from ssql.config import DEFAULT_PARTITIONS, Config
+from ssql.config import DEFAULT_PARTITIONS, FAIL_ON_BAD_RECORD, FAIL_ON_BAD_TIMESTAMP, Config, Setting
 from ssql.engine import properties, relations
 from ssql.errors import InternalError, InvalidStatement
 from ssql.log.api import Log
 from ssql.planner.bind import Analysis, analyse, analyse_create, analyse_insert, build
 from ssql.planner.relation import Relation
-from ssql.planner.steps import QueryPlan
+from ssql.planner.steps import Fault, QueryPlan
 from ssql.sql import statements as sql
 from ssql.sql.parser import parse_statement
+
+_FATAL: Mapping[Fault, Setting[bool]] = {"unreadable": FAIL_ON_BAD_RECORD, "timeless": FAIL_ON_BAD_TIMESTAMP}
 
 
 @dataclass(frozen=True)
@@ -69,19 +71,26 @@ def create_as(statement: sql.CreateAs, query_id: str, catalog: Catalog, config: 
         config=config,
         unkeyed=statement.query.partition_by is not None and not analysis.schema.keys,
     )
-    return Planned(build(analysis, query_id=query_id, sink=sink), sink, topic)
+    return Planned(_built(analysis, query_id, sink, config), sink, topic)
 
 
-def insert_into(statement: sql.InsertInto, query_id: str, target: Relation, catalog: Catalog) -> QueryPlan:
+def insert_into(
+    statement: sql.InsertInto, query_id: str, target: Relation, catalog: Catalog, config: Config
+) -> QueryPlan:
     """Plan an INSERT INTO ... SELECT."""
     analysis = analyse_insert(statement, catalog, target, types=catalog.types.get)
-    return build(analysis, query_id=query_id, sink=target)
+    return _built(analysis, query_id, target, config)
 
 
-def emit(query: sql.Query, query_id: str, catalog: Catalog) -> tuple[Analysis, QueryPlan]:
+def emit(query: sql.Query, query_id: str, catalog: Catalog, config: Config) -> tuple[Analysis, QueryPlan]:
     """Plan a query whose rows go to a reader."""
     analysis = analyse(query, catalog, types=catalog.types.get)
-    return analysis, build(analysis, query_id=query_id)
+    return analysis, _built(analysis, query_id, None, config)
+
+
+def _built(analysis: Analysis, query_id: str, sink: Relation | None, config: Config) -> QueryPlan:
+    plan = build(analysis, query_id=query_id, sink=sink)
+    return replace(plan, fatal=frozenset(fault for fault, entry in _FATAL.items() if config[entry]))
 
 
 def again(query: PersistentQuery, catalog: Catalog) -> QueryPlan:
@@ -97,7 +106,7 @@ def again(query: PersistentQuery, catalog: Catalog) -> QueryPlan:
             analysis = analyse_insert(statement, snapshot, sink, types=types)
         case _:
             raise InternalError(f"query {query.id} has a statement that is no query")
-    return build(analysis, query_id=query.id, sink=sink)
+    return _built(analysis, query.id, sink, Config().with_values(query.properties))
 
 
 def plan_only(statement: sql.Statement, catalog: Catalog, config: Config, log: Log) -> QueryPlan:
@@ -108,7 +117,7 @@ def plan_only(statement: sql.Statement, catalog: Catalog, config: Config, log: L
         case sql.InsertInto():
             target = catalog.relation(statement.target.text)
             if target is not None:
-                return insert_into(statement, "", target, catalog)
+                return insert_into(statement, "", target, catalog, config)
         case sql.Select():
-            return emit(statement.query, "", catalog)[1]
+            return emit(statement.query, "", catalog, config)[1]
     raise InvalidStatement("only queries can be explained", span=statement.span, hint="Give a SELECT, or a query's id.")

@@ -94,7 +94,7 @@ def _from_log(request: Request, query: Query, catalog: Catalog) -> PullResult:
         if plan is None
         else Query(items=(Star(query.span),), source=_base(query) or query.source, span=query.span)
     )
-    analysis, emit = planning.emit(read, query_id, catalog)
+    analysis, emit = planning.emit(read, query_id, catalog, request.config)
     rows = read_all(core.worker, core.log, analysis, emit)
     if plan is not None:
         answer = _computed(request, plan, rows)

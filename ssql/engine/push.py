@@ -11,5 +11,5 @@ from ssql.sql.statements import Select
 def start(request: Request, statement: Select) -> Push:
     """Start a push query. Raises `TooManyPushQueries` and what is wrong with the statement."""
     query_id = planning.transient_id(statement.query)
-    analysis, plan = planning.emit(statement.query, query_id, request.catalog)
+    analysis, plan = planning.emit(statement.query, query_id, request.catalog, request.config)
     return request.core.pushes.open(plan, analysis.schema.columns, statement.text, request.config)

@@ -75,7 +75,7 @@ def insert_into(request: Request, statement: InsertInto) -> Entity:
         query_id = with_[properties.QUERY_ID] or f"INSERTQUERY_{sequence}"
         if query_id in core.catalog.queries:
             raise QueryExists(query_id, span=with_.span(properties.QUERY_ID))
-        plan = planning.insert_into(statement, query_id, relation, core.catalog)
+        plan = planning.insert_into(statement, query_id, relation, core.catalog, request.config)
         circle = core.catalog.fed_by(target.text) & set(plan.reads)
         if circle:
             raise InvalidStatement(
@@ -90,7 +90,9 @@ def insert_into(request: Request, statement: InsertInto) -> Entity:
 def _query(request: Request, statement: Statement, plan: QueryPlan, sink: str, sequence: int) -> PersistentQuery:
     config, catalog = request.config, request.catalog
     relations = {name: catalog.relation(name) for name in plan.reads}
-    settings = {key: str(value) for key, value in config.values.items() if SETTINGS[key].per_query}
+    settings = {
+        key: str(value) for key, value in config.values.items() if SETTINGS[key].per_query and value is not None
+    }
     start: Literal["earliest", "latest"] = "earliest" if config[AUTO_OFFSET_RESET] == "earliest" else "latest"
     return PersistentQuery(
         id=plan.query_id,

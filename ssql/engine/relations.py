@@ -11,7 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ssql.catalog.catalog import Catalog
-from ssql.config import DEFAULT_PARTITIONS, KEY_FORMAT, OUTPUT_TOPIC_PREFIX, VALUE_FORMAT, Config
+from ssql.config import (
+    DEFAULT_PARTITIONS,
+    KEY_FORMAT,
+    OUTPUT_TOPIC_PREFIX,
+    VALUE_FORMAT,
+    WRAP_SINGLE_VALUES,
+    Config,
+)
 from ssql.engine import properties as p
 from ssql.engine import schemas as registry
 from ssql.errors import FormatError, InvalidProperty, InvalidStatement, Span
@@ -125,6 +132,8 @@ def created(
         read_only=statement.read_only,
     )
     check_formats(relation, with_)
+    if all(c.key for c in inferred):
+        relation = _wrapped(relation, config)
     return relation, _topic(relation, with_, config[DEFAULT_PARTITIONS])
 
 
@@ -246,6 +255,7 @@ def sink(
         derived=True,
     )
     check_formats(relation, with_)
+    relation = _wrapped(relation, config)
     return relation, _topic(relation, with_, base_partitions)
 
 
@@ -294,6 +304,15 @@ def _format(
             span=with_.name_span(entry),
         )
     return FormatSpec(name, found, wrap, subject_of(topic, is_key=is_key) if has_schemas else "")
+
+
+def _wrapped(relation: Relation, config: Config) -> Relation:
+    """The relation with a single value column held as the settings say, where WITH does not and the format can."""
+    spec, default = relation.value_format, config[WRAP_SINGLE_VALUES]
+    columns = len(relation.schema.values) - len(relation.headers)
+    if default is None or spec.wrap is not None or columns != 1 or default not in format_named(spec.name).wraps:
+        return relation
+    return replace(relation, value_format=replace(spec, wrap=default))
 
 
 def check_formats(relation: Relation, with_: p.With) -> None:

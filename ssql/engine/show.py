@@ -89,7 +89,7 @@ def _variables(request: Request, statement: Show) -> Entity:
 def _properties(request: Request, statement: Show) -> Entity:
     config, own = request.config, request.session.properties
     listed = [
-        _property(key, "[hidden]" if setting.secret and config[setting] else str(config[setting]), setting.per_query)
+        _property(key, "[hidden]" if setting.secret and config[setting] else _shown(config[setting]), setting.per_query)
         for key, setting in sorted(SETTINGS.items())
     ]
     listed += [_property(key, str(value), True) for key, value in sorted(own.items()) if lookup(key) is None]
@@ -105,6 +105,10 @@ def _properties(request: Request, statement: Show) -> Entity:
 def _property(name: str, value: str, per_query: bool) -> dict[str, Any]:
     level = "QUERY" if per_query else "SERVER"
     return {"name": name, "scope": "KSQL", "value": value, "editable": per_query, "level": level}
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def _functions(_: Request, statement: Show) -> Entity:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from ssql.formats.losses import Loss
 from ssql.types import Column
 
 
@@ -56,14 +57,22 @@ class Decoder(Protocol):
 
 
 class Encoder(Protocol):
+    """`losses`: of what is written, what does not come back as it was."""
+
+    losses: frozenset[Loss]
+
     def encode(self, batch: pa.RecordBatch) -> Encoded:
         """Encode the rows of `batch` (the columns the encoder was made for, by position)."""
 
 
 class Format(Protocol):
-    """One format. `decoder` gets all columns that are declared, and the names of those that are needed."""
+    """One format. `decoder` gets all columns that are declared, and the names of those that are needed.
+
+    `wraps`: how it can hold a single value column: inside a record (True), bare (False).
+    """
 
     name: str
+    wraps: tuple[bool, ...]
 
     def check(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> None:
         """Raise `FormatError` where the format cannot hold these columns (types, nesting, number of columns)."""

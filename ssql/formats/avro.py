@@ -31,6 +31,7 @@ class AvroFormat:
     """The AVRO format, for keys and values."""
 
     name = "AVRO"
+    wraps: tuple[bool, ...] = (True, False)
     schema_type: SchemaType = "AVRO"
 
     def __init__(self, schemas: SchemaRegistry | None = None) -> None:
@@ -39,7 +40,7 @@ class AvroFormat:
     def check(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> None:
         rules.refuse_properties(spec, (registered.FULL_NAME, registered.SCHEMA_ID))
         registered.check_properties(spec)
-        rules.check_wrapping(spec, columns, is_key=is_key, supported=(True, False))
+        rules.check_wrapping(spec, columns, is_key=is_key, supported=self.wraps)
         rules.refuse_map_keys(columns, is_key=is_key)
         for column in columns:
             for t in rules.inner_types(column.type):
@@ -94,7 +95,8 @@ class AvroFormat:
         schemas = registered.needed(self.schemas, self.name)
         derived = self.definition(spec, columns, is_key=is_key)
         number, definition = registered.to_write_with(schemas, spec, derived, fits, self.name)
-        return registered.RegisteredEncoder(AvroWriter(number, self._parse(definition), columns, record=record))
+        writer = AvroWriter(number, self._parse(definition), columns, record=record)
+        return registered.RegisteredEncoder(writer, registered.losses(definition, derived))
 
     def _parse(self, definition: Definition) -> avro.Avro:
         texts = referenced(self.schemas, definition) if definition.references and self.schemas is not None else {}

@@ -18,6 +18,7 @@ from ssql.errors import FormatError
 from ssql.formats import csv_text, json_text, rules, scalars
 from ssql.formats.api import BadRow, Decoded, Decoder, Encoded, Encoder, FormatSpec
 from ssql.formats.columns import batch_of, nulled, selected, sorted_bad, utf8
+from ssql.formats.losses import Loss
 from ssql.formats.none import NoColumns
 from ssql.formats.scalars import INT32, INT64, MisfitError
 from ssql.types import (
@@ -65,12 +66,13 @@ class DelimitedFormat:
     """The DELIMITED format, for keys and values of primitive columns. Property: `delimiter` (default `,`)."""
 
     name = "DELIMITED"
+    wraps: tuple[bool, ...] = (False,)
 
     def check(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> None:
         rules.refuse_properties(spec, ("delimiter",))
         delimiter_of(spec.properties.get("delimiter", ","))
         rules.refuse_map_keys(columns, is_key=is_key)
-        rules.check_wrapping(spec, columns, is_key=is_key, supported=(False,))
+        rules.check_wrapping(spec, columns, is_key=is_key, supported=self.wraps)
         rules.require_primitives(spec, columns, ("ARRAY", "MAP", "STRUCT"), is_key=is_key)
 
     def decoder(
@@ -263,7 +265,9 @@ class DelimitedDecoder:
 
 
 class DelimitedEncoder:
-    """Writes a CSV record a row; null where a single column is null."""
+    """Writes a CSV record a row; null where a single column is null. An empty field reads as null."""
+
+    losses = frozenset({Loss.EMPTY})
 
     def __init__(self, columns: Sequence[Column], delimiter: str) -> None:
         self.columns = tuple(columns)

@@ -19,6 +19,7 @@ from ssql.formats.json_fast import KernelReader
 from ssql.formats.json_struct import StructReader
 from ssql.formats.json_values import ExactReader
 from ssql.formats.json_writer import KernelWriter
+from ssql.formats.losses import NOTHING
 from ssql.formats.none import NoColumns
 from ssql.types import Column
 
@@ -30,10 +31,11 @@ class JsonFormat:
     """The JSON format, for keys and values."""
 
     name = "JSON"
+    wraps: tuple[bool, ...] = (True, False)
 
     def check(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> None:
         rules.refuse_properties(spec, ())
-        rules.check_wrapping(spec, columns, is_key=is_key, supported=(True, False))
+        rules.check_wrapping(spec, columns, is_key=is_key, supported=self.wraps)
         rules.refuse_map_keys(columns, is_key=is_key)
         rules.require_string_map_keys(self.name, columns)
 
@@ -99,6 +101,8 @@ class JsonEncoder:
 
     Large batches are written by the compiled kernel, the others column by column; both write the same bytes.
     """
+
+    losses = NOTHING
 
     def __init__(self, columns: Sequence[Column], *, record: bool) -> None:
         self.columns = tuple(columns)

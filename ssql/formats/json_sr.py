@@ -18,6 +18,7 @@ from ssql.formats.api import BadRow, Decoder, Encoder, FormatSpec
 from ssql.formats.columns import selected
 from ssql.formats.json import JsonDecoder, JsonEncoder, JsonFormat
 from ssql.formats.json_values import members
+from ssql.formats.losses import NOTHING
 from ssql.formats.none import NoColumns
 from ssql.schemas import json_schema
 from ssql.schemas.api import Definition, SchemaRegistry, SchemaType, referenced
@@ -29,6 +30,7 @@ class JsonSchemaFormat:
     """The JSON_SR format, for keys and values."""
 
     name = "JSON_SR"
+    wraps: tuple[bool, ...] = (True, False)
     schema_type: SchemaType = "JSON"
 
     def __init__(self, schemas: SchemaRegistry | None = None) -> None:
@@ -37,7 +39,7 @@ class JsonSchemaFormat:
     def check(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> None:
         rules.refuse_properties(spec, (registered.FULL_NAME, registered.SCHEMA_ID))
         registered.check_properties(spec)
-        rules.check_wrapping(spec, columns, is_key=is_key, supported=(True, False))
+        rules.check_wrapping(spec, columns, is_key=is_key, supported=self.wraps)
         rules.refuse_map_keys(columns, is_key=is_key)
         rules.require_string_map_keys(JsonFormat.name, columns)
 
@@ -83,7 +85,7 @@ class JsonSchemaFormat:
         derived = self.definition(spec, columns, is_key=is_key)
         number, definition = registered.to_write_with(schemas, spec, derived, fits, self.name)
         schema = JsonSchema(definition.text, self._texts(definition))
-        return registered.RegisteredEncoder(JsonSchemaWriter(number, schema, columns, record=record))
+        return registered.RegisteredEncoder(JsonSchemaWriter(number, schema, columns, record=record), NOTHING)
 
     def _texts(self, definition: Definition) -> Mapping[str, str]:
         return referenced(self.schemas, definition) if definition.references and self.schemas is not None else {}

@@ -14,6 +14,7 @@ import pyarrow as pa
 from ssql.formats import rules
 from ssql.formats.api import BadRow, Decoded, Decoder, Encoded, Encoder, FormatSpec
 from ssql.formats.columns import batch_of, binary_parts, selected, sorted_bad, utf8, valid_mask
+from ssql.formats.losses import NOTHING
 from ssql.formats.none import NoColumns
 from ssql.types import BIGINT, BYTES, DOUBLE, INTEGER, STRING, Column, SqlType
 
@@ -26,11 +27,12 @@ class KafkaFormat:
     """The KAFKA format, for keys and values of one column."""
 
     name = "KAFKA"
+    wraps: tuple[bool, ...] = (False,)
 
     def check(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> None:
         rules.refuse_properties(spec, ())
         rules.refuse_map_keys(columns, is_key=is_key)
-        rules.check_wrapping(spec, columns, is_key=is_key, supported=(False,))
+        rules.check_wrapping(spec, columns, is_key=is_key, supported=self.wraps)
         if len(columns) > 1:
             got = ", ".join(map(str, columns))
             reason = f"The 'KAFKA' format only supports a single field. Got: [{got}]"
@@ -90,6 +92,8 @@ class KafkaDecoder:
 
 
 class KafkaEncoder:
+    losses = NOTHING
+
     def __init__(self, column: Column) -> None:
         self.column = column
 

@@ -9,11 +9,14 @@ import pyarrow as pa
 from ssql.formats import rules
 from ssql.formats.api import Decoded, Decoder, Encoded, Encoder, FormatSpec
 from ssql.formats.columns import batch_of
+from ssql.formats.losses import NOTHING
 from ssql.types import Column
 
 
 class NoColumns:
     """Decodes to no columns and encodes to nulls: the key of a keyless stream, in any format."""
+
+    losses = NOTHING
 
     def decode(self, data: pa.BinaryArray) -> Decoded:
         return Decoded(batch_of((), (), len(data)))
@@ -26,6 +29,7 @@ class NoneFormat:
     """The NONE format: for keys of keyless streams."""
 
     name = "NONE"
+    wraps: tuple[bool, ...] = ()
 
     def check(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> None:
         rules.refuse_properties(spec, ())
@@ -33,7 +37,7 @@ class NoneFormat:
             schema = ", ".join(map(str, columns))
             reason = f"The 'NONE' format can only be used when no columns are defined. Got: [{schema}]"
             raise rules.unsupported(spec, columns, reason, is_key=is_key)
-        rules.check_wrapping(spec, columns, is_key=is_key, supported=())
+        rules.check_wrapping(spec, columns, is_key=is_key, supported=self.wraps)
 
     def decoder(
         self,

@@ -19,6 +19,7 @@ from ssql.formats import framing, registered, rules
 from ssql.formats.api import BadRow, Decoded, Decoder, Encoded, Encoder, FormatSpec
 from ssql.formats.avro_writers import varint
 from ssql.formats.columns import batch_of, nulled, read_rows, selected, sorted_bad, valid_mask
+from ssql.formats.losses import Loss
 from ssql.formats.none import NoColumns
 from ssql.formats.plain import plain
 from ssql.formats.protobuf_fast import FastReader, FastWriter, NotFastError
@@ -33,6 +34,8 @@ UNWRAP = "unwrapPrimitives"
 _REPRESENTATIONS = ("optional", "wrapper")
 #: From this many rows on whole batches are faster (see benchmarks/bench_formats.py).
 FAST_ROWS = 16
+#: Most fields are never null, and empty BYTES may be.
+LOSSES = frozenset({Loss.NULL, Loss.EMPTY})
 
 
 def _check(name: str, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> None:
@@ -61,6 +64,7 @@ class ProtobufFormat:
     """The PROTOBUF format, for keys and values: always messages, for a single column too."""
 
     name = "PROTOBUF"
+    wraps: tuple[bool, ...] = (True,)
     schema_type: SchemaType = "PROTOBUF"
 
     def __init__(self, schemas: SchemaRegistry | None = None) -> None:
@@ -69,7 +73,7 @@ class ProtobufFormat:
     def check(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> None:
         rules.refuse_properties(spec, (registered.FULL_NAME, registered.SCHEMA_ID, NULLABLE, UNWRAP))
         registered.check_properties(spec)
-        rules.check_wrapping(spec, columns, is_key=is_key, supported=(True,))
+        rules.check_wrapping(spec, columns, is_key=is_key, supported=self.wraps)
         _check(self.name, spec, columns, is_key=is_key)
 
     def definition(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> Definition:  # noqa: ARG002
@@ -117,7 +121,7 @@ class ProtobufFormat:
         schema = self._parse(definition)
         message = schema.message(name)
         head = framing.frame(number) + indexes(schema.path(message))
-        return registered.RegisteredEncoder(MessageWriter(head, message, columns, is_key=is_key))
+        return registered.RegisteredEncoder(MessageWriter(head, message, columns), LOSSES)
 
     def _parse(self, definition: Definition) -> proto.ProtoSchema:
         texts = referenced(self.schemas, definition) if definition.references and self.schemas is not None else {}
@@ -128,10 +132,11 @@ class ProtobufNoRegistryFormat:
     """The PROTOBUF_NOSR format, for keys and values. A single STRUCT may be the message itself."""
 
     name = "PROTOBUF_NOSR"
+    wraps: tuple[bool, ...] = (True, False)
 
     def check(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> None:
         rules.refuse_properties(spec, (NULLABLE, UNWRAP))
-        rules.check_wrapping(spec, columns, is_key=is_key, supported=(True, False))
+        rules.check_wrapping(spec, columns, is_key=is_key, supported=self.wraps)
         _check(self.name, spec, columns, is_key=is_key)
 
     def decoder(
@@ -148,7 +153,7 @@ class ProtobufNoRegistryFormat:
         if is_key and not columns:
             return NoColumns()
         message, bare = self._message(spec, columns, is_key=is_key)
-        return PlainEncoder(columns, message, bare=bare, is_key=is_key)
+        return PlainEncoder(columns, message, bare=bare)
 
     @staticmethod
     def _message(spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> tuple[Descriptor, bool]:
@@ -267,14 +272,10 @@ class MessageReader:
 
 
 class MessageWriter:
-    """Writes rows as messages behind a head: large batches at once, where all values fit.
+    """Writes rows as messages behind a head: large batches at once, where all values fit."""
 
-    A key of one column that is null is no key: null, and not a message of defaults.
-    """
-
-    def __init__(self, head: bytes, message: Descriptor, columns: Sequence[Column], *, is_key: bool = False) -> None:
+    def __init__(self, head: bytes, message: Descriptor, columns: Sequence[Column]) -> None:
         self.head = head
-        self.may_be_null = is_key and len(columns) == 1
         self.columns = tuple(columns)
         self.exact = ExactWriter(message, columns)
         try:
@@ -283,12 +284,6 @@ class MessageWriter:
             self.fast = None
 
     def write(self, batch: pa.RecordBatch) -> tuple[pa.BinaryArray, list[BadRow]]:
-        data, bad = self._write(batch)
-        if self.may_be_null and batch.column(0).null_count:
-            data = pc.if_else(batch.column(0).is_valid(), data, pa.scalar(None, pa.binary()))
-        return data, bad
-
-    def _write(self, batch: pa.RecordBatch) -> tuple[pa.BinaryArray, list[BadRow]]:
         if self.fast is not None and batch.num_rows >= FAST_ROWS:
             try:
                 data = self.fast.write(batch)
@@ -333,10 +328,12 @@ class PlainDecoder:
 class PlainEncoder:
     """Writes rows as messages and nothing else; null where a bare STRUCT is null."""
 
-    def __init__(self, columns: Sequence[Column], message: Descriptor, *, bare: bool, is_key: bool) -> None:
+    losses = LOSSES
+
+    def __init__(self, columns: Sequence[Column], message: Descriptor, *, bare: bool) -> None:
         self.bare = bare
         held = _fields(columns[0]) if bare else columns
-        self.writer = MessageWriter(b"", message, held, is_key=is_key and not bare)
+        self.writer = MessageWriter(b"", message, held)
 
     def encode(self, batch: pa.RecordBatch) -> Encoded:
         if not self.bare:

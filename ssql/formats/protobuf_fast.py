@@ -251,13 +251,20 @@ class FastReader:
         batch = _guarded(lambda: self.handler.array_to_record_batch(payload))
         held = {int(name[1:]): batch.column(at) for at, name in enumerate(batch.schema.names)}
         return [
-            pa.nulls(len(payload), column.type.arrow) if shape is None else _read(held[shape.number], shape)
+            pa.nulls(len(payload), column.type.arrow) if shape is None else _field(held[shape.number], shape)
             for shape, column in zip(self.root.children, self.columns, strict=True)
         ]
 
 
+def _field(array: pa.Array, shape: Shape) -> pa.Array:
+    """What ptars read of a message's field, as its column."""
+    read = _read(array, shape)
+    if not protobuf_values.empty_is_null(shape.source):
+        return read
+    return _only(pc.greater(pc.fill_null(pc.binary_length(read), 0), 0), read)
+
+
 def _read(array: pa.Array, shape: Shape) -> pa.Array:
-    """What ptars read of a field, as its column."""
     t = shape.type
     if shape.kind == "entries":
         assert isinstance(t, Map)
@@ -284,7 +291,7 @@ def _single(array: pa.Array, shape: Shape, t: SqlType) -> pa.Array:
     if shape.kind == "struct":
         assert isinstance(t, Struct)
         children = [
-            pa.nulls(len(array), kind.arrow) if child is None else _read(array.field(f"f{child.number}"), child)
+            pa.nulls(len(array), kind.arrow) if child is None else _field(array.field(f"f{child.number}"), child)
             for child, (_, kind) in zip(shape.children, t.fields, strict=True)
         ]
         return pa.Array.from_buffers(t.arrow, len(array), [array.buffers()[0]], children=children)

@@ -1,8 +1,8 @@
 """Protobuf read and written exactly: one message at a time, through the library of Protobuf itself.
 
 Readers and writers are made once for a message and the columns. Fields are matched by name (exactly, else ignoring
-case); a field that is not in the message is its default where the schema does not track presence, else null. This is
-the rule that the fast paths are held to.
+case); a field that is not in the message is its default where the schema does not track presence, else null. BYTES
+that are empty there are null: nothing tells the two apart. This is the rule that the fast paths are held to.
 """
 
 from __future__ import annotations
@@ -205,12 +205,22 @@ def _getters(message: Descriptor, columns: Sequence[Column]) -> list[Get]:
             if place is None:
                 getters.append(lambda _: None)
             elif place < len(message.fields):
-                getters.append(getter(message.fields[place], column.type))
+                getters.append(_field(message.fields[place], column.type))
             else:
                 getters.append(_oneof(oneofs[place - len(message.fields)], column.type))
         except MisfitError as bad:
             raise bad.under(f".{column.name}") from None
     return getters
+
+
+def empty_is_null(field: FieldDescriptor) -> bool:
+    """Whether a field of a message holds BYTES of which it is not known whether they are there."""
+    return field.type == _F.TYPE_BYTES and not field.is_repeated and not field.has_presence
+
+
+def _field(field: FieldDescriptor, t: SqlType) -> Get:
+    get = getter(field, t)
+    return (lambda message: get(message) or None) if empty_is_null(field) else get
 
 
 def _oneof(oneof: OneofDescriptor, t: SqlType) -> Get:

@@ -16,6 +16,7 @@ from ssql.errors import FormatError, SchemaUnreadable
 from ssql.formats import framing
 from ssql.formats.api import BadRow, Decoded, Encoded, FormatSpec
 from ssql.formats.columns import batch_of, nulled, sorted_bad
+from ssql.formats.losses import NOTHING, Loss
 from ssql.formats.scalars import MisfitError
 from ssql.schemas.api import Definition, SchemaRegistry, SchemaType
 from ssql.types import Column
@@ -100,6 +101,11 @@ def to_write_with(
     return schemas.register(spec.subject, derived), derived
 
 
+def losses(definition: Definition, derived: Definition) -> frozenset[Loss]:
+    """What is lost where a schema that is not the one made for the columns may have a default in the place of null."""
+    return NOTHING if definition == derived else frozenset({Loss.NULL})
+
+
 class RegisteredDecoder:
     """Reads framed rows, each by the schema that it names."""
 
@@ -142,8 +148,9 @@ class RegisteredDecoder:
 class RegisteredEncoder:
     """Writes framed rows by one schema."""
 
-    def __init__(self, writer: PayloadWriter) -> None:
+    def __init__(self, writer: PayloadWriter, losses: frozenset[Loss]) -> None:
         self.writer = writer
+        self.losses = losses
 
     def encode(self, batch: pa.RecordBatch) -> Encoded:
         data, bad = self.writer.write(batch)

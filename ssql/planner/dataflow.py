@@ -39,8 +39,16 @@ def dataflow(
         builder.add(s.Emit(builder.id("emit"), (last.id,), last.schema, limit))
     else:
         timestamp = time_statement(sink)
-        builder.add(s.Sink(builder.id("sink"), (last.id,), last.schema, sink, timestamp, lifetime_ms))
+        keeps = _keeps_key(root)
+        builder.add(s.Sink(builder.id("sink"), (last.id,), last.schema, sink, timestamp, lifetime_ms, keeps))
     return tuple(builder.steps)
+
+
+def _keeps_key(node: plan.Node) -> bool:
+    """Whether the rows are those of a stream, with the keys that they have there."""
+    while isinstance(node, plan.Filter | plan.Project | plan.FlatMap):
+        node = node.input
+    return isinstance(node, plan.Source) and node.changelog is plan.Changelog.APPEND
 
 
 def _below_projections(node: plan.Node) -> plan.Node:

@@ -27,6 +27,9 @@ from ssql.types import Schema, SqlType
 
 SYSTEM = ("_time", "_diff", "_seq")
 
+#: What may be wrong with a record: it cannot be read, it gives no time.
+Fault = Literal["unreadable", "timeless"]
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -248,12 +251,13 @@ class Sink(Step):
     The input's columns are the relation's (and WINDOWSTART, WINDOWEND where it is windowed). A table's rows are also
     kept by key, for pull queries. `timestamp`: a statement that gives `_time` of the records where the statement
     asked for another (WITH TIMESTAMP), over the sink's columns. `lifetime_ms`: windowed tables: how long after its end
-    a window can be read.
+    a window can be read. `keeps_key`: a row has the key that its record came with, none where that had none.
     """
 
     relation: Relation
     timestamp: Statement | None = None
     lifetime_ms: int | None = None
+    keeps_key: bool = False
 
 
 @dataclass(frozen=True)
@@ -267,7 +271,8 @@ class Emit(Step):
 class QueryPlan:
     """A query, planned: steps in topological order (the last is its Sink or Emit).
 
-    `logical` is the logical plan as EXPLAIN prints it. `reads` are the relations scanned.
+    `logical` is the logical plan as EXPLAIN prints it. `reads` are the relations scanned. `fatal`: what of a record
+    makes the query fail, where else the record would be put aside.
     """
 
     query_id: str
@@ -275,6 +280,7 @@ class QueryPlan:
     kind: Literal["STREAM", "TABLE"]
     logical: str
     reads: tuple[str, ...] = field(default=())
+    fatal: frozenset[Fault] = frozenset()
 
     @property
     def sink(self) -> Sink | None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import pyarrow as pa
 
 from ssql.config import BATCH_MAX_MS, BATCH_MAX_ROWS, Config
-from ssql.errors import InvalidStatement, SsqlError
+from ssql.errors import BadRecord, InvalidStatement, SsqlError
 from ssql.log.api import Log
 from ssql.planner.relation import Relation
 from ssql.planner.steps import QueryPlan, Scan, Sink, Statement
@@ -25,7 +26,7 @@ from ssql.runtime.operators import emit, sink
 from ssql.runtime.operators.base import Context, Operator, Stateful, make_operator
 from ssql.runtime.rejects import Reject, Rejects
 from ssql.runtime.relation_node import RelationNode
-from ssql.runtime.riders import NO_RIDERS, Riders
+from ssql.runtime.riders import NO_MARKS, NO_RIDERS, Marks, Riders
 from ssql.runtime.statement import Session
 from ssql.schemas.api import SchemaRegistry
 
@@ -76,15 +77,22 @@ class Query:
     def end(self) -> Operator:
         return self.operators[self.plan.steps[-1].id]
 
-    def run(self, relations: Mapping[str, Delta], riders: Riders = NO_RIDERS) -> Delta:
-        """The query's output for the relations' deltas. `riders`: what their records bring beside rows."""
+    def run(
+        self,
+        relations: Mapping[str, Delta],
+        riders: Riders = NO_RIDERS,
+        marks: Mapping[str, Marks] = MappingProxyType({}),
+    ) -> Delta:
+        """The query's output for the relations' deltas. `riders`, `marks`: what their records bring beside rows."""
         if isinstance(self.end, sink.Sink):
-            self.end.riders = riders
+            read = [s.relation.name for s in self.scans]
+            self.end.begin(riders, marks.get(read[0], NO_MARKS) if len(read) == 1 else NO_MARKS)
         results: dict[str, Delta] = {}
         for step in self.plan.steps:
             if isinstance(step, Scan):
-                delta = relations[step.relation.name]
-                void = riders.is_void(delta) if step.relation.kind == "STREAM" and not step.void else None
+                name = step.relation.name
+                delta = relations[name]
+                void = marks[name].is_void(delta) if name in marks and not step.void else None
                 if void is not None:
                     delta = delta.filter(~void)
                 self.rows_in += len(delta)
@@ -264,11 +272,14 @@ class Dataflow:
     def run(self, epoch: EpochInput) -> Outputs:
         """Run every node once. Raises `QueryFailure`; then `rollback` makes it as if the epoch had not begun."""
         self._memo = {q.id: q.memo() for q in self.queries.values()}
+        for reject in epoch.rejects:
+            self._refuse(reject)
         written: dict[str, list[Delta]] = {}
         deltas: dict[str, Delta] = {}
         outputs = Outputs()
-        streams = [r for n, r in epoch.rows.items() if self.relations[n].relation.kind == "STREAM"]
-        riders = Riders.of(streams, epoch.located)
+        riders = Riders(epoch.located)
+        marks: dict[str, Marks] = {}
+        written_marks: dict[str, list[Marks]] = {}
         for node in self._order:
             if isinstance(node, RelationNode):
                 name = node.relation.name
@@ -276,14 +287,20 @@ class Dataflow:
                     deltas[name] = node.advance(epoch.rows.get(name), written.get(name, ()))
                 except Exception as failure:
                     raise QueryFailure(self._user_of(name), failure) from failure
+                if node.relation.kind == "STREAM":
+                    read = riders.marks(node.relation.topic, epoch.rows.get(name))
+                    marks[name] = Marks.together([read, *written_marks.get(name, ())])
                 continue
+            end = node.end
             try:
-                out = node.run(deltas, riders)
+                out = node.run(deltas, riders, marks)
+                if isinstance(end, sink.Sink) and (target := end.step.relation.name) in self.relations:
+                    rows, made = end.as_read(out)
+                    written.setdefault(target, []).append(rows)
+                    written_marks.setdefault(target, []).append(made)
             except Exception as failure:
                 raise QueryFailure(node.id, failure) from failure
-            end = node.end
             if isinstance(end, sink.Sink):
-                written.setdefault(end.step.relation.name, []).append(out)
                 if end.records is not None:
                     outputs.records.append((end.step.relation.topic, end.records))
                     end.records = None
@@ -298,11 +315,20 @@ class Dataflow:
         writers = [q.id for q in self.queries.values() if (t := q.plan.sink) is not None and t.relation.name == name]
         return [*readers, *writers][0]
 
+    def _refuse(self, reject: Reject) -> None:
+        """Raise for a query that is to fail at such a record."""
+        for query in self.queries.values():
+            if reject.fault in query.plan.fatal and any(s.relation.name == reject.relation for s in query.scans):
+                assert reject.position is not None
+                topic, partition, offset, *_ = reject.position
+                timeless = reject.fault == "timeless"
+                raise QueryFailure(query.id, BadRecord(topic, partition, offset, reject.reason, timestamp=timeless))
+
     def _attributed(self, reject: Reject) -> Reject:
         """A record that could not be read is reported once, for the queries that read its topic."""
         topic = reject.position.topic if reject.position is not None else ""
         readers = sorted({q.id for q in self.queries.values() for s in q.scans if s.relation.topic == topic})
-        return Reject(",".join(readers), reject.reason, reject.seq, reject.position)
+        return Reject(",".join(readers), f"could not read the record: {reject.reason}", reject.seq, reject.position)
 
     def arrangements(self) -> Iterator[Arrangement]:
         for node in self.relations.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from ssql.formats.registry import format_named
 from ssql.formats.windowed import unwrap_keys
 from ssql.log.api import Fetch
 from ssql.planner.relation import Relation
-from ssql.planner.steps import Statement
+from ssql.planner.steps import Fault, Statement
 from ssql.runtime.delta import Indices, Int64s, Mask, numbers
 from ssql.runtime.rejects import Position, Reject
 from ssql.runtime.statement import Prepared, Session
@@ -45,6 +46,13 @@ class Rows:
     time: Int64s
     live: Mask
     rejects: tuple[Reject, ...]
+
+
+class _Bad(NamedTuple):
+    """Why a record is put aside."""
+
+    reason: str
+    fault: Fault | None
 
 
 class RelationDecoder:
@@ -94,25 +102,25 @@ class RelationDecoder:
         n = records.num_rows
         raw_key, raw_value = records.column("key"), records.column("value")
         columns: dict[str, pa.Array] = {}
-        bad: dict[int, str] = {}
+        bad: dict[int, _Bad] = {}
         if self.relation.window is not None:
             session = self.relation.window.type == "SESSION"
             unwrapped = unwrap_keys(raw_key, session, self.relation.window.size_ms)
             raw_key = unwrapped.keys
             columns |= {"WINDOWSTART": unwrapped.start, "WINDOWEND": unwrapped.end}
-            bad |= {b.index: f"key: {b.reason}" for b in unwrapped.bad}
+            bad |= {b.index: _Bad(f"key: {b.reason}", "unreadable") for b in unwrapped.bad}
         for side, decoder, data in (("key", self._key, raw_key), ("value", self._value, raw_value)):
             if decoder is not None:
                 decoded = decoder.decode(data)
                 columns |= dict(zip(decoded.batch.schema.names, decoded.batch.columns, strict=True))
                 for row in decoded.bad:
-                    bad.setdefault(row.index, f"{side}: {row.reason}")
+                    bad.setdefault(row.index, _Bad(f"{side}: {row.reason}", "unreadable"))
         time = numbers(records.column("timestamp"))
         if self._time is not None and self.relation.timestamp is not None:
             found, late_bad = self._event_times(columns[self.relation.timestamp.column], raw_value)
             time = np.where(raw_value.is_valid().to_numpy(zero_copy_only=False), found, time)
             for index, reason in late_bad:
-                bad.setdefault(index, reason)
+                bad.setdefault(index, _Bad(reason, "timeless"))
         live = raw_value.is_valid().to_numpy(zero_copy_only=False)
         keep = self._wanted(raw_key, live, bad)
         columns |= self._pseudo(fetch, time)
@@ -125,12 +133,12 @@ class RelationDecoder:
             batch, record, time, live = batch.filter(picked), record[keep], time[keep], live[keep]
         return Rows(batch, record, time, live, self._rejects(fetch, bad))
 
-    def _wanted(self, raw_key: pa.Array, live: Mask, bad: dict[int, str]) -> Mask:
+    def _wanted(self, raw_key: pa.Array, live: Mask, bad: dict[int, _Bad]) -> Mask:
         keep = np.ones(len(live), dtype=np.bool_)
         if self.relation.kind == "TABLE":
             if raw_key.null_count:
                 for index in np.flatnonzero(raw_key.is_null().to_numpy(zero_copy_only=False)).tolist():
-                    bad.setdefault(index, "the key is null, and a table needs one")
+                    bad.setdefault(index, _Bad("the key is null, and a table needs one", None))
         elif not self._void:
             keep &= live  # a null value says nothing in a stream
         if bad:
@@ -153,10 +161,16 @@ class RelationDecoder:
             "ROWOFFSET": fetch.batch.column("offset"),
         }
 
-    def _rejects(self, fetch: Fetch, bad: dict[int, str]) -> tuple[Reject, ...]:
+    def _rejects(self, fetch: Fetch, bad: dict[int, _Bad]) -> tuple[Reject, ...]:
         return tuple(
-            Reject("", f"could not read the record: {reason}", position=position_in(fetch, index))
-            for index, reason in sorted(bad.items())
+            Reject(
+                "",
+                found.reason,
+                position=position_in(fetch, index),
+                relation=self.relation.name,
+                fault=found.fault,
+            )
+            for index, found in sorted(bad.items())
         )
 
     def close(self) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ssql.planner.steps import Fault
+
 
 class Position(NamedTuple):
     """Where an input record stands, and its bytes."""
@@ -25,7 +27,8 @@ class Position(NamedTuple):
 class Reject:
     """A row that an operator gave up: which query, which input record (`seq`, or `position` itself), and why.
 
-    `window`: start and end of the window that a late row came too late for.
+    `window`: start and end of the window that a late row came too late for. `relation`: that which a record was read
+    for, and `fault`: what is wrong with it, where that is the record's own doing.
     """
 
     query_id: str
@@ -34,6 +37,8 @@ class Reject:
     position: Position | None = None
     window: tuple[int, int] | None = None
     row: str | None = None
+    relation: str = ""
+    fault: Fault | None = None
 
 
 @dataclass

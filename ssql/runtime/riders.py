@@ -1,8 +1,9 @@
 """What goes along with records beside their columns: found again by place (`_seq`), so that rows carry nothing for it.
 
 A row's `_seq` is the place of the record that made it, through all operators. So when a query's rows are written, the
-headers of the record that made each are looked up here, and whether it was one without a value: in a stream such a
-record says nothing, and passes projections as what it is. An epoch whose records have neither costs nothing.
+headers of the record that made each are looked up here, and whether it was one without a value (in a stream such a
+record says nothing, and passes projections as what it is) or without a key (which is not the same as a key of nulls).
+An epoch whose records have nothing of this costs nothing.
 """
 
 from __future__ import annotations
@@ -19,31 +20,63 @@ from ssql.log.api import RECORD_SCHEMA, Fetch
 from ssql.runtime.delta import Delta, Int64s, Mask
 
 _HEADERS = RECORD_SCHEMA.field("headers").type
-_NONE = np.zeros(0, dtype=np.int64)
+_NOWHERE: Int64s = np.zeros(0, dtype=np.int64)
 
 #: A fetch that an epoch takes records from: their places, the fetch, and the first of them in it.
 Located = tuple[Int64s, Fetch, int]
 
 
 @dataclass(frozen=True)
-class Riders:
-    """The riders of one epoch's records. `void`: the places of streams' records without a value, in order."""
+class Marks:
+    """The places of a stream's records without a value (`void`) and without a key (`keyless`)."""
 
-    void: Int64s = field(default_factory=lambda: _NONE)
-    located: tuple[Located, ...] = ()
+    void: Int64s = field(default_factory=lambda: _NOWHERE)
+    keyless: Int64s = field(default_factory=lambda: _NOWHERE)
 
     @staticmethod
-    def of(streams: Iterable[tuple[Delta, Mask]], located: tuple[Located, ...]) -> Riders:
-        """`streams`: the rows of each stream, and for each whether its record has a value."""
-        void = [rows.seq[~live] for rows, live in streams if not live.all()]
-        return Riders(np.unique(np.concatenate(void)) if void else _NONE, located)
+    def together(parts: Iterable[Marks]) -> Marks:
+        """Those of several, as what a stream gets from its topic and from queries."""
+        marked = [part for part in parts if part is not NO_MARKS]
+        if len(marked) < 2:
+            return marked[0] if marked else NO_MARKS
+        return Marks(np.concatenate([p.void for p in marked]), np.concatenate([p.keyless for p in marked]))
 
     def is_void(self, delta: Delta) -> Mask | None:
         """Which rows come from a record without a value; None where none does."""
-        if not len(self.void):
-            return None
-        found = np.isin(delta.seq, self.void)
-        return found if found.any() else None
+        return _among(delta, self.void)
+
+    def is_keyless(self, delta: Delta) -> Mask | None:
+        """Which rows come from a record without a key; None where none does."""
+        return _among(delta, self.keyless)
+
+
+NO_MARKS = Marks()
+
+
+def _among(delta: Delta, places: Int64s) -> Mask | None:
+    if not len(places):
+        return None
+    found = np.isin(delta.seq, places)
+    return found if found.any() else None
+
+
+@dataclass(frozen=True)
+class Riders:
+    """The riders of one epoch's records."""
+
+    located: tuple[Located, ...] = ()
+
+    def marks(self, topic: str, rows: tuple[Delta, Mask] | None) -> Marks:
+        """Of a stream over a topic: `rows` are those read of it, and for each whether its record has a value."""
+        void = _NOWHERE if rows is None else rows[0].seq[~rows[1]]
+        keyless = []
+        for seq, fetch, start in self.located:
+            keys = fetch.batch.column("key").slice(start, len(seq)) if fetch.topic == topic else None
+            if keys is not None and keys.null_count:
+                keyless.append(seq[keys.is_null().to_numpy(zero_copy_only=False)])
+        if not len(void) and not keyless:
+            return NO_MARKS
+        return Marks(void, np.concatenate(keyless) if keyless else _NOWHERE)
 
     def headers(self, delta: Delta) -> pa.Array | None:
         """The headers for the record of each row; None where none has any."""
@@ -65,7 +98,7 @@ class Riders:
                 places.append(seq[some.to_numpy(zero_copy_only=False)])
                 lists.append(column.filter(some))
         if not places:
-            return _NONE, pa.nulls(0, _HEADERS)
+            return _NOWHERE, pa.nulls(0, _HEADERS)
         every = np.concatenate(places)
         order = np.argsort(every)
         return every[order], pa.concat_arrays(lists).take(pa.array(order))

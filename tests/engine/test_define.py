@@ -300,3 +300,27 @@ def test_types(bench: Bench) -> None:
     assert listed["B"]["memberSchema"]["type"] == "STRUCT"
     bench.run("DROP TYPE a; DROP TYPE IF EXISTS a;")
     assert list(bench.one("SHOW TYPES;")["types"]) == ["B"]
+
+
+@pytest.mark.parametrize("wrap", [True, False])
+@pytest.mark.parametrize("format_", ["JSON", "JSON_SR", "AVRO", "PROTOBUF", "PROTOBUF_NOSR", "DELIMITED", "KAFKA"])
+def test_a_single_value_is_wrapped_as_the_settings_say_where_the_format_can(
+    bench: Bench, format_: str, wrap: bool
+) -> None:
+    """CREATE and C*AS alike; what the statement says comes first, and several columns are always a record."""
+    bench.run(
+        f"SET 'ksql.persistence.wrap.single.values'='{str(wrap).lower()}';"
+        f"CREATE STREAM s (k INT KEY, v INT) WITH (kafka_topic='s', partitions=1, value_format='{format_}');"
+        "CREATE STREAM o AS SELECT * FROM s;"
+        "CREATE STREAM j WITH (value_format='JSON') AS SELECT k, v, v AS w FROM s;"
+        f"CREATE STREAM said WITH (value_format='JSON', wrap_single_value={not wrap}) AS SELECT * FROM s;"
+        "INSERT INTO s VALUES (1, 2);"
+    )
+    can = wrap in {"PROTOBUF": (True,), "DELIMITED": (False,), "KAFKA": (False,)}.get(format_, (True, False))
+    found = {name: bench.engine._core.catalog.sources[name].relation.value_format.wrap for name in "SOJ"}
+    assert found == {"S": wrap if can else None, "O": wrap if can else None, "J": None}
+    assert bench.engine._core.catalog.sources["SAID"].relation.value_format.wrap is not wrap
+    assert bench.rows("SELECT * FROM o;") == [(1, 2)]
+    assert bench.topic("SAID") == [(b"\0\0\0\1", b"2" if wrap else b'{"V":2}')]
+    if format_ == "JSON":
+        assert bench.topic("O") == [(b"\0\0\0\1", b'{"V":2}' if wrap else b"2")]
