@@ -75,6 +75,13 @@ def _offset_reset(text: str) -> str:
 LISTEN = setting(
     "listen", "127.0.0.1:8088", "Address and port that the server listens on.", parse=str, aliases=("listeners",)
 )
+TLS_CERTIFICATE = setting(
+    "tls.certificate",
+    "",
+    "PEM file of the server's certificate and its chain; with it the server speaks TLS.",
+    parse=str,
+)
+TLS_KEY = setting("tls.key", "", "PEM file with the certificate's private key (empty: in the same file).", parse=str)
 DATA_DIR = setting("data.dir", "ssql-data", "Directory of the embedded log.", parse=str)
 KAFKA_BOOTSTRAP = setting(
     "bootstrap.servers", "", "Kafka brokers; when empty the embedded log is used.", parse=str, aliases=("kafka",)

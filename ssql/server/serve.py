@@ -11,6 +11,7 @@ import functools
 import logging
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -18,10 +19,11 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from ssql.config import LISTEN, Config
+from ssql.config import LISTEN, TLS_CERTIFICATE, TLS_KEY, Config
 from ssql.errors import ConfigError
 from ssql.server.access_log import AccessLog
 from ssql.server.app import make_app
+from ssql.server.http2.choose import Site
 from ssql.server.state import STATE, logger
 
 if TYPE_CHECKING:
@@ -45,20 +47,24 @@ def serve(
     `open_engine` opens the engine in place of `LocalEngine(config)`; it may carry out statements before it returns.
 
     Raises:
-        ConfigError: `listen` is no address.
+        ConfigError: `listen` is no address, or the certificate cannot be used.
         SsqlError: the engine cannot be opened.
         OSError: the address is in use.
     """
-    listener = _listener(config[LISTEN])
-    url = _url(listener)
+    tls = _tls(config[TLS_CERTIFICATE], config[TLS_KEY])
+    listener = _listener(config[LISTEN], "http" if tls is None else "https")
 
     with contextlib.closing(listener):
-        asyncio.run(_serve(listener, url, open_engine or functools.partial(_local_engine, config), ready))
+        asyncio.run(_serve(listener, tls, open_engine or functools.partial(_local_engine, config), ready))
 
 
 async def _serve(
-    listener: socket.socket, url: str, open_engine: Callable[[], Engine], ready: Callable[[str], None] | None
+    listener: socket.socket,
+    tls: ssl.SSLContext | None,
+    open_engine: Callable[[], Engine],
+    ready: Callable[[str], None] | None,
 ) -> None:
+    url = _url(listener, "http" if tls is None else "https")
     stop = asyncio.Event()
     _stop_on_signals(stop)
     app = make_app(open_engine)
@@ -71,7 +77,7 @@ async def _serve(
     )
     await runner.setup()
     try:
-        await web.SockSite(runner, listener, backlog=BACKLOG).start()
+        await Site(runner, listener, tls=tls, backlog=BACKLOG).start()
         logger.info("listening url=%s", url)
         opening = app[STATE].opened
         assert opening is not None
@@ -108,7 +114,22 @@ def _warm_up() -> None:
     warm_up()
 
 
-def _listener(address: str) -> socket.socket:
+def _tls(certificate: str, key: str) -> ssl.SSLContext | None:
+    """What connections are encrypted with, if they are."""
+    if not certificate:
+        if key:
+            raise ConfigError('setting "tls.key" has no certificate', hint="Set tls.certificate as well.")
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key or None)
+    except (OSError, ssl.SSLError) as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f'the certificate "{certificate}" cannot be used: {reason}') from error
+    return context
+
+
+def _listener(address: str, scheme: str) -> socket.socket:
     """A listening socket on `host:port`, or on the first of ksqlDB's `http://host:port,...`; port 0 takes any."""
     first = address.split(",", maxsplit=1)[0].strip()
     try:
@@ -116,12 +137,12 @@ def _listener(address: str) -> socket.socket:
         host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None
-    if host is None or port is None or parts.scheme not in ("", "http"):
+    if host is None or port is None or parts.scheme not in ("", scheme):
         raise ConfigError(f'setting "listen" cannot be "{address}"', hint="Write an address as 127.0.0.1:8088.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, scheme: str) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

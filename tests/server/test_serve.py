@@ -164,12 +164,12 @@ def test_what_is_no_address_is_refused(address: str) -> None:
 
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "http://127.0.0.1:0", "http://127.0.0.1:0,http://0.0.0.0:1"])
 def test_addresses_are_read_as_ksqldb_writes_them_too(address: str) -> None:
-    with _listener(address) as listener:
-        assert _url(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with _listener(address, "http") as listener:
+        assert _url(listener, "http") == f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def test_an_address_in_use_is_an_os_error() -> None:
-    with _listener("127.0.0.1:0") as taken:
+    with _listener("127.0.0.1:0", "http") as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=os.strerror(98)):
             serve(Config({LISTEN.key: f"127.0.0.1:{port}"}), open_engine=lambda: pytest.fail("must not open"))
