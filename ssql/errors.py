@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -519,6 +519,19 @@ class SourceInUse(SqlError):
             f'{kind} "{name}" cannot be dropped: it is {" and ".join(uses)}',
             span=span,
             hint="Terminate these queries, or drop what they fill, first.",
+        )
+
+
+class TopicInUse(SqlError):
+    """A topic cannot be deleted while other streams or tables are over it."""
+
+    code = "topic_in_use"
+
+    def __init__(self, topic: str, sources: Sequence[str], *, span: Span | None = None) -> None:
+        super().__init__(
+            f"Refusing to delete topic. Found other data sources ({', '.join(sources)}) using topic {topic}",
+            span=span,
+            hint=f"Drop {', '.join(sources)} first, or leave DELETE TOPIC away.",
         )
 
 

@@ -19,6 +19,7 @@ from ssql.errors import (
     SourceExists,
     SourceInUse,
     SourceNotFound,
+    TopicInUse,
     TypeExists,
     TypeNotFound,
 )
@@ -186,6 +187,8 @@ def drop_source(request: Request, statement: DropSource) -> Entity:
         writers = [q for q in core.catalog.writers(name.text) if q != own]
         if readers or writers:
             raise SourceInUse(kind, name.text, readers=readers, writers=writers, span=name.span)
+        if statement.delete_topic:
+            _refuse_shared(core.catalog, source, name)
         changes: list[Change] = [SourceDropped(name.text)]
         if own is not None:
             changes.insert(0, DropQuery(own))
@@ -199,6 +202,14 @@ def drop_source(request: Request, statement: DropSource) -> Entity:
             schemas.delete(source.relation, core.schemas)
     message = f"Source {quote(name.text)} (topic: {source.relation.topic}) was dropped."
     return done(statement, command, message, sequence=sequence)
+
+
+def _refuse_shared(catalog: Catalog, source: Source, name: Name) -> None:
+    """Raise where the topic of a source, and with it its schemas, are those of others too."""
+    topic = source.relation.topic
+    others = sorted(s.name for s in catalog.sources.values() if s.relation.topic == topic and s is not source)
+    if others:
+        raise TopicInUse(topic, others, span=name.span)
 
 
 def create_type(request: Request, statement: CreateType) -> Entity:

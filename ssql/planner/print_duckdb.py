@@ -27,6 +27,7 @@ from ssql.types import (
     TIME,
     TIMESTAMP,
     Decimal,
+    Map,
     SqlType,
     duck_quote,
 )
@@ -123,8 +124,7 @@ def sql_of(x: e.Expr, *, strict: bool = False) -> str:
         case e.ArrayOf():
             return f"CAST([{', '.join(map(inner, x.items))}] AS {_typed(x).duckdb})"
         case e.MapOf():
-            keys, values = (", ".join(map(inner, part)) for part in (x.keys, x.values))
-            return f"CAST(map([{keys}], [{values}]) AS {_typed(x).duckdb})"
+            return _map_sql(x, [inner(k) for k in x.keys], [inner(v) for v in x.values])
         case e.StructOf():
             named = zip(struct_names(x), x.values, strict=True)
             return f"struct_pack({', '.join(f'{duck_quote(n)} := {inner(v)}' for n, v in named)})"
@@ -139,6 +139,19 @@ def _may_not_convert(x: e.Cast) -> bool:
     if source is None or isinstance(x.operand, e.Literal) or target == STRING:
         return False
     return source == STRING or (isinstance(target, Decimal) and source != target)
+
+
+def _map_sql(x: e.MapOf, keys: Sequence[str], values: Sequence[str]) -> str:
+    """A map of entries, of equal keys the last. A null key of text is `null`, as JSON has it: DuckDB has none."""
+    t = _typed(x)
+    assert isinstance(t, Map)
+    literal = [k.value if isinstance(k, e.Literal) else None for k in x.keys]
+    if None not in literal and len(set(literal)) == len(literal):
+        return f"CAST(map([{', '.join(keys)}], [{', '.join(values)}]) AS {t.duckdb})"
+    if t.key == STRING:
+        keys = [f"coalesce({k}, 'null')" for k in keys]
+    maps = [f"CAST(map([{k}], [{v}]) AS {t.duckdb})" for k, v in zip(keys, values, strict=True)]
+    return maps[0] if len(maps) == 1 else f"map_concat({', '.join(maps)})"
 
 
 def _or_error(sql: str, wrong: str, reason: str) -> str:

@@ -203,3 +203,19 @@ def test_a_record_that_is_not_framed_is_turned_away(bench: Bench) -> None:
         "INSERT INTO s VALUES ('good');"
     )
     assert bench.rows("SELECT * FROM o;") == [("good",)]
+
+
+def test_a_topic_that_others_are_over_keeps_its_schemas(bench: Bench) -> None:
+    bench.run(
+        "CREATE STREAM s (v INT) WITH (kafka_topic='s', partitions=1, value_format='AVRO');"
+        "CREATE STREAM again WITH (kafka_topic='s', value_format='AVRO');"
+        "CREATE STREAM third WITH (kafka_topic='s', value_format='AVRO');"
+    )
+    error = bench.fails("DROP STREAM s DELETE TOPIC;")
+    assert str(error) == "Refusing to delete topic. Found other data sources (AGAIN, THIRD) using topic s"
+    assert bench.marked(error) == "s"
+    bench.run("INSERT INTO again VALUES (1);")
+    assert bench.rows("SELECT * FROM s;") == [(1,)]
+    bench.run("DROP STREAM s;DROP STREAM third;DROP STREAM again DELETE TOPIC;")
+    assert list(schemas(bench).subjects()) == []
+    assert bench.engine._core.log.topic("s") is None

@@ -80,6 +80,10 @@ def test_conditions(condition: str, ids: list[int], careful: bool) -> None:
         ("NAME + '!'", "ab!"),
         ("NAME || '!' || 1", "ab!1"),
         ("MAP('a' := V, 'b' := 2)", [("a", 3), ("b", 2)]),
+        ("MAP('a' := V, NAME := 2, 'ab' := 4)", [("a", 3), ("ab", 4)]),
+        ("MAP(1 := V, V := 2, 1 := 4)", [(1, 4), (3, 2)]),
+        ("MAP(CAST(NULL AS STRING) := V, NAME := 2)", [("null", 3), ("ab", 2)]),
+        ("MAP(NULL := V, 'a' := NULL)", [("null", 3), ("a", None)]),
         ("ARRAY[V, NULL]", [3, None]),
         ("STRUCT(X := V, Y := NAME)", {"X": 3, "Y": "ab"}),
         ("CASE WHEN V > 100 THEN 1 END", None),
@@ -116,12 +120,12 @@ def test_what_cannot_be_computed_raises_in_the_plain_form_and_is_null_in_the_car
 
 
 def test_an_expression_that_fails_on_a_row_gives_null_there_in_the_careful_form() -> None:
-    # DuckDB's map() raises for a key that is given twice.
-    sql = "SELECT ID, MAP(NAME := 1, 'a' := 2) AS M, V FROM S EMIT CHANGES;"
-    rows = [{"ID": 1, "NAME": "b", "V": 1}, {"ID": 2, "NAME": "a", "V": 2}]
+    # DuckDB's map() raises for a key that is null, and no number stands for it.
+    sql = "SELECT ID, MAP(V := 1) AS M, NAME FROM S EMIT CHANGES;"
+    rows = [{"ID": 1, "NAME": "b", "V": 1}, {"ID": 2, "NAME": "a", "V": None}]
     flow = Flow(planned(sql), careful=True)
-    assert flow.values(S=rows) == [(1, [("b", 1), ("a", 2)], 1), (2, None, 2)]
-    with pytest.raises(Exception, match="Map keys must be unique"):
+    assert flow.values(S=rows) == [(1, [(1, 1)], "b"), (2, None, "a")]
+    with pytest.raises(Exception, match="Map keys can not be NULL"):
         Flow(planned(sql)).values(S=rows)
 
 

@@ -22,7 +22,8 @@ scalar(
 
 
 def _as_map(keys: list[str], values: list[Any]) -> list[tuple[str, Any]]:
-    return list({k: (values[i] if i < len(values) else None) for i, k in enumerate(keys)}.items())
+    held = {"null" if k is None else k: (values[i] if i < len(values) else None) for i, k in enumerate(keys)}
+    return list(held.items())
 
 
 scalar(
