@@ -154,8 +154,15 @@ def test_values_that_are_refused(bench: Bench, sql: str, words: str, marked: str
         assert bench.topic(topic) == []
 
 
+def test_a_map_with_null_and_with_equal_keys(bench: Bench) -> None:
+    bench.run("CREATE STREAM m (a MAP<STRING, INT>) WITH (kafka_topic='m', partitions=1, value_format='JSON');")
+    bench.run("INSERT INTO m VALUES (MAP(CAST(NULL AS STRING) := 1, 'a' := 2, 'a' := 3));")
+    bench.run("INSERT INTO m VALUES (AS_MAP(ARRAY['b', NULL], ARRAY[1, 2]));")
+    assert bench.topic("m") == [(None, b'{"A":{"null":1,"a":3}}'), (None, b'{"A":{"b":1,"null":2}}')]
+
+
 def test_a_value_that_cannot_be_computed(bench: Bench) -> None:
     bench.run("CREATE STREAM m (a MAP<STRING, INT>) WITH (kafka_topic='m', value_format='JSON');")
-    error = bench.fails("INSERT INTO m VALUES (MAP(CAST(NULL AS STRING) := 1, 'a' := 2));")
+    error = bench.fails("INSERT INTO m VALUES (TRANSFORM(MAP('a' := 1, 'b' := 2), (k, v) => 'x', (k, v) => v));")
     assert isinstance(error, EvaluationFailed)
     assert bench.topic("m") == []
