@@ -69,6 +69,14 @@ class Backend(Protocol):
     #: What is worked with, for the prompt's banner: a directory, or an address.
     place: str
 
+    @property
+    def properties(self) -> Mapping[str, object]:
+        """What SET says."""
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """What DEFINE says."""
+
     def execute(self, text: str) -> list[Entity]:
         """Carry out one statement that is no query. Raises `SsqlError`."""
 
@@ -92,14 +100,14 @@ def open_backend(config: Config, server: str | None = None, variables: Mapping[s
         DirectoryInUse: another process that is no server works in the directory.
     """
     if server is not None:
-        return _remote(server, variables)
+        return remote(server, variables=variables)
     if config[KAFKA_BOOTSTRAP]:
         return _local(config, variables)
     from ssql_cli.lock import DirectoryLock, take_or_find
 
     found = take_or_find(Path(config[DATA_DIR]))
     if not isinstance(found, DirectoryLock):
-        return _remote(found, variables)
+        return remote(found, variables=variables)
     try:
         return _local(config, variables, lock=found)
     except BaseException:
@@ -107,10 +115,19 @@ def open_backend(config: Config, server: str | None = None, variables: Mapping[s
         raise
 
 
-def _remote(url: str, variables: Mapping[str, str] | None) -> Backend:
+def remote(url: str, former: Backend | None = None, *, variables: Mapping[str, str] | None = None) -> Backend:
+    """The server at an address; with the session of a `former` backend.
+
+    Raises:
+        ServerUnavailable: nothing answers there.
+    """
     from ssql_cli.remote import RemoteBackend
 
-    return RemoteBackend(url, variables)
+    if former is None:
+        return RemoteBackend(url, variables)
+    found = RemoteBackend(url, former.variables)
+    found.properties.update(former.properties)
+    return found
 
 
 def _local(config: Config, variables: Mapping[str, str] | None, lock: Any = None) -> Backend:

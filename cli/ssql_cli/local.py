@@ -48,6 +48,14 @@ class LocalBackend:
         self.place = config[KAFKA_BOOTSTRAP] or config[DATA_DIR]
         self._lock = lock
 
+    @property
+    def properties(self) -> Mapping[str, object]:
+        return self.session.properties
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        return self.session.variables
+
     def execute(self, text: str) -> list[Entity]:
         return self.engine.execute(text, self.session)
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
-from ssql.errors import Span, SsqlError
+from ssql.errors import Span, SsqlError, SyntaxSqlError
 
 #: What can hide a semicolon; an opened one without its end runs to the end of the text.
 _TOKEN = re.compile(
@@ -27,6 +28,7 @@ _BLANK = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))*", re.DOTALL)
 _SELECT = re.compile(r"SELECT\b", re.IGNORECASE)
 _PRINT = re.compile(r"PRINT\b", re.IGNORECASE)
 _RUN_SCRIPT = re.compile(r"RUN\s+SCRIPT\b", re.IGNORECASE)
+_SCRIPT_PATH = re.compile(r"RUN\s+SCRIPT\s+'((?:[^']|'')*)'\s*;?\s*", re.IGNORECASE)
 
 
 class Kind(Enum):
@@ -77,6 +79,18 @@ def is_complete(text: str) -> bool:
     """Whether `text` ends with a finished statement (or holds none at all)."""
     pieces = split(text)
     return not pieces or pieces[-1].complete
+
+
+def script_path(piece: Piece) -> Path:
+    """The file that a RUN SCRIPT names.
+
+    Raises:
+        SyntaxSqlError: where it names none.
+    """
+    found = _SCRIPT_PATH.fullmatch(piece.text)
+    if found is None:
+        raise SyntaxSqlError("expected RUN SCRIPT 'path'", span=Span(0, len(piece.text))).within(piece.text)
+    return Path(found.group(1).replace("''", "'"))
 
 
 def located(error: SsqlError, piece: Piece, text: str) -> SsqlError:

@@ -6,11 +6,14 @@ unless it says OR REPLACE or IF NOT EXISTS.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from ssql.engine.api import Engine, Session
-from ssql.errors import SsqlError
-from ssql_cli.pieces import located, split
+from ssql.errors import InvalidStatement, SsqlError
+from ssql_cli.pieces import Kind, located, script_path, split
+from ssql_cli.settings import read_text
 
 
 def carry_out(engine: Engine, text: str) -> None:
@@ -19,13 +22,22 @@ def carry_out(engine: Engine, text: str) -> None:
     Raises:
         SsqlError: the first statement that is refused, with its place in the file.
     """
-    known = _known(engine)
-    session = Session()
+    _carry_out(engine, text, Session(), _known(engine), ())
+
+
+def _carry_out(engine: Engine, text: str, session: Session, known: Collection[str], above: tuple[Path, ...]) -> None:
+    """`above`: the scripts that this text is run by."""
     for piece in split(text):
         if _normal(piece.text) in known:
             continue
         try:
-            engine.execute(piece.text, session)
+            if piece.kind is not Kind.SCRIPT:
+                engine.execute(piece.text, session)
+                continue
+            path = script_path(piece).resolve()
+            if path in above:
+                raise InvalidStatement(f'script "{path}" runs itself')
+            _carry_out(engine, read_text(path), session, known, (*above, path))
         except SsqlError as error:
             raise located(error, piece, text) from None
 

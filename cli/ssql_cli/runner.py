@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ssql.errors import SsqlError, SyntaxSqlError
+from ssql.errors import InvalidStatement, SsqlError
 from ssql_cli.backend import Backend
 from ssql_cli.entities import write_entity
-from ssql_cli.output import Out, printable, row_writer
-from ssql_cli.pieces import Kind, Piece, located, split
+from ssql_cli.output import Out, Style, printable, row_writer
+from ssql_cli.pieces import Kind, Piece, located, script_path, split
 from ssql_cli.settings import read_text
-
-_SCRIPT_PATH = re.compile(r"RUN\s+SCRIPT\s+'((?:[^']|'')*)'\s*;?\s*", re.IGNORECASE)
 
 
 @dataclass
@@ -25,6 +22,8 @@ class Runner:
     out: Out
     notices: Out
     chatty: bool = False
+    style: Style = field(default_factory=Style)
+    _scripts: list[Path] = field(default_factory=list)
 
     def run(self, text: str) -> None:
         """Carry out the statements of `text` in order; the first that fails ends it.
@@ -44,15 +43,22 @@ class Runner:
             case Kind.QUERY:
                 self._query(piece.text)
             case Kind.SCRIPT:
-                path = _SCRIPT_PATH.fullmatch(piece.text)
-                if path is None:
-                    raise SyntaxSqlError("expected RUN SCRIPT 'path'")
-                self.run(read_text(Path(path.group(1).replace("''", "'"))))
+                self._script(script_path(piece))
             case Kind.PRINT:
                 self._print(piece.text)
             case Kind.OTHER:
                 for entity in self.backend.execute(piece.text):
                     write_entity(entity, self.form, self.out, self.notices)
+
+    def _script(self, path: Path) -> None:
+        text = read_text(path)
+        if path.resolve() in self._scripts:
+            raise InvalidStatement(f'script "{path}" runs itself')
+        self._scripts.append(path.resolve())
+        try:
+            self.run(text)
+        finally:
+            self._scripts.pop()
 
     def _print(self, sql: str) -> None:
         lines = self.backend.print_topic(sql)
@@ -66,7 +72,7 @@ class Runner:
     def _query(self, sql: str) -> None:
         answer = self.backend.query(sql)
         try:
-            writer = row_writer(self.form, self.out, answer.columns, live=answer.live)
+            writer = row_writer(self.form, self.out, answer.columns, live=answer.live, style=self.style)
             count = 0
             for rows in answer:
                 count += len(rows)

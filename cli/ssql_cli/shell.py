@@ -1,6 +1,6 @@
 """The prompt: statements over several lines, history, completion; Ctrl-C stops a query, Ctrl-D leaves.
 
-A command of the prompt itself is one entry of `COMMANDS`; all other input is SQL.
+What is no SQL is in `prompt_commands.py`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -23,9 +22,11 @@ from pygments.lexers.sql import SqlLexer
 
 from ssql import __version__
 from ssql.errors import InternalError, SsqlError
-from ssql_cli.backend import Backend
-from ssql_cli.output import FORMATS
+from ssql_cli import prompt_commands
+from ssql_cli.backend import Backend, remote
+from ssql_cli.output import Tee
 from ssql_cli.pieces import is_complete
+from ssql_cli.prompt_commands import COMMANDS
 from ssql_cli.runner import Runner
 
 PROMPT = "ssql> "
@@ -34,31 +35,19 @@ CONTINUATION = "  ... "
 HISTORY_VARIABLE = "SSQL_HISTORY"
 
 
-class Leave(Exception):
-    """The user wants to leave the prompt."""
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command of the prompt: what it does, the words that may follow it, and what carries it out."""
-
-    help: str
-    handler: Callable[[Shell, str], None]
-    words: tuple[str, ...] = ()
-
-
 class Shell:
     """Reads statements and carries them out until the user leaves."""
 
     def __init__(self, backend: Backend, form: str = "table") -> None:
         self.runner = Runner(backend, form, sys.stdout, sys.stderr, chatty=True)
+        self._history = _history()
         self._session: PromptSession[str] = PromptSession(
             PROMPT,
             multiline=True,
             prompt_continuation=CONTINUATION,
-            history=_history(),
+            history=self._history,
             lexer=PygmentsLexer(SqlLexer),
-            completer=ThreadedCompleter(SqlCompleter(backend)),
+            completer=ThreadedCompleter(SqlCompleter(lambda: self.runner.backend)),
             complete_while_typing=False,
             complete_style=CompleteStyle.READLINE_LIKE,
             enable_open_in_editor=True,
@@ -67,6 +56,12 @@ class Shell:
 
     def run(self) -> None:
         """Prompt until Ctrl-D or `exit`."""
+        try:
+            self._loop()
+        finally:
+            prompt_commands.end_spooling(self)
+
+    def _loop(self) -> None:
         print(f"ssql {__version__} on {self.runner.backend.place}. Statements end with ;  help lists commands.")
         while True:
             try:
@@ -74,80 +69,39 @@ class Shell:
                 self.handle(text)
             except KeyboardInterrupt:
                 continue
-            except (EOFError, Leave):
+            except (EOFError, prompt_commands.Leave):
                 return
 
     def handle(self, text: str) -> None:
         """Carry out one input; errors are shown and leave the prompt as it is."""
-        command, rest = _command(text)
+        command, rest = prompt_commands.find(text)
+        if isinstance(self.runner.out, Tee):
+            self.runner.out.copy.write(f"{PROMPT}{text}\n")
         try:
             if command is not None:
                 command.handler(self, rest)
             else:
                 self.runner.run(text)
         except KeyboardInterrupt:
-            print("query stopped", file=sys.stderr)
+            self._say("query stopped")
         except SsqlError as error:
-            print(error.render(), file=sys.stderr)
-        except (Leave, BrokenPipeError):
+            self._say(error.render())
+        except (prompt_commands.Leave, BrokenPipeError):
             raise
         except Exception as bug:
-            print(InternalError(f"unexpected {type(bug).__name__}: {bug}").render(), file=sys.stderr)
+            self._say(InternalError(f"unexpected {type(bug).__name__}: {bug}").render())
 
+    def _say(self, text: str) -> None:
+        self.runner.notices.write(text + "\n")
+        self.runner.notices.flush()
 
-def _help(_shell: Shell, _rest: str) -> None:
-    width = max(map(len, COMMANDS))
-    lines = [f"{name:<{width}}  {command.help}" for name, command in COMMANDS.items()]
-    lines += [
-        "",
-        "Everything else is SQL, up to a semicolon: CREATE STREAM, CREATE TABLE ... AS SELECT, INSERT INTO, SELECT,",
-        "SELECT ... EMIT CHANGES, SHOW STREAMS, SHOW TABLES, SHOW QUERIES, SHOW FUNCTIONS, DESCRIBE, EXPLAIN, PRINT,",
-        "DROP, TERMINATE, SET, RUN SCRIPT 'file'. Ctrl-C stops a query, Ctrl-D leaves, Tab completes.",
-    ]
-    print("\n".join(lines))
+    def history(self) -> Iterable[str]:
+        return reversed(list(self._history.load_history_strings()))
 
-
-def _leave(_shell: Shell, _rest: str) -> None:
-    raise Leave
-
-
-def _clear(_shell: Shell, _rest: str) -> None:
-    from prompt_toolkit.shortcuts import clear
-
-    clear()
-
-
-def _output(shell: Shell, rest: str) -> None:
-    if rest and rest.lower() not in FORMATS:
-        print(f"output is one of: {', '.join(FORMATS)}", file=sys.stderr)
-        return
-    shell.runner.form = rest.lower() or shell.runner.form
-    print(f"output is {shell.runner.form}", file=sys.stderr)
-
-
-def _version(shell: Shell, _rest: str) -> None:
-    print(f"ssql {__version__} on {shell.runner.backend.place}")
-
-
-COMMANDS: dict[str, Command] = {
-    "help": Command("this list", _help),
-    "output": Command("show or choose the form of rows: output table, json or csv", _output, FORMATS),
-    "version": Command("the version, and where it works", _version),
-    "clear": Command("clear the screen", _clear),
-    "exit": Command("leave (also quit, Ctrl-D)", _leave),
-    "quit": Command("leave", _leave),
-}
-
-
-def _command(text: str) -> tuple[Command | None, str]:
-    """The command that an input is, and what follows its name."""
-    words = text.strip().rstrip(";").split(None, 1)
-    if not words or (len(words) > 1 and not COMMANDS.get(words[0].lower(), _NO_WORDS).words):
-        return None, ""
-    return COMMANDS.get(words[0].lower()), words[1].strip() if len(words) > 1 else ""
-
-
-_NO_WORDS = Command("", _leave)
+    def connect(self, url: str) -> None:
+        former = self.runner.backend
+        self.runner.backend = remote(url, former)
+        former.close()
 
 
 class SqlCompleter(Completer):
@@ -157,7 +111,7 @@ class SqlCompleter(Completer):
     answer leaves the keywords.
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Callable[[], Backend]) -> None:
         self._backend = backend
         self._fixed: tuple[str, ...] | None = None
 
@@ -170,8 +124,8 @@ class SqlCompleter(Completer):
         first = document.text_before_cursor.split()
         if document.text_before_cursor.strip() == word:
             yield from _matching(word, COMMANDS)
-        elif first and first[0].lower() in COMMANDS:
-            yield from _matching(word, COMMANDS[first[0].lower()].words)
+        elif len(first) > 1 and (command := prompt_commands.find(" ".join(first[:-1]))[0]) is not None:
+            yield from _matching(word, command.words)
             return
         if word:
             if self._fixed is None:
@@ -180,7 +134,7 @@ class SqlCompleter(Completer):
 
     def _names(self) -> list[str]:
         try:
-            entities = self._backend.execute("SHOW STREAMS; SHOW TABLES;")
+            entities = self._backend().execute("SHOW STREAMS; SHOW TABLES;")
         except SsqlError:
             return []
         return [str(s["name"]) for e in entities for kind in ("streams", "tables") for s in e.get(kind) or ()]
@@ -208,7 +162,7 @@ def _keys() -> KeyBindings:
     @keys.add("enter", filter=~completion_is_selected)
     def _(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
-        if not buffer.text.strip() or _command(buffer.text)[0] is not None or is_complete(buffer.text):
+        if not buffer.text.strip() or prompt_commands.find(buffer.text)[0] is not None or is_complete(buffer.text):
             buffer.validate_and_handle()
         else:
             buffer.insert_text("\n")

@@ -32,7 +32,7 @@ from ssql.engine.context import Core, Request
 from ssql.engine.pull_plans import PullPlans
 from ssql.engine.statements_pool import StatementPool
 from ssql.engine.subscriptions import Pushes
-from ssql.errors import InternalError, NotSupportedYet, SsqlError, WrongEndpoint
+from ssql.errors import InternalError, InvalidStatement, SsqlError, WrongEndpoint
 from ssql.log.api import Log
 from ssql.runtime.api import QueryState, Worker
 from ssql.schemas.api import SchemaRegistry
@@ -87,11 +87,11 @@ HANDLERS: Mapping[type[s.Statement], Handler] = {
     s.Undefine: _in_session(session.undefine),
 }
 
-#: What is understood and not carried out.
-NOT_YET: Mapping[type[s.Statement], str] = {
-    s.RunScript: "RUN SCRIPT inside a request",
-    s.AssertValues: "ASSERT VALUES outside the test runner",
-    s.AssertSource: "ASSERT STREAM or TABLE outside the test runner",
+#: What is understood, and carried out elsewhere: by what, and what to do instead.
+ELSEWHERE: Mapping[type[s.Statement], tuple[str, str]] = {
+    s.RunScript: ("RUN SCRIPT is carried out by the command, which reads the file", "Send what is in the file."),
+    s.AssertValues: ("ASSERT VALUES is carried out by the test runner alone", "Read the rows with SELECT."),
+    s.AssertSource: ("ASSERT STREAM and TABLE are carried out by the test runner alone", "Use DESCRIBE."),
 }
 
 
@@ -168,9 +168,9 @@ class LocalEngine:
         if isinstance(statement, s.Select | s.Print):
             kind = "SELECT" if isinstance(statement, s.Select) else "PRINT"
             raise WrongEndpoint(kind, "/ksql", instead="/query-stream", span=statement.span)
-        what = NOT_YET.get(type(statement))
-        if what is not None:
-            raise NotSupportedYet(what, span=statement.span)
+        if type(statement) in ELSEWHERE:
+            where, instead = ELSEWHERE[type(statement)]
+            raise InvalidStatement(where, span=statement.span, hint=instead)
         return HANDLERS[type(statement)](request, statement)
 
     def query(self, sql: str, session: Session | None = None) -> PullResult | PushQuery:

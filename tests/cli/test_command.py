@@ -161,6 +161,40 @@ def test_run_keeps_the_queries_of_a_file_going_and_can_be_started_again(tmp_path
     assert spent(data) == SPENT
 
 
+def test_scripts_run_other_scripts(tmp_path: Path) -> None:
+    inner, outer, data = tmp_path / "inner.sql", tmp_path / "outer.sql", tmp_path / "data"
+    inner.write_text(ORDERS)
+    outer.write_text(f"DEFINE n = '7';\nRUN SCRIPT '{inner}';\n" + INSERTS.replace("4.50", "${n}"))
+    assert ssql(data, "-f", str(outer)).returncode == 0
+    assert ssql(data, "-e", "SELECT price FROM orders WHERE item = 'tea';", "-o", "csv").stdout == "PRICE\n7.0\n"
+
+
+def test_run_reads_the_scripts_of_a_file_and_can_be_started_again(tmp_path: Path) -> None:
+    inner, outer, data = tmp_path / "inner.sql", tmp_path / "outer.sql", tmp_path / "data"
+    inner.write_text(ORDERS)
+    outer.write_text(f"RUN SCRIPT '{inner}';")
+    for _ in range(2):
+        with running("run", "--data", str(data), str(outer), says="running "):
+            pass
+    assert ssql(data, "-e", "SHOW TABLES;", "-o", "csv").stdout.splitlines()[1:] == ["SPENT,SPENT,KAFKA,JSON,false"]
+
+
+def test_a_script_that_runs_itself_is_refused(tmp_path: Path) -> None:
+    script = tmp_path / "s.sql"
+    script.write_text(f"SHOW STREAMS; RUN SCRIPT '{script}';")
+    for arguments in (("-f", str(script)), ("-e", f"RUN SCRIPT '{script}';")):
+        ran = ssql(tmp_path / "data", *arguments)
+        assert (ran.returncode, f'script "{script}" runs itself' in ran.stderr) == (Exit.FAILED, True)
+    ran = subprocess.run(
+        [SSQL, "run", "--data", str(tmp_path / "data"), str(script)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ran.returncode, f'script "{script}" runs itself' in ran.stderr) == (Exit.FAILED, True)
+
+
 def test_run_refuses_a_wrong_file(tmp_path: Path) -> None:
     file = tmp_path / "queries.sql"
     file.write_text(ORDERS + "\n\nCREATE TABLE t AS SELECT nothing FROM orders;")

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 from ssql_cli.backend import AnswerColumn, Row
-from ssql_cli.output import display_width, row_writer
+from ssql_cli.output import Style, display_width, row_writer
 
 COLUMNS = (AnswerColumn("ID", "STRING"), AnswerColumn("N", "BIGINT"), AnswerColumn("X", "ARRAY<DOUBLE>"))
 ROWS = [
@@ -34,6 +34,25 @@ def test_a_table_is_aligned_and_cannot_be_broken_by_data() -> None:
         "wide 字                       | NULL | NULL\n"
         'line\\nbreak \\x1b[2J, "quoted" |  -20 | []\n'
     )
+
+
+NARROW = "ID    |     N | X\n------+-------+------\n"
+
+
+@pytest.mark.parametrize(
+    ("style", "text"),
+    [
+        (Style(5), NARROW + "wide  |  NULL | [1.50\n字 an |       | ,null\nd     |       | ]\n"),
+        (Style(5, wrap=False), NARROW + "wi... |  NULL | [1...\n"),
+    ],
+)
+@pytest.mark.parametrize("live", [False, True])
+def test_columns_of_a_given_width(style: Style, text: str, live: bool) -> None:
+    out = io.StringIO()
+    writer = row_writer("table", out, COLUMNS, live=live, style=style)
+    writer.rows([Row(["wide 字 and", None, [Decimal("1.50"), None]])])
+    writer.end()
+    assert out.getvalue() == text
 
 
 def test_an_empty_table_has_its_head() -> None:

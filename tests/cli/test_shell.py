@@ -88,8 +88,28 @@ def test_commands_of_the_prompt(tmp_path: Path) -> None:
         terminal.wait_for("output is one of: table, json, csv")
 
 
+def test_the_session_is_spooled_and_a_script_is_run_without_a_semicolon(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    engine.answer = pulled(("a", 1))
+    (tmp_path / "s.sql").write_text("SELECT * FROM t;")
+    with serving(engine) as url, prompt(url, tmp_path) as terminal:
+        terminal.wait_for("ssql>")
+        terminal.send(f"spool '{tmp_path / 'log'}'\r")
+        terminal.wait_for("ssql>")
+        terminal.send(f"run script '{tmp_path / 's.sql'}'\r")
+        terminal.wait_for("1 row")
+        terminal.wait_for("ssql>")
+        terminal.send("SELECT;\r")
+        terminal.wait_for("ssql>")
+        terminal.send("\x04")
+        assert terminal.exit_code() == 0
+    spooled = (tmp_path / "log").read_text()
+    assert f"ssql> run script '{tmp_path / 's.sql'}'\nID | N\n---+--\na  | 1\n1 row\nssql> SELECT;\n" in spooled
+
+
 def completions(text: str, url: str) -> list[str]:
-    completer = SqlCompleter(RemoteBackend(url))
+    backend = RemoteBackend(url)
+    completer = SqlCompleter(lambda: backend)
     return [c.text for c in completer.get_completions(Document(text), CompleteEvent(completion_requested=True))]
 
 
@@ -102,3 +122,4 @@ def test_completion_knows_keywords_functions_and_sources() -> None:
         assert completions("SELECT * FROM TEMP", url) == ["TEMPERATURES"]
         assert completions("ex", url)[0] == "exit"
         assert completions("output j", url) == ["json"]
+        assert completions("set cli wrap o", url) == ["on", "off"]

@@ -6,7 +6,7 @@ import pytest
 
 from ssql.config import ASSERT_TOPIC_TIMEOUT_MS
 from ssql.engine.api import Session
-from ssql.errors import ConfigError, UnknownSetting, VariableNotFound
+from ssql.errors import ConfigError, InvalidStatement, UnknownSetting, VariableNotFound
 from tests.engine.conftest import Bench
 
 SOURCE = "CREATE STREAM ${name} (v STRING) WITH (kafka_topic='${name}', value_format='JSON', partitions=1);"
@@ -61,6 +61,14 @@ def test_undefining_what_is_not_defined_is_a_warning(bench: Bench) -> None:
         "warnings": [],
         "message": "Cannot undefine variable 'A' which was never defined",
     }
+
+
+@pytest.mark.parametrize("sql", ["RUN SCRIPT 'x.sql';", "ASSERT VALUES s VALUES (1);", "ASSERT STREAM s (v INT);"])
+def test_what_is_carried_out_elsewhere_says_where(bench: Bench, sql: str) -> None:
+    error = bench.fails(sql)
+    assert isinstance(error, InvalidStatement)
+    assert " carried out by the " in error.message
+    assert error.hint
 
 
 # --- settings ----------------------------------------------------------------

@@ -1,0 +1,165 @@
+"""The commands of the prompt: how they are told from SQL, and what they change."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from ssql_cli import prompt_commands
+from ssql_cli.backend import Backend
+from ssql_cli.output import Style, Tee
+from ssql_cli.problems import FileUnreadable, ServerUnavailable
+from ssql_cli.prompt_commands import COMMANDS, Leave, find
+from ssql_cli.runner import Runner
+
+
+class Backing:
+    """A backend that notes what it is asked to carry out."""
+
+    place = "somewhere"
+
+    def __init__(self) -> None:
+        self.carried_out: list[str] = []
+
+    def execute(self, text: str) -> list[dict[str, Any]]:
+        self.carried_out.append(text)
+        return []
+
+
+class Prompt:
+    """What commands act on, with its output in memory."""
+
+    def __init__(self) -> None:
+        self.backing = Backing()
+        self.runner = Runner(cast("Backend", self.backing), "table", io.StringIO(), io.StringIO())
+        self.connected: list[str] = []
+
+    def history(self) -> Iterable[str]:
+        return ["SHOW STREAMS;", "help"]
+
+    def connect(self, url: str) -> None:
+        if url == "nowhere":
+            raise ServerUnavailable(url, "no answer")
+        self.connected.append(url)
+
+    def enter(self, line: str) -> tuple[str, str]:
+        """What the command wrote to stdout and said on stderr."""
+        command, rest = find(line)
+        assert command is not None, line
+        out, notices = cast("io.StringIO", self.runner.out), cast("io.StringIO", self.runner.notices)
+        before = len(out.getvalue()), len(notices.getvalue())
+        command.handler(self, rest)
+        return out.getvalue()[before[0] :], notices.getvalue()[before[1] :]
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "rest"),
+    [
+        ("help", "help", ""),
+        (" HELP ; ", "help", ""),
+        ("output JSON", "output", "JSON"),
+        ("run   script 'a b.sql'", "run script", "'a b.sql'"),
+        ("RUN SCRIPT 'x.sql';", "run script", "'x.sql'"),
+        ("spool off", "spool", "off"),
+        ("set cli wrap on", "set cli wrap", "on"),
+        ("SET CLI COLUMN-WIDTH 10;", "set cli column-width", "10"),
+        ("server", "server", ""),
+        ("request-pipelining ON", "request-pipelining", "ON"),
+    ],
+)
+def test_a_command_is_known_by_its_first_words(line: str, name: str, rest: str) -> None:
+    assert find(line) == (COMMANDS[name], rest)
+
+
+@pytest.mark.parametrize(
+    "line", ["", "SELECT 1;", "SET 'a' = 'b';", "SHOW STREAMS", "exit now", "history of SQL", "set cli", "helpful"]
+)
+def test_everything_else_is_sql(line: str) -> None:
+    assert find(line)[0] is None
+
+
+def test_help_names_every_command() -> None:
+    text, _ = Prompt().enter("help")
+    assert all(f"{name} " in text for name in COMMANDS)
+
+
+def test_the_history_is_numbered() -> None:
+    assert Prompt().enter("history") == ("    1  SHOW STREAMS;\n    2  help\n", "")
+
+
+def test_leaving() -> None:
+    for line in ("exit", "quit;"):
+        with pytest.raises(Leave):
+            Prompt().enter(line)
+
+
+def test_another_server() -> None:
+    prompt = Prompt()
+    assert prompt.enter("server") == ("", "working on somewhere\n")
+    assert prompt.enter("server http://other:8088")[1] == "working on somewhere\n"
+    assert prompt.connected == ["http://other:8088"]
+    with pytest.raises(ServerUnavailable):
+        prompt.enter("server nowhere")
+
+
+def test_a_script_is_run(tmp_path: Path) -> None:
+    prompt, script = Prompt(), tmp_path / "it's.sql"
+    script.write_text("SHOW STREAMS; -- all\nSHOW TABLES;")
+    quoted = str(script).replace("'", "''")
+    prompt.enter(f"run script '{quoted}'")
+    assert prompt.backing.carried_out == ["SHOW STREAMS;", "SHOW TABLES;"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "style"),
+    [
+        ("set cli column-width 10", "columns are 10 wide\n", Style(10)),
+        ("set cli column-width 0", "columns are as wide as their values\n", Style()),
+        ("set cli column-width 3", "set cli column-width takes a number of at least 4", Style()),
+        ("set cli column-width wide", "set cli column-width takes a number of at least 4", Style()),
+        ("set cli wrap off", "values that are wider than their column are cut\n", Style(wrap=False)),
+        ("set cli wrap", "values that are wider than their column are wrapped\n", Style()),
+        ("set cli wrap maybe", "set cli wrap takes ON or OFF\n", Style()),
+        ("request-pipelining on", "request-pipelining has no effect", Style()),
+    ],
+)
+def test_the_look_of_tables(line: str, said: str, style: Style) -> None:
+    prompt = Prompt()
+    assert prompt.enter(line)[1].startswith(said)
+    assert prompt.runner.style == style
+
+
+def test_what_is_shown_is_written_to_a_file_until_it_is_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prompt, file = Prompt(), tmp_path / "session.log"
+    file.write_text("before\n")
+    for line in (f"spool '{file}'", "version", "server", "spool off", "version"):
+        command, rest = find(line)
+        assert command is not None
+        command.handler(prompt, rest)
+    assert prompt.runner.out is sys.stdout
+    shown = capsys.readouterr()
+    assert shown.out.count(" on somewhere\n") == 2
+    assert shown.err == f"spooling to {file}\nworking on somewhere\nspooling has ended\n"
+    lines = file.read_text().splitlines()
+    assert lines[0] == "before"
+    assert lines[1].endswith(" on somewhere")
+    assert lines[2:] == ["working on somewhere"]
+
+
+def test_a_file_that_cannot_be_written_leaves_the_output_as_it_is(tmp_path: Path) -> None:
+    prompt = Prompt()
+    with pytest.raises(FileUnreadable):
+        prompt.enter(f"spool '{tmp_path}/no/such/file'")
+    assert not isinstance(prompt.runner.out, Tee)
+
+
+def test_the_file_is_closed_when_the_prompt_ends(tmp_path: Path) -> None:
+    prompt, copy = Prompt(), (tmp_path / "f").open("w")
+    prompt.runner.out = Tee(io.StringIO(), copy)
+    prompt_commands.end_spooling(prompt)
+    assert copy.closed
+    prompt_commands.end_spooling(prompt)
