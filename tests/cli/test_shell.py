@@ -95,11 +95,13 @@ def test_the_session_is_spooled_and_a_script_is_run_without_a_semicolon(tmp_path
     with serving(engine) as url, prompt(url, tmp_path) as terminal:
         terminal.wait_for("ssql>")
         terminal.send(f"spool '{tmp_path / 'log'}'\r")
+        terminal.wait_for("spooling to")
         terminal.wait_for("ssql>")
         terminal.send(f"run script '{tmp_path / 's.sql'}'\r")
         terminal.wait_for("1 row")
         terminal.wait_for("ssql>")
         terminal.send("SELECT;\r")
+        terminal.wait_for("1 row")
         terminal.wait_for("ssql>")
         terminal.send("\x04")
         assert terminal.exit_code() == 0
