@@ -125,8 +125,10 @@ def _start(
 def change_query(request: Request, statement: ChangeQuery) -> Entity:
     """TERMINATE, PAUSE or RESUME of one query or of all. TERMINATE also ends push queries."""
     core, action = request.core, statement.action
-    if action == "TERMINATE" and statement.query is not None and core.pushes.close(statement.query.text):
-        return entity("terminate_query", statement, queryId=statement.query.text, wasTerminated=True)
+    if action == "TERMINATE" and statement.query is not None:
+        ended = core.pushes.close(statement.query.text)
+        if ended is not None:
+            return entity("terminate_query", statement, queryId=ended, wasTerminated=True)
     with core.defining:
         ids = _chosen(core.catalog, statement.query)
         sequence = core.commands.next_sequence()

@@ -213,12 +213,13 @@ class Pushes:
         with self._lock:
             return self._running.get(query_id)
 
-    def close(self, query_id: str) -> bool:
-        """End one; False when there is none of that id."""
-        push = self.get(query_id)
-        if push is not None:
-            push.close()
-        return push is not None
+    def close(self, name: str) -> str | None:
+        """End the one whose id this is (statements write ids in capitals): its id, None when there is none."""
+        push = self.get(name) or next((p for p in self.all() if p.query_id.upper() == name.upper()), None)
+        if push is None:
+            return None
+        push.close()
+        return push.query_id
 
     def all(self) -> list[Push]:
         with self._lock:

@@ -16,6 +16,7 @@ from aiohttp import web
 from ssql.errors import BadRequest, BodyTooLarge, SsqlError
 from ssql.server.failures import error_body, log_error
 from ssql.server.framing import DELIMITED_TYPE, JSON_TYPE
+from ssql.server.lines import write_lines
 from ssql.server.requests import decoded, negotiated, session_of
 from ssql.server.state import engine_of, in_thread, to_the_end
 
@@ -127,7 +128,7 @@ async def post_inserts_stream(request: web.Request) -> web.StreamResponse:
                 refused.append(_refusal(seq + len(rows), bad))
         seq += len(rows)
         # An error is the last thing said; rows of the same batch that are in were acknowledged before it.
-        await response.write(acks.write(done + refused[:1]))
+        await write_lines(request, response, acks.write(done + refused[:1]))
         if refused:
             break
         try:

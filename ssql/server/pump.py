@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aiohttp import web
 
 from ssql.server.failures import error_body, log_error
+from ssql.server.lines import write_lines
 from ssql.server.state import STATE, engine_of, in_thread, logger
 
 if TYPE_CHECKING:
@@ -98,14 +99,10 @@ async def _stream(
     return response
 
 
-async def _write_rows(
-    request: web.Request, response: web.StreamResponse, framing: Framing, batch: pa.RecordBatch, columns: Any
-) -> None:
-    """Render and write a batch; returns when the client has room for more."""
+async def _rendered(request: web.Request, framing: Framing, batch: pa.RecordBatch, columns: Any) -> bytes:
     if batch.num_rows <= INLINE_ROWS:
-        await response.write(framing.rows(batch, columns))
-    else:
-        await response.write(await in_thread(request, framing.rows, batch, columns))
+        return framing.rows(batch, columns)
+    return await in_thread(request, framing.rows, batch, columns)
 
 
 async def send_pull(
@@ -115,7 +112,7 @@ async def send_pull(
 
     async def write_rows(response: web.StreamResponse) -> bytes:
         for batch in result.rows.to_batches(max_chunksize=ROWS_AT_ONCE):
-            await _write_rows(request, response, framing, batch, result.columns)
+            await response.write(await _rendered(request, framing, batch, result.columns))
         return framing.end(result.final_message)
 
     header = framing.header(result.query_id, result.columns, result.mark_keys)
@@ -168,7 +165,8 @@ class Pump:
             if batch is None:
                 break
             if batch.num_rows:
-                await _write_rows(self.request, response, self.framing, batch, self.query.columns)
+                text = await _rendered(self.request, self.framing, batch, self.query.columns)
+                await write_lines(self.request, response, text)
             else:
                 await self._wait()
         if self.query.error is not None:

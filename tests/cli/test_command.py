@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
 import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 from ssql_cli.exits import Exit
 
-from .terminal import Terminal
+from tests.support.command import SSQL, running, server, url_of
 
-SSQL = str(Path(sys.executable).with_name("ssql"))
+from .terminal import Terminal
 
 ORDERS = """
 SET 'auto.offset.reset' = 'earliest';
@@ -40,30 +36,6 @@ def ssql(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [SSQL, "--data", str(data), *arguments], capture_output=True, text=True, timeout=60, check=False
     )
-
-
-@contextlib.contextmanager
-def running(*arguments: str, says: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A long-running sub-command that has said (on stderr) what it says when it is ready; told to stop at the end."""
-    with subprocess.Popen([SSQL, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        try:
-            line = next((line for line in process.stderr if says in line), None)
-            assert line is not None, "it ended"
-            yield process, line
-        finally:
-            process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=30)
-            process.kill()
-
-
-def server(data: Path, *arguments: str) -> contextlib.AbstractContextManager[tuple[subprocess.Popen[str], str]]:
-    return running("server", "--data", str(data), "--listen", "127.0.0.1:0", *arguments, says="ready at ")
-
-
-def url_of(line: str) -> str:
-    return line.split("ready at ")[1].strip()
 
 
 def spent(data: Path) -> list[dict[str, object]]:

@@ -282,6 +282,20 @@ async def test_inserts_are_acknowledged_while_the_request_goes_on() -> None:
 
 
 @in_loop
+async def test_each_line_of_a_stream_is_a_frame() -> None:
+    engine, query = push()
+    async with serving(engine) as server, raw(server) as client:
+        query.feed(*((f"k{n}", n, 1) for n in range(10)))
+        stream = client.request("/query-stream", b'{"sql":"SELECT * FROM S EMIT CHANGES;"}')
+        frames = [json.loads((await client.hear(DataReceived, stream)).data) for _ in range(11)]
+        assert frames[1:] == [[f"k{n}", n] for n in range(10)]
+
+        stream = client.request("/inserts-stream", b'{"target":"S"}\n{"ID":"a"}\n{"ID":"b"}\n{"ID":"c"}')
+        frames = [json.loads((await client.hear(DataReceived, stream)).data) for _ in range(3)]
+        assert frames == [{"status": "ok", "seq": n} for n in range(3)]
+
+
+@in_loop
 async def test_a_client_that_does_not_read_holds_up_only_itself() -> None:
     engine, query = push()
     made = itertools.count()

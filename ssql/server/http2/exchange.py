@@ -8,6 +8,7 @@ pause.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
@@ -65,7 +66,9 @@ class Exchange(asyncio.Transport):
         self._unread: list[bytes] = []
         self._unread_length = 0
         self._request_ended = False
-        self._out = bytearray()
+        #: what is to be sent, each as aiohttp wrote it: that is a frame, where it fits into one
+        self._out: deque[bytes] = deque()
+        self._waiting = 0
         self._answered = False
         self._sent_all = False
         self._paused = False
@@ -132,7 +135,7 @@ class Exchange(asyncio.Transport):
         self._h11.receive_data(bytes(data))
         self._take()
         self.send()
-        if len(self._out) > HIGH_WATER and not self._paused and self._handler is not None:
+        if self._waiting > HIGH_WATER and not self._paused and self._handler is not None:
             self._paused = True
             self._handler.pause_writing()
 
@@ -149,7 +152,8 @@ class Exchange(asyncio.Transport):
                 case h11.Response():
                     self._connection.send_headers(self._stream_id, _answer(event), end=False)
                 case h11.Data():
-                    self._out += event.data
+                    self._out.append(bytes(event.data))
+                    self._waiting += len(event.data)
                 case h11.EndOfMessage():
                     self._answered = True
                 case _:  # more is needed, or nothing more comes
@@ -158,14 +162,17 @@ class Exchange(asyncio.Transport):
     def send(self) -> None:
         """Send what the client has room for."""
         while self._out and (room := self._connection.room(self._stream_id)) > 0:
-            data = bytes(memoryview(self._out)[:room])
-            del self._out[:room]
+            data = self._out.popleft()
+            if len(data) > room:
+                self._out.appendleft(data[room:])
+                data = data[:room]
+            self._waiting -= len(data)
             self._sent_all = self._answered and not self._out
             self._connection.send_data(self._stream_id, data, end=self._sent_all)
         if self._answered and not self._out and not self._sent_all:
             self._sent_all = True
             self._connection.send_data(self._stream_id, b"", end=True)
-        if self._paused and len(self._out) <= LOW_WATER and self._handler is not None:
+        if self._paused and self._waiting <= LOW_WATER and self._handler is not None:
             self._paused = False
             self._handler.resume_writing()
         if self._sent_all and not self._closing:
@@ -222,11 +229,16 @@ class Exchange(asyncio.Transport):
         return self._reading
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """As the connection has it, but for the socket: no stream may change that for the others."""
+        """As the connection has it, but for the socket: no stream may change that for the others.
+
+        "frames" is True: what is written at a time arrives at a time.
+        """
+        if name == "frames":
+            return True
         return default if name == "socket" else self._connection.transport.get_extra_info(name, default)
 
     def get_write_buffer_size(self) -> int:
-        return len(self._out)
+        return self._waiting
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
         return LOW_WATER, HIGH_WATER
