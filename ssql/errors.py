@@ -5,13 +5,18 @@ a hint, rendered as text (prompt, log) or as JSON (HTTP). Knows nothing of any o
 
 The class owns code, wording and hint, so that no two call sites word the same thing twice. Wrong SQL is a
 `SqlError`; a broken invariant of ours is an `InternalError`; the two never mix.
+
+What is wrong with a statement is worded as ksqlDB words it, since people's tools and tests look for that. ksqlDB's
+clients see no caret: their `ksql_message` has the place, and the step that failed, before the words. A prompt shows
+`message`, the line with a caret, and the hint.
 """
 
 from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -69,16 +74,30 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     return by_lower[found[0]] if found else None
 
 
+#: The steps of carrying out a statement that ksqlDB names in an answer: making it from its text, and looking up what
+#: it names.
+BUILDING = "Failed to prepare statement: "
+LOOKING_UP = "Exception while preparing statement: "
+
+#: How ksqlDB writes a place before a message: the parser, and what comes after it.
+PARSER_PLACE = "line {line}:{column}: "
+NODE_PLACE = "Line: {line}, Col: {column}: "
+
+
 class SsqlError(Exception):
     """Base of everything ssql raises on purpose.
 
-    `message` is lower case, short and in the user's words; `hint` says what to do; `span` is the place in `text`.
+    `message` is short and in the user's words; `hint` says what to do; `span` is the place in `text`. `step` is what
+    ksqlDB puts before the message, where it names the step that failed.
     """
 
     code: ClassVar[str] = "error"
     #: HTTP status and ksqlDB's error code (status x 100 + detail).
     status: ClassVar[int] = 500
     ksql_code: ClassVar[int] = 50000
+    #: How ksqlDB writes the place before this message, "" where it does not.
+    ksql_place: ClassVar[str] = ""
+    step: str = ""
 
     def __init__(self, message: str, *, hint: str | None = None, span: Span | None = None) -> None:
         super().__init__(message)
@@ -106,9 +125,17 @@ class SsqlError(Exception):
             return None
         return position_of(self.text, self.span.start)
 
+    @property
+    def ksql_message(self) -> str:
+        """The message as ksqlDB words it for clients that see no caret: with the step that failed, and the place."""
+        at = self.position
+        place = "" if at is None else self.ksql_place.format(line=at.line, column=at.column)
+        return f"{self.step}{place}{self.message}"
+
     def render(self) -> str:
         """The error as text: message and code, the line with a caret, the hint."""
-        lines = [f"error: {self.message}  [{self.code}]"]
+        first, *more = self.message.split("\n")
+        lines = [f"error: {first}  [{self.code}]", *more]
         if self.text is not None and self.span is not None:
             lines.append(caret_lines(self.text, self.span))
         if self.hint:
@@ -121,9 +148,11 @@ class SsqlError(Exception):
         body: dict[str, object] = {
             "@type": "statement_error" if self.statement is not None else "generic_error",
             "error_code": self.ksql_code,
-            "message": f"line {at.line}:{at.column}: {self.message}" if at else self.message,
+            "message": self.ksql_message,
             "code": self.code,
         }
+        if self.message != self.ksql_message:
+            body["summary"] = self.message
         if self.statement is not None:
             body["statementText"] = self.statement
             body["entities"] = self.entities
@@ -132,6 +161,16 @@ class SsqlError(Exception):
         if self.hint:
             body["hint"] = self.hint
         return body
+
+
+@contextmanager
+def building() -> Iterator[None]:
+    """Within it a statement is made from its text: what fails is told so."""
+    try:
+        yield
+    except SqlError as error:
+        error.step = error.step or BUILDING
+        raise
 
 
 class InternalError(SsqlError):
@@ -152,7 +191,100 @@ class SqlError(SsqlError):
 
 
 class SyntaxSqlError(SqlError):
+    """The text is no SQL. `message` says what was expected, in the words of a prompt; ksqlDB's clients get its words.
+
+    `found`: the token that does not fit, as written. `expected`: the few tokens that could stand there, as ksqlDB
+    writes them; `missing`: the one that must. `reserved`: `found` is a reserved word where a name was expected.
+    `statements`: the words that statements begin with, where one of these was expected.
+    """
+
     code = "syntax_error"
+    ksql_place = PARSER_PLACE
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        span: Span | None = None,
+        found: str | None = None,
+        expected: Iterable[str] = (),
+        missing: str | None = None,
+        reserved: bool = False,
+        statements: Iterable[str] = (),
+    ) -> None:
+        super().__init__(message, hint=hint, span=span)
+        self.found = found
+        self.expected = tuple(expected)
+        self.missing = missing
+        self.reserved = reserved
+        self.statements = tuple(statements)
+
+    @property
+    def ksql_message(self) -> str:
+        at = self.position
+        place = "" if at is None else self.ksql_place.format(line=at.line, column=at.column)
+        return f"{self.step}{place}Syntax Error\n{self._detail(at)}"
+
+    def _detail(self, at: Position | None) -> str:
+        if self.found is None:
+            return self.message
+        if self.reserved:
+            return (
+                f'"{self.found}" is a reserved keyword and it can\'t be used as an identifier. '
+                f"You can use it as an identifier by escaping it as '{self.found}' "
+            )
+        if self.statements:
+            close = nearest(self.found, self.statements)
+            return f"Unknown statement '{self.found}'" + (f"\nDid you mean '{close}'?" if close else "")
+        if self.missing is not None:
+            return f"missing {self.missing} at '{self.found}'"
+        if self.expected:
+            listed = ", ".join(self.expected)
+            return f"Expecting {listed if len(self.expected) == 1 else '{' + listed + '}'}"
+        where = "" if at is None else f" at line {at.line}:{at.column}"
+        return f"Syntax error at or near '{self.found}'{where}\n{self.message}"
+
+
+class WrongKeyRole(SqlError):
+    """A stream's column is declared PRIMARY KEY, or a table's KEY."""
+
+    code = "wrong_key_role"
+    ksql_place = NODE_PLACE
+    step = BUILDING
+
+    def __init__(self, name: str, kind: str, *, span: Span | None = None) -> None:
+        written, right = ("PRIMARY KEY", "KEY") if kind == "STREAM" else ("KEY", "PRIMARY KEY")
+        super().__init__(
+            f"Column `{name}` is a '{written}' column: please use '{right}' for {kind.lower()}s.", span=span
+        )
+
+
+class WholeNumberNeeded(SqlError):
+    """`command` (LIMIT, INTERVAL, OFFSET) is followed by a number with a fraction."""
+
+    code = "syntax_error"
+    step = BUILDING
+
+    def __init__(self, command: str, *, span: Span | None = None) -> None:
+        super().__init__(f"Value must be integer for command: {command}", span=span)
+
+
+class InvalidLiteral(SqlError):
+    """A number that no type holds."""
+
+    code = "syntax_error"
+    step = BUILDING
+
+    def __init__(self, message: str, *, hint: str | None = None, span: Span | None = None) -> None:
+        super().__init__(message, hint=hint, span=span)
+
+    @property
+    def ksql_message(self) -> str:
+        # ksqlDB counts the columns of literals from 2.
+        at = self.position
+        place = "" if at is None else PARSER_PLACE.format(line=at.line, column=at.column + 1)
+        return f"{self.step}{place}{self.message}"
 
 
 class NotSupportedYet(SqlError):
@@ -168,13 +300,6 @@ class InvalidStatement(SqlError):
     """The statement parses, and its parts do not go together."""
 
     code = "invalid_statement"
-
-
-class LimitNotInteger(SqlError):
-    code = "limit_not_integer"
-
-    def __init__(self, *, span: Span | None = None) -> None:
-        super().__init__("Failed to prepare statement: Value must be integer for command: LIMIT", span=span)
 
 
 class NegativeLimit(SqlError):
@@ -224,32 +349,69 @@ class KeyTypeMismatch(SqlError):
 
 
 class ColumnNotFound(SqlError):
-    code = "column_not_found"
+    """`clause` names the clause that the column stands in: SELECT, WHERE, JOIN ON, ...; "" for none."""
 
-    def __init__(self, name: str, *, span: Span | None = None, candidates: Iterable[str] = ()) -> None:
-        close = nearest(name, candidates)
+    code = "column_not_found"
+    ksql_place = NODE_PLACE
+
+    def __init__(
+        self, name: str, *, clause: str = "", span: Span | None = None, candidates: Iterable[str] = ()
+    ) -> None:
+        close = nearest(name.rpartition(".")[2], candidates)
+        why = "cannot be resolved."
+        if clause == "PARTITION BY":
+            why += f" '{name}' must be a column in the source schema since PARTITION BY is applied on the input."
         super().__init__(
-            f'column "{name}" does not exist', span=span, hint=f'Did you mean "{close}"?' if close else None
+            f"{clause + ' column' if clause else 'Column'} '{name}' {why}",
+            span=span,
+            hint=f'Did you mean "{close}"?' if close else None,
         )
 
 
 class AmbiguousColumn(SqlError):
     code = "ambiguous_column"
+    ksql_place = NODE_PLACE
+    step = LOOKING_UP
 
     def __init__(self, name: str, sources: Iterable[str], *, span: Span | None = None) -> None:
-        options = ", ".join(f"{s}.{name}" for s in sources)
-        super().__init__(f'column "{name}" is ambiguous', span=span, hint=f"Write one of: {options}.")
+        *others, last = sorted(f"{s}.{name}" for s in sources)
+        options = f"{', '.join(others)} or {last}" if others else last
+        super().__init__(f"Column '{name}' is ambiguous. Could be {options}.", span=span)
+
+
+class UnknownAlias(SqlError):
+    """A qualifier that is no source of the query."""
+
+    code = "source_not_found"
+    step = BUILDING
+
+    def __init__(self, name: str, known: Iterable[str], *, span: Span | None = None) -> None:
+        sources = ", ".join(known)
+        super().__init__(
+            f"'{name}' is not a valid stream/table name or alias.",
+            span=span,
+            hint=f"The sources here are: {sources}." if sources else None,
+        )
 
 
 class SourceNotFound(SqlError):
+    """`kind`: STREAM or TABLE where a statement names the kind. `step`: a query looks its sources up as it is made."""
+
     code = "source_not_found"
 
     def __init__(
-        self, name: str, *, span: Span | None = None, candidates: Iterable[str] = (), kind: str | None = None
+        self,
+        name: str,
+        *,
+        span: Span | None = None,
+        candidates: Iterable[str] = (),
+        kind: str | None = None,
+        step: str = "",
     ) -> None:
         close = nearest(name, candidates)
-        what = f"{kind.capitalize()} {name}" if kind else f'stream or table "{name}"'
-        super().__init__(f"{what} does not exist", span=span, hint=f'Did you mean "{close}"?' if close else None)
+        what = f"{kind.capitalize()} {name}" if kind else name
+        super().__init__(f"{what} does not exist.", span=span, hint=f'Did you mean "{close}"?' if close else None)
+        self.step = step
 
 
 class InsertTargetNotFound(SourceNotFound):
@@ -285,27 +447,65 @@ class FunctionNotFound(SqlError):
     def __init__(self, name: str, *, span: Span | None = None, candidates: Iterable[str] = ()) -> None:
         close = nearest(name, candidates)
         super().__init__(
-            f'function "{name}" does not exist', span=span, hint=f"Did you mean {close}?" if close else None
+            f"Can't find any functions with the name '{name}'",
+            span=span,
+            hint=f"Did you mean {close}?" if close else None,
         )
 
 
 class NoSuchSignature(SqlError):
+    """No signature of a function takes these arguments."""
+
     code = "no_such_signature"
 
     def __init__(self, name: str, given: Iterable[str], accepted: Iterable[str], *, span: Span | None = None) -> None:
         super().__init__(
-            f"function {name} does not accept ({', '.join(given)})",
+            f"Function '{name}' does not accept parameters ({', '.join(given)}).\n"
+            f"Valid alternatives are:\n{_signatures(name, accepted)}",
             span=span,
-            hint="It accepts: " + "; ".join(accepted) + ".",
         )
 
 
+class AmbiguousCall(SqlError):
+    """Several signatures of a function take these arguments, none of them better than the others."""
+
+    code = "ambiguous_call"
+
+    def __init__(self, name: str, given: Iterable[str], accepted: Iterable[str], *, span: Span | None = None) -> None:
+        super().__init__(
+            f"Function '{name}' cannot be resolved due to ambiguous method parameters ({', '.join(given)}).\n"
+            "Use CAST() to explicitly cast your parameters to one of the supported function calls.\n"
+            f"Valid function calls are:\n{_signatures(name, accepted)}",
+            span=span,
+        )
+
+
+def _signatures(name: str, accepted: Iterable[str]) -> str:
+    listed = "\n".join(accepted)
+    return f"{listed}\nFor detailed information on a function run: DESCRIBE FUNCTION {name.upper()};"
+
+
 class TypeNotFound(SqlError):
+    """A statement uses a type that is neither SQL's nor a custom one."""
+
+    code = "type_not_found"
+    step = BUILDING
+
+    def __init__(self, name: str, *, span: Span | None = None, candidates: Iterable[str] = ()) -> None:
+        close = nearest(name, candidates)
+        super().__init__(
+            f"Cannot resolve unknown type: {name}", span=span, hint=f"Did you mean {close}?" if close else None
+        )
+
+
+class CustomTypeNotFound(SqlError):
+    """DROP TYPE names a custom type that is not there."""
+
     code = "type_not_found"
 
     def __init__(self, name: str, *, span: Span | None = None, candidates: Iterable[str] = ()) -> None:
         close = nearest(name, candidates)
-        super().__init__(f'type "{name}" does not exist', span=span, hint=f"Did you mean {close}?" if close else None)
+        super().__init__(f"Type {name} does not exist.", span=span, hint=f"Did you mean {close}?" if close else None)
 
 
 class VariableNotFound(SqlError):
@@ -321,10 +521,16 @@ class VariableNotFound(SqlError):
 
 
 class LiteralRequired(SqlError):
+    """`given`: the argument as written."""
+
     code = "literal_required"
 
-    def __init__(self, function: str, position: int, *, span: Span | None = None) -> None:
-        super().__init__(f"parameter {position} of function {function} must be a literal constant", span=span)
+    def __init__(self, function: str, position: int, given: str, *, span: Span | None = None) -> None:
+        super().__init__(
+            f"Parameter {position} passed to function {function} must be a literal constant, "
+            f"but was expression: '{given}'",
+            span=span,
+        )
 
 
 class TypeMismatch(SqlError):
@@ -332,16 +538,22 @@ class TypeMismatch(SqlError):
 
 
 class UnknownProperty(SqlError):
+    """A property of WITH that the statement does not take."""
+
     code = "unknown_property"
 
-    def __init__(self, name: str, *, where: str, span: Span | None = None, candidates: Iterable[str] = ()) -> None:
+    def __init__(self, name: str, *, span: Span | None = None, candidates: Iterable[str] = ()) -> None:
         close = nearest(name, candidates)
         super().__init__(
-            f'unknown property "{name}" in {where}', span=span, hint=f"Did you mean {close}?" if close else None
+            f"Invalid config variable(s) in the WITH clause: {name}",
+            span=span,
+            hint=f"Did you mean {close}?" if close else None,
         )
 
 
 class InvalidProperty(SqlError):
+    """A property of WITH whose value cannot be used."""
+
     code = "invalid_property"
 
 

@@ -230,11 +230,10 @@ def _error(body: Any, sql: str | None) -> SsqlError:
     """The error that a server's error body tells of, with its place in the statement that was sent."""
     if not isinstance(body, dict):
         return RemoteError(str(body), "remote_error", None)
-    message, at = str(body.get("message", "the server gave no reason")), body.get("position")
+    message, at = str(body.get("summary") or body.get("message", "the server gave no reason")), body.get("position")
     text = sql if sql is not None else body.get("statementText")
     error = RemoteError(message, str(body.get("code", body.get("error_code", "remote_error"))), body.get("hint"))
     if isinstance(at, dict) and text:
-        error.message = message.removeprefix(f"line {at['line']}:{at['column']}: ")
         lines = text.split("\n")
         start = sum(len(line) + 1 for line in lines[: at["line"] - 1]) + at["column"] - 1
         word = re.compile(r"\w+|.?", re.DOTALL).match(text, start)

@@ -13,6 +13,7 @@ from ssql.engine.api import Entity
 from ssql.engine.context import Request, done
 from ssql.engine.relations import RESERVED, check_formats, column_type, created, ensure_topic
 from ssql.errors import (
+    CustomTypeNotFound,
     InvalidStatement,
     NotSupportedYet,
     ReadOnlySource,
@@ -21,7 +22,6 @@ from ssql.errors import (
     SourceNotFound,
     TopicInUse,
     TypeExists,
-    TypeNotFound,
 )
 from ssql.planner.relation import Relation
 from ssql.sql.statements import AlterSource, CreateSource, CreateType, DropSource, DropType, Kind, Name, Statement
@@ -236,7 +236,7 @@ def drop_type(request: Request, statement: DropType) -> Entity:
     with core.defining:
         if name.text not in core.catalog.types:
             if not statement.if_exists:
-                raise TypeNotFound(name.text, span=name.span, candidates=core.catalog.types)
+                raise CustomTypeNotFound(name.text, span=name.span, candidates=core.catalog.types)
             return done(statement, command, f"Type '{name}' does not exist.")
         sequence = core.commands.next_sequence()
         request.commit(statement, [TypeDropped(name.text)])

@@ -90,8 +90,6 @@ HANDLERS: Mapping[type[s.Statement], Handler] = {
 #: What is understood, and carried out elsewhere: by what, and what to do instead.
 ELSEWHERE: Mapping[type[s.Statement], tuple[str, str]] = {
     s.RunScript: ("RUN SCRIPT is carried out by the command, which reads the file", "Send what is in the file."),
-    s.AssertValues: ("ASSERT VALUES is carried out by the test runner alone", "Read the rows with SELECT."),
-    s.AssertSource: ("ASSERT STREAM and TABLE are carried out by the test runner alone", "Use DESCRIBE."),
 }
 
 

@@ -8,20 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
-from ssql.errors import InvalidProperty, Span, UnknownProperty
+from ssql.errors import FormatError, InvalidProperty, Span, UnknownProperty, building
+from ssql.formats.delimited import delimiter_of
 from ssql.sql.statements import Interval, Properties, Property
 
 T = TypeVar("T")
 On = Literal["CREATE", "AS", "INSERT", "ASSERT TOPIC"]
-
-_WHERE: Final[Mapping[On, str]] = {
-    "CREATE": "the WITH clause of CREATE STREAM or TABLE",
-    "AS": "the WITH clause of CREATE ... AS SELECT",
-    "INSERT": "the WITH clause of INSERT INTO",
-    "ASSERT TOPIC": "the WITH clause of ASSERT TOPIC",
-}
 
 
 @dataclass(frozen=True)
@@ -105,6 +99,14 @@ def _window_size(value: object) -> int:
     raise ValueError("expected a size such as 20 SECONDS")
 
 
+def _delimiter(value: object) -> str:
+    try:
+        delimiter_of(str(value))
+    except FormatError as bad:
+        raise ValueError(bad.message) from None
+    return str(value)
+
+
 def _identifier(value: object) -> str:
     """A column name as a statement would write it: upper-cased unless quoted."""
     text = _text(value).strip()
@@ -140,8 +142,8 @@ CLEANUP_POLICY = _property("CLEANUP_POLICY", _BOTH, _refused)
 FORMAT = _property("FORMAT", _BOTH, _upper)
 KEY_FORMAT = _property("KEY_FORMAT", _BOTH, _upper)
 VALUE_FORMAT = _property("VALUE_FORMAT", _BOTH, _upper)
-KEY_DELIMITER = _property("KEY_DELIMITER", _BOTH, str)
-VALUE_DELIMITER = _property("VALUE_DELIMITER", _BOTH, str)
+KEY_DELIMITER = _property("KEY_DELIMITER", _BOTH, _delimiter)
+VALUE_DELIMITER = _property("VALUE_DELIMITER", _BOTH, _delimiter)
 WRAP_SINGLE_VALUE = _property("WRAP_SINGLE_VALUE", _BOTH, _boolean)
 TIMESTAMP = _property("TIMESTAMP", _BOTH, _identifier)
 TIMESTAMP_FORMAT = _property("TIMESTAMP_FORMAT", _BOTH, _text)
@@ -188,6 +190,11 @@ def read(written: Properties, on: On) -> With:
         UnknownProperty: with the nearest name that the statement takes.
         InvalidProperty: for a value that does not parse, or properties that exclude each other.
     """
+    with building():
+        return _read(written, on)
+
+
+def _read(written: Properties, on: On) -> With:
     values = {name: _value(name, given, on) for name, given in written.items()}
     with_ = With(values, written)
     for half in (KEY_FORMAT, VALUE_FORMAT):
@@ -210,8 +217,8 @@ def _value(name: str, given: Property, on: On) -> Any:
     entry = PROPERTIES.get(name)
     if entry is None or on not in entry.on:
         names = [p.name for p in PROPERTIES.values() if on in p.on]
-        raise UnknownProperty(name, where=_WHERE[on], span=given.name_span, candidates=names)
+        raise UnknownProperty(name, span=given.name_span, candidates=names)
     try:
         return entry.parse(given.value)
     except ValueError as bad:
-        raise InvalidProperty(f'property {name} cannot be "{given.value}": {bad}', span=given.value_span) from None
+        raise InvalidProperty(f"Configuration {name} is invalid: {bad}", span=given.value_span) from None

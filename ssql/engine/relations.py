@@ -142,9 +142,7 @@ def _declared(
 ) -> Schema:
     """The declared columns as a schema, with those that are `inferred`: key columns first, names checked."""
     if not columns and not inferred:
-        raise InvalidStatement(
-            "The statement does not define any columns.", span=at, hint="Declare them: (ID INT KEY, NAME STRING)."
-        )
+        raise InvalidStatement("No columns supplied.", span=at, hint="Declare them: (ID INT KEY, NAME STRING).")
     seen: dict[str, ColumnDef] = {}
     for column in columns:
         name = column.name.text
@@ -154,7 +152,6 @@ def _declared(
             )
         if name in seen:
             raise InvalidStatement(f"Duplicate column names: {quote(name)}", span=column.name.span)
-        _check_role(kind, column)
         seen[name] = column
     _check_headers(columns)
     for known in inferred:
@@ -182,18 +179,6 @@ def _declared(
             )
     typed = [*typed, *inferred]
     return Schema((*(c for c in typed if c.key), *(c for c in typed if not c.key)))
-
-
-def _check_role(kind: Kind, column: ColumnDef) -> None:
-    name, span = column.name.text, column.name.span
-    if kind == "STREAM" and column.role == "primary key":
-        raise InvalidStatement(
-            f"Column {quote(name)} is a 'PRIMARY KEY' column: please use 'KEY' for streams.", span=span
-        )
-    if kind == "TABLE" and column.role == "key":
-        raise InvalidStatement(
-            f"Column {quote(name)} is a 'KEY' column: please use 'PRIMARY KEY' for tables.", span=span
-        )
 
 
 def _check_headers(columns: Sequence[ColumnDef]) -> None:

@@ -29,6 +29,7 @@ __all__ = [
 ARITHMETIC = ("+", "-", "*", "/", "%")
 COMPARISONS = ("=", "<>", "!=", "<", "<=", ">", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM")
 
+_WORD_DIGITS = 18  # of a DECIMAL that DuckDB keeps in 64 bits
 _EXACT = decimal.Context(prec=120, rounding=decimal.ROUND_HALF_UP)
 
 
@@ -102,6 +103,9 @@ def _decimals(op: str, left: str, left_type: SqlType, right: str, right_type: Sq
     assert b is not None
     result = decimal_result(op, a, b)
     left, right = cast(left, left_type, a), cast(right, right_type, b)
+    if op in "+-*" and max(a.precision, b.precision) <= _WORD_DIGITS < result.precision:
+        # DuckDB stays in 64 bits while both sides fit there, and fails where the result does not.
+        left = f"CAST({left} AS DECIMAL({_WORD_DIGITS + 1},{a.scale}))"
     if op in "+-" and max(a.precision, b.precision, result.precision) < MAX_PRECISION:
         return f"CAST({left} {op} {right} AS {result.duckdb})", result
     if op == "*" and a.precision + b.precision <= MAX_PRECISION:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ssql.errors import FunctionNotFound, InternalError, LiteralRequired, NoSuchSignature, Span
+from ssql.errors import AmbiguousCall, FunctionNotFound, InternalError, LiteralRequired, NoSuchSignature, Span
 from ssql.functions.api import Accumulator, AggregateCall, ArgType, LambdaType, ScalarCall, TableCall
 from ssql.functions.signatures import LambdaPattern, Match, Signature, match, parse, substitute
 from ssql.functions.udf import Vectorised, by_row, define, used_in
@@ -111,6 +111,20 @@ class Function:
         return tuple(str(e.signature) for e in self.entries)
 
     @property
+    def shown(self) -> str:
+        """The name as ksqlDB's messages have it."""
+        return self.name if self.name in _IN_CAPITALS else self.name.lower()
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """The signatures as calls, for messages."""
+
+        def shown(entry: Entry) -> str:
+            return ", ".join("INTERVALUNIT" if p.unit else str(p) for p in entry.signature.parameters)
+
+        return tuple(f"{self.shown}({shown(e)})" for e in self.entries)
+
+    @property
     def examples(self) -> dict[str, str]:
         return {call: expected for e in self.entries for call, expected in e.examples.items()}
 
@@ -147,27 +161,41 @@ class Registry:
         return function
 
     def choose(self, function: Function, args: Sequence[ArgType], *, span: Span | None) -> tuple[Entry, Match]:
-        """The entry that fits best: an exact one, else the one with the shortest implicit conversions."""
+        """The entry that fits, without implicit conversions if one does.
+
+        Of several that fit, the most specific one. Where two are equally specific, a scalar or table function's call
+        is ambiguous, as in ksqlDB; of an aggregate's the one with the shortest conversions is taken. Raises
+        NoSuchSignature, AmbiguousCall.
+        """
         for implicit in (False, True):
-            best: tuple[tuple[int, int], Entry, Match] | None = None
-            for entry in function.entries:
-                parameters = entry.signature.expand(len(args))
-                if parameters is None:
-                    continue
-                found = match(parameters, args, implicit=implicit)
-                if found is None:
-                    continue
-                variadic = sum(p.variadic for p in entry.signature.parameters)
-                if best is None or (found.cost, variadic) < best[0]:
-                    best = ((found.cost, variadic), entry, found)
-            if best is not None:
-                return best[1], best[2]
-        raise NoSuchSignature(function.name, map(_written, args), function.signatures, span=span)
+            fitting = [
+                (entry, found)
+                for entry in function.entries
+                if (parameters := entry.signature.expand(len(args))) is not None
+                and (found := match(parameters, args, implicit=implicit)) is not None
+            ]
+            if not fitting:
+                continue
+            top = max(e.signature.specificity for e, _ in fitting)
+            best = [(e, m) for e, m in fitting if e.signature.specificity == top]
+            if len(best) > 1 and function.kind != "aggregate":
+                raise AmbiguousCall(function.shown, map(_written, args), function.calls, span=span)
+            return min(best, key=lambda found: found[1].cost)
+        raise NoSuchSignature(function.shown, map(_written, args), function.calls, span=span)
+
+
+#: Functions that ksqlDB registers in capitals; it shows the others in lower case.
+_IN_CAPITALS = frozenset(
+    (
+        *("ARRAY_JOIN", "ARRAY_LENGTH", "COALESCE", "EARLIEST_BY_OFFSET", "ENTRIES", "IFNULL"),
+        *("IS_JSON_STRING", "LATEST_BY_OFFSET", "NULLIF", "TO_JSON_STRING"),
+    )
+)
 
 
 def _written(given: ArgType) -> str:
     if given is None:
-        return "NULL"
+        return "null"
     return "LAMBDA" if isinstance(given, LambdaType) else str(given)
 
 
@@ -322,9 +350,11 @@ def resolve_aggregate(
     literals: Sequence[object | None],
     *,
     limit: int | None = None,
+    written: Sequence[str] = (),
     span: Span | None = None,
 ) -> AggregateCall:
-    """The aggregate function `name`; `literals[i]` is the value of argument i where it is a constant, else None.
+    """The aggregate function `name`; `literals[i]` is the value of argument i where it is a constant, else None, and
+    `written[i]` the argument as messages show it.
 
     COUNT(*) is COUNT without arguments. `limit` is how many values COLLECT_LIST and COLLECT_SET keep (None: all; the
     property `ksql.functions.collect_list.limit`). Raises FunctionNotFound, NoSuchSignature, LiteralRequired.
@@ -335,7 +365,7 @@ def resolve_aggregate(
     parameters = entry.signature.expand(len(args)) or ()
     for at, parameter in enumerate(parameters):
         if parameter.literal and literals[at] is None:
-            raise LiteralRequired(function.name, at + 1, span=span)
+            raise LiteralRequired(function.name, at + 1, written[at] if written else "", span=span)
     result = entry.result_type(found)
 
     def arguments(sql: Sequence[str]) -> Args:
@@ -376,7 +406,7 @@ def lambda_parameters(
     parameters = entry.signature.expand(len(args)) or ()
     pattern = parameters[index].type
     if not isinstance(pattern, LambdaPattern):
-        raise NoSuchSignature(function.name, map(_written, args), function.signatures, span=span)
+        raise NoSuchSignature(function.shown, map(_written, args), function.calls, span=span)
     return tuple(substitute(p, found.bindings) for p in pattern.parameters)
 
 

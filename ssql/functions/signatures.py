@@ -67,6 +67,20 @@ class LambdaPattern(SqlType):
         return f"LAMBDA({', '.join(map(str, self.parameters))}) => {self.result}"
 
 
+def _is_open(t: SqlType) -> bool:
+    """Whether a type leaves something to the arguments."""
+    match t:
+        case Variable() | AnyType():
+            return True
+        case Array(element):
+            return _is_open(element)
+        case Map(key, value):
+            return _is_open(key) or _is_open(value)
+        case LambdaPattern(parameters, result):
+            return any(map(_is_open, (*parameters, result)))
+    return False
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One parameter.
@@ -96,6 +110,15 @@ class Signature:
 
     def __str__(self) -> str:
         return f"{self.name}({', '.join(map(str, self.parameters))}) -> {self.result}"
+
+    @property
+    def specificity(self) -> tuple[bool, int, int, bool, int]:
+        """Of two signatures that fit a call, ksqlDB takes the one with the greater of these: not variadic, more
+        parameters, fewer types left open, no further arguments of any type, these further to the right."""
+        variadic = [at for at, p in enumerate(self.parameters) if p.variadic]
+        open_types = sum(_is_open(p.type) for p in self.parameters)
+        any_more = any(p.variadic and isinstance(p.type, AnyType) for p in self.parameters)
+        return not variadic, len(self.parameters), -open_types, not any_more, variadic[0] if variadic else -1
 
     def expand(self, count: int) -> tuple[Parameter, ...] | None:
         """The parameters for `count` arguments, or None when that many do not fit."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ssql.errors import InvalidStatement, TypeMismatch
+from ssql.errors import InvalidStatement, NegativeLimit, TypeMismatch
 from ssql.planner import expr as e
 from ssql.planner import plan
 from ssql.planner.bind_expr import Types
@@ -61,6 +61,8 @@ def analyse(query: sql.Query, relations: Relations, *, types: Types | None = Non
 
     Raises SqlError with the place of what is wrong.
     """
+    if query.limit is not None and query.limit < 0:
+        raise NegativeLimit("Push", span=query.limit_span)
     projected = QueryBinder(relations, types, bounds_in_star=True).bind(query)
     root = finished(projected)
     selected = Schema(root.schema.columns[: len(projected.items)])

@@ -127,7 +127,8 @@ class Binder:
             for known in reversed(self._lambdas):
                 if name in known:
                     return known[name]
-        found = self.scope.resolve(name, None if source is None else str(source.this), span_of(node))
+        qualifier = None if source is None else str(source.this)
+        found = self.scope.resolve(name, qualifier, span_of(node), clause=self.clause)
         if self._inside is not None and found.column.pseudo in _BOUNDS and self.aggregates:
             raise InvalidStatement(
                 f"Window bounds column {name} can only be used in the SELECT clause of windowed aggregations and can "
@@ -419,7 +420,8 @@ class Binder:
         args = [self.bind(n) for n in nodes]
         self._inside = None
         literals = [a.value if isinstance(a, e.Literal) else None for a in args]
-        call = resolve_aggregate(name, [_argument_type(a) for a in args], literals, span=span)
+        written = [text_of(a) for a in args]
+        call = resolve_aggregate(name, [_argument_type(a) for a in args], literals, written=written, span=span)
         if distinct and not call.distinct_argument:
             raise NotSupportedYet(f"DISTINCT in {name}", span=span)
         bound = _cast_all(args, call.casts)

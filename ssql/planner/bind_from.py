@@ -8,7 +8,7 @@ from typing import Literal
 
 from sqlglot import exp
 
-from ssql.errors import InvalidStatement, SourceNotFound, TypeMismatch
+from ssql.errors import LOOKING_UP, InvalidStatement, SourceNotFound, TypeMismatch
 from ssql.planner import expr as e
 from ssql.planner import plan
 from ssql.planner.bind_expr import Binder, Types
@@ -95,7 +95,8 @@ class FromBinder:
     def _source(self, ref: sql.SourceRef) -> Bound:
         found = self._relations.relation(ref.name.text)
         if found is None:
-            raise SourceNotFound(ref.name.text, span=ref.name.span, candidates=self._relations.relation_names())
+            known = self._relations.relation_names()
+            raise SourceNotFound(ref.name.text, span=ref.name.span, candidates=known, step=LOOKING_UP)
         alias = ref.alias.text
         offered = plan.offered_columns(found)
         bounds = [n for n in plan.WINDOW_BOUNDS if found.window is not None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ssql.errors import AmbiguousColumn, ColumnNotFound, InvalidStatement, Span
+from ssql.errors import AmbiguousColumn, ColumnNotFound, Span, UnknownAlias
 from ssql.planner.expr import Column
 
 #: Pseudo columns: never part of `*`, reserved as names and aliases.
@@ -40,25 +40,21 @@ class Scope:
     def find(self, name: str, source: str | None) -> tuple[Visible, ...]:
         return tuple(v for v in self.columns if v.named and v.name == name and source in (None, v.source))
 
-    def resolve(self, name: str, source: str | None, span: Span) -> Visible:
-        """The column of that name. Raises ColumnNotFound, AmbiguousColumn, or InvalidStatement for no such source."""
+    def resolve(self, name: str, source: str | None, span: Span, *, clause: str = "") -> Visible:
+        """The column of that name, which stands in `clause`. Raises ColumnNotFound, AmbiguousColumn, UnknownAlias."""
         if source is not None:
             self.check_source(source, span)
         found = self.find(name, source)
         if not found:
             shown = name if source is None else f"{source}.{name}"
-            raise ColumnNotFound(shown, span=span, candidates=[v.name for v in self.columns])
+            raise ColumnNotFound(shown, clause=clause, span=span, candidates=[v.name for v in self.columns])
         if len(found) > 1:
             raise AmbiguousColumn(name, [v.source for v in found], span=span)
         return found[0]
 
     def check_source(self, source: str, span: Span) -> None:
         if source not in self.sources:
-            raise InvalidStatement(
-                f"'{source}' is not a valid stream/table name or alias.",
-                span=span,
-                hint=f"The sources here are: {', '.join(self.sources)}.",
-            )
+            raise UnknownAlias(source, self.sources, span=span)
 
     def star(self, source: str | None = None) -> tuple[Visible, ...]:
         return tuple(v for v in self.columns if v.in_star and source in (None, v.source))

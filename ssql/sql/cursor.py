@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from ssql.errors import Span, SyntaxSqlError, position_of
+from ssql.errors import Span, SyntaxSqlError, WholeNumberNeeded, position_of
 from ssql.sql.lexer import KEYWORDS, NUMBERS, RESERVED, UNCLOSED_STRING, Kind, Token
 from ssql.sql.statements import Name
 
@@ -22,6 +22,15 @@ _CLOSES = {"(": ")", "[": "]", "<": ">"}
 MIN_MISSPELT = 3  # anything is near to a shorter word
 MIN_LIKENESS = 0.7  # FORM is FROM, MONTHS is not MINUTES
 MAX_LISTED = 5  # more alternatives than this do not help a reader
+MAX_TOKENS = 3  # as many ksqlDB lists
+
+#: ksqlDB's names for what is one token.
+_TOKEN_NAMES = {
+    "a length": "INTEGER_VALUE",
+    "a length of time": "INTEGER_VALUE",
+    "a whole number": "INTEGER_VALUE",
+    "a string": "STRING",
+}
 
 
 class Cursor:
@@ -147,6 +156,18 @@ class Cursor:
             raise self.unexpected(what)
         return int(self.advance().raw)
 
+    def count(self, command: str) -> int:
+        """The whole number after `command`, which may have a sign. Raises WholeNumberNeeded for a fraction."""
+        start = self.token
+        negative = self.is_symbol("-") and self.peek().kind in NUMBERS
+        if negative:
+            self.advance()
+        if self.token.kind in NUMBERS and self.token.kind is not Kind.INTEGER:
+            self.advance()
+            raise WholeNumberNeeded(command, span=self.span_from(start)).within(self.text)
+        number = self.integer()
+        return -number if negative else number
+
     def parenthesised(self, item: Callable[[], T]) -> T:
         """`( item )`."""
         self.open("(")
@@ -184,6 +205,7 @@ class Cursor:
     # --- failing ---------------------------------------------------------------------------------------------------
 
     def error(self, message: str, span: Span, hint: str | None = None) -> SyntaxSqlError:
+        """An error that is told in these words alone."""
         error = SyntaxSqlError(message, hint=hint, span=span)
         error.within(self.text)
         return error
@@ -200,9 +222,28 @@ class Cursor:
         keyword = _near(token, expected)
         if keyword is None and (misspelt := self._misspelt_alias()):
             return misspelt
-        message = _expectation([what for what, listed in expected.items() if listed]) + _found(token)
-        hint = f"Did you mean {keyword}?" if keyword else self._hint(token, expected)
-        return self.error(message, self._place(token), hint)
+        listed = [what for what, is_listed in expected.items() if is_listed]
+        reserved = _names_reserved(token, expected)
+        error = SyntaxSqlError(
+            _expectation(listed) + _found(token),
+            hint=f"Did you mean {keyword}?" if keyword else self._hint(token, expected),
+            span=self._place(token),
+            found=";" if token.kind is Kind.END else token.raw,
+            expected=_tokens(listed),
+            missing=self._missing(expected),
+            reserved=reserved,
+            statements=sorted(listed) if "SELECT" in listed and "CREATE" in listed else (),
+        )
+        error.within(self.text)
+        return error
+
+    def _missing(self, expected: Mapping[str, bool]) -> str | None:
+        """The symbol that closes what is open, where it was the one thing that had to stand here."""
+        if not self._open or self.token.kind is Kind.END:
+            return None
+        closing = _CLOSES[self._open[-1].raw]
+        needed = [what for what, listed in expected.items() if listed]
+        return f"'{closing}'" if needed == [f'"{closing}"'] else None
 
     def _place(self, token: Token) -> Span:
         """Of the end: just after the last token, where something is missing."""
@@ -223,8 +264,7 @@ class Cursor:
         return self.error(f'unexpected "{alias.raw}"', alias.span, f"Did you mean {keyword}?")
 
     def _hint(self, token: Token, expected: Mapping[str, bool]) -> str | None:
-        wants_name = any(what.startswith("a ") and "name" in what for what in expected)
-        if wants_name and token.kind is Kind.WORD and token.value in RESERVED:
+        if _names_reserved(token, expected):
             return f"{token.value} is a reserved word. Quote it to use it as a name: `{token.value}`."
         if self._open and f'"{_CLOSES[self._open[-1].raw]}"' in expected and not self._closes():
             opening = self._open[-1]
@@ -246,6 +286,22 @@ class Cursor:
             if token.kind is Kind.SYMBOL:
                 depth += (token.raw == opening) - (token.raw == _CLOSES[opening])
         return depth <= 0
+
+
+def _names_reserved(token: Token, expected: Iterable[str]) -> bool:
+    """Whether a reserved word stands where a name was to be."""
+    wants_name = any(what.startswith("a ") and "name" in what for what in expected)
+    return wants_name and token.kind is Kind.WORD and token.value in RESERVED
+
+
+def _tokens(listed: Sequence[str]) -> tuple[str, ...]:
+    """What was expected as ksqlDB lists it, where all of it is single tokens and few of them; else nothing."""
+    found = [_TOKEN_NAMES.get(what) or (f"'{what.strip(chr(34))}'" if _is_token(what) else "") for what in listed]
+    return tuple(found) if len(found) <= MAX_TOKENS and all(found) else ()
+
+
+def _is_token(what: str) -> bool:
+    return what.startswith('"') or (what.isupper() and " " not in what)
 
 
 def _near(token: Token, expected: Iterable[str]) -> str | None:

@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 
 from sqlglot import exp
 
-from ssql.errors import Span
+from ssql.errors import InvalidLiteral, Span
 from ssql.sql.cursor import Cursor
 from ssql.sql.lexer import NUMBERS, Kind, Token
 from ssql.sql.trees import at, identifier, span_of, type_ref
@@ -247,9 +247,9 @@ def read_number(cursor: Cursor) -> exp.Literal:
     span = cursor.span_from(start)
     if token.kind is Kind.INTEGER and not MIN_BIGINT <= int(text) <= MAX_BIGINT:
         hint = "It does not fit in a BIGINT. For a DECIMAL, add a point."
-        raise cursor.error(f"invalid numeric literal: {text}", span, hint)
+        raise InvalidLiteral(f"Invalid numeric literal: {text}", span=span, hint=hint).within(cursor.text)
     if token.kind is Kind.DOUBLE and math.isinf(float(text)):
-        raise cursor.error(f"number overflows DOUBLE: {text}", span)
+        raise InvalidLiteral(f"Number overflows DOUBLE: {text}", span=span).within(cursor.text)
     return at(exp.Literal(this=text, is_string=False), span)
 
 

@@ -13,7 +13,7 @@ from typing import Literal, TypedDict
 
 from sqlglot import exp
 
-from ssql.errors import Span, SqlError
+from ssql.errors import Span, WrongKeyRole
 from ssql.sql.cursor import Cursor, lexical_error
 from ssql.sql.expressions import read_expression, read_number
 from ssql.sql.lexer import KEYWORDS, NUMBERS, Kind, Token, split_statements, tokens
@@ -73,8 +73,12 @@ __all__ = [
 ]
 
 
-def parse_script(text: str, variables: Mapping[str, str] | Scope | None = None) -> list[Statement]:
+def parse_script(
+    text: str, variables: Mapping[str, str] | Scope | None = None, *, assertions: bool = False
+) -> list[Statement]:
     """The statements of a script, in order. The last one may lack its semicolon.
+
+    `assertions`: take the statements that only a test's script has, ASSERT VALUES, NULL VALUES, STREAM and TABLE.
 
     `variables` are the values for `${v}`; DEFINE and UNDEFINE count for the statements after them. Without it, nothing
     is substituted.
@@ -82,21 +86,21 @@ def parse_script(text: str, variables: Mapping[str, str] | Scope | None = None) 
     scope = variables if isinstance(variables, Scope) else Scope(variables or {}, enabled=variables is not None)
     statements = []
     for part in _parts(text):
-        statement = _parse(text, part, scope.values)
+        statement = _parse(text, part, scope.values, assertions)
         scope.follow(statement)
         statements.append(statement)
     return statements
 
 
-def parse_statement(text: str, variables: Mapping[str, str] | None = None) -> Statement:
-    """The one statement of a text."""
+def parse_statement(text: str, variables: Mapping[str, str] | None = None, *, assertions: bool = False) -> Statement:
+    """The one statement of a text; `assertions` as for `parse_script`."""
     parts = list(_parts(text))
     if not parts:
         raise Cursor(_with_end([], len(text)), text).unexpected("a statement")
     if len(parts) > 1:
         start = next(tokens(text[parts[1].start :])).span.shift(parts[1].start)
         raise Cursor(_with_end([], 0), text).error("expected one statement, found another", start)
-    return _parse(text, parts[0], variables)
+    return _parse(text, parts[0], variables, assertions)
 
 
 def _parts(text: str) -> Iterator[Span]:
@@ -118,7 +122,7 @@ def _with_end(found: Sequence[Token], end: int) -> list[Token]:
     return [*found, Token(Kind.END, "", "", end, end)]
 
 
-def _parse(script: str, part: Span, variables: Mapping[str, str] | None) -> Statement:
+def _parse(script: str, part: Span, variables: Mapping[str, str] | None, assertions: bool) -> Statement:
     text = script[part.start : part.end]
     found = [Token(t.kind, t.value, t.raw, t.start + part.start, t.end + part.start) for t in tokens(text)]
     if variables is not None and "${" in text:
@@ -133,7 +137,7 @@ def _parse(script: str, part: Span, variables: Mapping[str, str] | None) -> Stat
             raise lexical_error(token, script)
     cursor = Cursor(_with_end(found, part.end), script)
     try:
-        return _Reader(cursor, part, text).whole()
+        return _Reader(cursor, part, text, assertions).whole()
     except RecursionError:
         raise cursor.error("the statement is nested too deeply", cursor.token.span) from None
 
@@ -144,10 +148,11 @@ class _Place(TypedDict):
 
 
 class _Reader:
-    """Reads one statement. `place` is what all its nodes carry."""
+    """Reads one statement. `place` is what all its nodes carry; `assertions`: also a test's statements."""
 
-    def __init__(self, cursor: Cursor, span: Span, text: str) -> None:
+    def __init__(self, cursor: Cursor, span: Span, text: str, assertions: bool) -> None:
         self.cursor = cursor
+        self.assertions = assertions
         self.place: _Place = {"span": span, "text": text}
 
     def whole(self) -> Statement:
@@ -227,24 +232,20 @@ class _Reader:
         cursor = self.cursor
         name = cursor.name("a column name")
         type_ = read_type(cursor)
-        first = cursor.token
-        if cursor.accept_words("PRIMARY", "KEY"):
-            if kind == "STREAM":
-                raise self.wrong_key(name, "PRIMARY KEY", "KEY", "streams", cursor.span_from(first))
-            return ColumnDef(name, type_, "primary key")
-        if cursor.accept_words("KEY"):
-            if kind == "TABLE":
-                raise self.wrong_key(name, "KEY", "PRIMARY KEY", "tables", cursor.span_from(first))
-            return ColumnDef(name, type_, "key")
+        for words, role, where in (
+            (("PRIMARY", "KEY"), "primary key", "TABLE"),
+            (("KEY",), "key", "STREAM"),
+        ):
+            if cursor.accept_words(*words):
+                if kind != where:
+                    raise WrongKeyRole(name.text, kind, span=cursor.span_from(name.span)).within(cursor.text)
+                return ColumnDef(name, type_, role)  # type: ignore[arg-type]
         if cursor.accept_words("HEADERS"):
             return ColumnDef(name, type_, "headers")
         if cursor.accept_words("HEADER"):
             key = cursor.parenthesised(lambda: cursor.string("the key of a header"))
             return ColumnDef(name, type_, "header", key.value)
         return ColumnDef(name, type_)
-
-    def wrong_key(self, name: Name, written: str, right: str, where: str, span: Span) -> SqlError:
-        return self.cursor.error(f'column "{name}" is a {written} column: please use {right} for {where}', span)
 
     # --- WITH --------------------------------------------------------------------------------------------------------
 
@@ -366,10 +367,10 @@ class _Reader:
         from_beginning = cursor.accept_words("FROM", "BEGINNING")
         interval = None
         if cursor.accept_words("INTERVAL") or cursor.accept_words("SAMPLE"):
-            interval = cursor.integer()
-            if interval == 0:
+            interval = cursor.count(cursor.last.value)
+            if interval < 1:
                 raise cursor.error("INTERVAL must be at least 1", cursor.last.span)
-        limit = cursor.integer() if cursor.accept_words("LIMIT") else None
+        limit = cursor.count("LIMIT") if cursor.accept_words("LIMIT") else None
         return Print(topic, from_beginning, interval, limit, **self.place)
 
     def topic(self) -> Name:
@@ -456,7 +457,7 @@ class _Reader:
             if subject is None and id_ is None:
                 raise cursor.unexpected()
             return AssertSchema(exists, subject, id_, self.timeout(), **self.place)
-        if not exists:
+        if not exists or not self.assertions:
             raise cursor.unexpected()
         if cursor.accept_words("NULL", "VALUES"):
             return self.assert_values("KEY", tombstone=True)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from sqlglot import exp
 
-from ssql.errors import LimitNotInteger, NotSupportedYet, Span, SsqlError
+from ssql.errors import NotSupportedYet, Span, SsqlError
 from ssql.sql.cursor import Cursor
 from ssql.sql.expressions import read_expression, read_order, read_value
 from ssql.sql.lexer import RESERVED, Kind
@@ -266,13 +266,7 @@ class _Tail:
 def _limit(cursor: Cursor) -> tuple[int, Span]:
     """The number after LIMIT, and its place. That it is not negative is for the query to say, whichever kind it is."""
     start = cursor.token
-    sign = 1
-    if cursor.is_symbol("-"):
-        cursor.advance()
-        sign = -1
-    if cursor.token.kind in (Kind.DECIMAL, Kind.DOUBLE):
-        raise LimitNotInteger(span=cursor.token.span).within(cursor.text)
-    return sign * cursor.integer(), cursor.span_from(start)
+    return cursor.count("LIMIT"), cursor.span_from(start)
 
 
 def _tail(cursor: Cursor) -> _Tail:
@@ -285,6 +279,6 @@ def _tail(cursor: Cursor) -> _Tail:
         elif tail.limit is None and cursor.accept_words("LIMIT"):
             tail.limit, tail.limit_span = _limit(cursor)
         elif tail.offset is None and cursor.accept_words("OFFSET"):
-            tail.offset = cursor.integer()
+            tail.offset = cursor.count("OFFSET")
         else:
             return tail

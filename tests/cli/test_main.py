@@ -46,7 +46,7 @@ def test_an_error_goes_to_stderr_with_the_line_of_the_file(tmp_path: Path) -> No
         ran = ssql("--server", url, "-f", str(file))
     assert (ran.returncode, ran.stdout) == (Exit.FAILED, "")
     assert ran.stderr == (
-        'error: column "prce" does not exist  [column_not_found]\n'
+        "error: Column 'prce' cannot be resolved.  [column_not_found]\n"
         "LINE 3: SELECT prce FROM t;\n"
         "               ^^^^\n"
         'HINT: Did you mean "PRICE"?\n'

@@ -53,7 +53,7 @@ def test_an_error_gets_its_place_in_the_whole_text() -> None:
     piece = split(text)[1]
     error = ColumnNotFound("prce", span=Span(7, 11), candidates=["PRICE"]).within(piece.text)
     assert located(error, piece, text).render() == (
-        'error: column "prce" does not exist  [column_not_found]\n'
+        "error: Column 'prce' cannot be resolved.  [column_not_found]\n"
         "LINE 2: SELECT prce\n"
         "               ^^^^\n"
         'HINT: Did you mean "PRICE"?'

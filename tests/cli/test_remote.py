@@ -126,7 +126,7 @@ def test_an_error_without_a_place() -> None:
     engine.raises = SourceNotFound("S")
     with serving(engine) as url, pytest.raises(SsqlError) as refused:
         RemoteBackend(url).execute("DROP STREAM s;")
-    assert refused.value.render() == 'error: stream or table "S" does not exist  [source_not_found]'
+    assert refused.value.render() == "error: S does not exist.  [source_not_found]"
 
 
 def test_what_is_set_and_defined_is_sent_from_then_on() -> None:

@@ -84,7 +84,7 @@ class _Script:
     # --- records ---------------------------------------------------------------
 
     def _assert_record(self, sql: str) -> None:
-        statement = parse_statement(sql)
+        statement = parse_statement(sql, assertions=True)
         assert isinstance(statement, AssertValues)
         relation = self._relation(statement.source.text)
         at = self.read.get(relation.topic, 0)
@@ -127,7 +127,7 @@ class _Script:
     # --- definitions -----------------------------------------------------------
 
     def _assert_source(self, sql: str) -> None:
-        statement = parse_statement(sql)
+        statement = parse_statement(sql, assertions=True)
         assert isinstance(statement, AssertSource)
         actual = self._relation(statement.name.text)
         claimed = self._claimed(statement)

@@ -8,6 +8,7 @@ import pytest
 
 from ssql.errors import (
     ConfigError,
+    CustomTypeNotFound,
     InvalidProperty,
     InvalidStatement,
     SourceExists,
@@ -104,11 +105,11 @@ REFUSED: list[tuple[str, type[SsqlError], str, str]] = [
     (STREAM.replace("STREAM", "TABLE").replace("KEY", "PRIMARY KEY"), SourceExists, "stream", "s"),
     ("CREATE STREAM x (v INT) WITH (kafka_topic='x');", InvalidProperty, "'VALUE_FORMAT'", "x"),
     ("CREATE STREAM x (v INT) WITH (value_format='JSON');", InvalidProperty, "KAFKA_TOPIC", "x"),
-    ("CREATE STREAM x WITH (kafka_topic='x', value_format='JSON');", InvalidStatement, "any columns", "x"),
+    ("CREATE STREAM x WITH (kafka_topic='x', value_format='JSON');", InvalidStatement, "No columns supplied.", "x"),
     (
         "CREATE STREAM x (v INT) WITH (kafka_topic='x', valu_format='JSON');",
         UnknownProperty,
-        'unknown property "VALU_FORMAT"',
+        "Invalid config variable(s) in the WITH clause: VALU_FORMAT",
         "valu_format",
     ),
     (
@@ -158,7 +159,7 @@ REFUSED: list[tuple[str, type[SsqlError], str, str]] = [
     (
         "CREATE STREAM x (v nope) WITH (kafka_topic='x', value_format='JSON');",
         TypeNotFound,
-        'type "NOPE" does not exist',
+        "Cannot resolve unknown type: NOPE",
         "nope",
     ),
     (
@@ -205,7 +206,7 @@ REFUSED: list[tuple[str, type[SsqlError], str, str]] = [
         "h",
     ),
     ("CREATE TYPE money AS INT;", TypeExists, 'a type named "MONEY" already exists', "money"),
-    ("DROP TYPE nope;", TypeNotFound, "NOPE", "nope"),
+    ("DROP TYPE nope;", CustomTypeNotFound, "Type NOPE does not exist.", "nope"),
     ("DROP STREAM sx;", SourceNotFound, "Stream SX does not exist", "sx"),
     ("DROP TABLE s;", InvalidStatement, "Incompatible data source type is STREAM", "s"),
     ("ALTER STREAM s ADD COLUMN v INT;", InvalidStatement, "Cannot add column `V` to schema", "v"),

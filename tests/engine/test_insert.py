@@ -55,7 +55,7 @@ def test_a_bad_row_harms_no_other(bench: Bench) -> None:
     messages = [a.error.message if isinstance(a.error, SsqlError) else None for a in acks]
     assert messages[0] is messages[6] is None
     assert messages[1] == 'the row does not fit the columns: field ID: cannot read "x" as INTEGER'
-    assert messages[2] == 'column "idd" does not exist'
+    assert messages[2] == "Column 'idd' cannot be resolved."
     assert messages[3] == '"yesterday" is no TIMESTAMP'
     assert messages[4] == "the row has column `ID` twice"
     assert messages[5] == "ROWTIME must not be negative"
@@ -124,7 +124,7 @@ def test_values_flow_through_queries_in_the_same_script(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("sql", "words", "marked"),
     [
-        ("INSERT INTO v (k, nope) VALUES ('a', 1);", 'column "NOPE" does not exist', "nope"),
+        ("INSERT INTO v (k, nope) VALUES ('a', 1);", "Column 'NOPE' cannot be resolved.", "nope"),
         ("INSERT INTO v (k, k) VALUES ('a', 'b');", "named twice", "k"),
         (
             "INSERT INTO v (k, rowoffset) VALUES ('a', 1);",

@@ -306,8 +306,11 @@ def test_collect_set_of_maps_ignores_their_order(connection: duckdb.DuckDBPyConn
 
 
 def test_parameters_that_must_be_literals() -> None:
-    with pytest.raises(LiteralRequired, match="parameter 2 of function LATEST_BY_OFFSET must be a literal"):
-        resolve_aggregate("LATEST_BY_OFFSET", [INTEGER, INTEGER], [None, None])
+    with pytest.raises(LiteralRequired) as wrong:
+        resolve_aggregate("LATEST_BY_OFFSET", [INTEGER, INTEGER], [None, None], written=["A", "B + 1"])
+    assert wrong.value.message == (
+        "Parameter 2 passed to function LATEST_BY_OFFSET must be a literal constant, but was expression: 'B + 1'"
+    )
 
 
 def test_the_kinds_of_functions() -> None:

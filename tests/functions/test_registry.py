@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from ssql.errors import FunctionNotFound, InternalError, NoSuchSignature, Span
+from ssql.errors import AmbiguousCall, FunctionNotFound, InternalError, NoSuchSignature, Span
 from ssql.functions import (
     REGISTRY,
     is_table_function,
     is_volatile,
     lambda_parameters,
     names,
+    resolve_aggregate,
     resolve_scalar,
     resolve_table,
     takes_interval_unit,
@@ -84,12 +85,14 @@ def test_lambdas_learn_their_parameters_from_the_arguments_before() -> None:
 
 
 def test_errors_name_the_function_and_what_it_accepts() -> None:
-    with pytest.raises(FunctionNotFound, match='function "SUBSTRNG" does not exist') as missing:
+    with pytest.raises(FunctionNotFound, match="Can't find any functions with the name 'SUBSTRNG'") as missing:
         resolve_scalar("SUBSTRNG", [STRING], span=Span(1, 2))
     assert missing.value.hint == "Did you mean SUBSTRING?"
-    with pytest.raises(NoSuchSignature, match=r"function UCASE does not accept \(INTEGER, NULL\)") as wrong:
+    with pytest.raises(
+        NoSuchSignature, match=r"Function 'ucase' does not accept parameters \(INTEGER, null\)\."
+    ) as wrong:
         resolve_scalar("UCASE", [INTEGER, None])
-    assert wrong.value.hint == "It accepts: UCASE(STRING) -> STRING."
+    assert "Valid alternatives are:\nucase(STRING)\n" in wrong.value.message
     with pytest.raises(FunctionNotFound):
         resolve_scalar("SUM", [INTEGER])
     with pytest.raises(NoSuchSignature):
@@ -122,3 +125,22 @@ def test_every_function_has_its_place_on_the_page() -> None:
     assert "GREATEST(3, NULL, 7)" in described.examples
     with pytest.raises(FunctionNotFound):
         describe("nothing")
+
+
+def test_two_signatures_that_fit_equally_well_are_refused() -> None:
+    with pytest.raises(AmbiguousCall) as numbers:
+        resolve_scalar("GREATEST", [INTEGER, BIGINT])
+    assert numbers.value.message.startswith(
+        "Function 'greatest' cannot be resolved due to ambiguous method parameters (INTEGER, BIGINT).\n"
+        "Use CAST() to explicitly cast your parameters to one of the supported function calls.\n"
+        "Valid function calls are:\ngreatest(INTEGER, INTEGER...)\n"
+    )
+    with pytest.raises(AmbiguousCall, match=r"'least' .* \(null, null\)\."):
+        resolve_scalar("LEAST", [None, None])
+
+
+def test_the_more_specific_of_two_signatures_is_taken() -> None:
+    assert resolve_scalar("GREATEST", [INTEGER, BIGINT, DOUBLE]).result == DOUBLE  # only DOUBLE takes a DOUBLE
+    assert resolve_scalar("GREATEST", [BIGINT, BIGINT, None]).result == BIGINT  # exact, as NULL fits anything
+    assert resolve_scalar("COALESCE", [None, None]).result == STRING  # one signature only
+    assert resolve_aggregate("AVG", [Decimal(4, 2)], [None]).result_type == DOUBLE  # aggregates take the nearest

@@ -66,7 +66,7 @@ def test_rows_keep_their_order() -> None:
         ("INT", "'x'", "column `C` is INTEGER"),
         ("INT", "1.5", "column `C` is INTEGER"),
         ("DATE", "'soon'", "column `C` is DATE"),
-        ("INT", "FOO", 'column "FOO" does not exist'),
+        ("INT", "FOO", "VALUES column 'FOO' cannot be resolved."),
         ("INT", "FOO.BAR", "'FOO' is not a valid stream/table name or alias."),
         ("INT", "1, 2", "Expected number columns and values to match"),
         ("INT", "COUNT(*)", "does not support aggregate functions"),

@@ -51,7 +51,7 @@ GOLDEN: list[tuple[str, str, Any, int, dict[str, Any]]] = [
         {
             "@type": "statement_error",
             "error_code": 40002,
-            "message": "line 2:1: /ksql cannot carry out SELECT statements",
+            "message": "/ksql cannot carry out SELECT statements",
             "code": "wrong_endpoint",
             "statementText": "SHOW STREAMS;\nSELECT 1;",
             "entities": [],
@@ -64,7 +64,7 @@ GOLDEN: list[tuple[str, str, Any, int, dict[str, Any]]] = [
         {
             "@type": "statement_error",
             "error_code": 40002,
-            "message": "line 1:1: /query cannot carry out SHOW statements",
+            "message": "/query cannot carry out SHOW statements",
             "code": "wrong_endpoint",
             "statementText": "SHOW STREAMS;",
             "entities": [],

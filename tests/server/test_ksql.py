@@ -73,7 +73,7 @@ async def test_an_error_has_the_entities_done_before_it() -> None:
     assert body == {
         "@type": "statement_error",
         "error_code": 40001,
-        "message": 'line 2:13: stream or table "X" does not exist',
+        "message": "X does not exist.",
         "code": "source_not_found",
         "statementText": "DROP STREAM X;",
         "entities": [STATUS],

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from ssql.errors import NotSupportedYet, SsqlError, SyntaxSqlError, TypeNotFound, VariableNotFound
+from ssql.errors import (
+    InvalidLiteral,
+    NotSupportedYet,
+    SsqlError,
+    SyntaxSqlError,
+    TypeNotFound,
+    VariableNotFound,
+    WrongKeyRole,
+)
 from ssql.sql.parser import parse_script, parse_statement, parse_type, resolve_type
 
 GOLDEN = Path(__file__).parent / "golden" / "errors.txt"
@@ -90,10 +98,41 @@ def test_syntax_errors_look_like_this() -> None:
 @pytest.mark.parametrize("sql", WRONG.values(), ids=WRONG)
 def test_every_error_has_a_kind_and_a_place_in_the_script(sql: str) -> None:
     error = refused(sql)
-    assert isinstance(error, SyntaxSqlError | NotSupportedYet)
+    assert isinstance(error, SyntaxSqlError | NotSupportedYet | InvalidLiteral | WrongKeyRole)
     assert error.text == sql
     assert error.span is not None
     assert 0 <= error.span.start < error.span.end <= len(sql) + 1
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("SELECT\n  CAST(a AS NULL) FROM s;",
+         "line 2:13: Syntax Error\nSyntax error at or near 'NULL' at line 2:13\nexpected a type, found \"NULL\""),
+        ("CREATE STREAM s (k STRING (KEY));", "line 1:28: Syntax Error\nExpecting {'STRING', INTEGER_VALUE}"),
+        ("SELECT a FROM s LIMIT many;", "line 1:23: Syntax Error\nExpecting INTEGER_VALUE"),
+        ("SELECT a FROM s GROUP BY a, (b, c);", "line 1:31: Syntax Error\nmissing ')' at ','"),
+        ("SELCT * FROM s;", "line 1:1: Syntax Error\nUnknown statement 'SELCT'\nDid you mean 'SELECT'?"),
+        ("CREATE STREAM s (a INT, from INT);",
+         "line 1:25: Syntax Error\n\"from\" is a reserved keyword and it can't be used as an identifier. "
+         "You can use it as an identifier by escaping it as 'from' "),
+        ("SELECT a FROM s WHERE 'b;", "line 1:23: Syntax Error\nunclosed string"),
+        ("ASSERT VALUES s (a) VALUES (1);",
+         "line 1:8: Syntax Error\nSyntax error at or near 'VALUES' at line 1:8\n"
+         "expected NOT EXISTS, TOPIC or SCHEMA, found \"VALUES\""),
+        ("SELECT 9223372036854775808 FROM s;",
+         "Failed to prepare statement: line 1:9: Invalid numeric literal: 9223372036854775808"),
+        ("SELECT a FROM s LIMIT 2.5;", "Failed to prepare statement: Value must be integer for command: LIMIT"),
+        ("PRINT t INTERVAL 1e1;", "Failed to prepare statement: Value must be integer for command: INTERVAL"),
+        ("CREATE TABLE t (a INT KEY);",
+         "Failed to prepare statement: Line: 1, Col: 17: Column `A` is a 'KEY' column: please use 'PRIMARY KEY' for "
+         "tables."),
+    ],
+)  # fmt: skip
+def test_messages_over_http_are_ksqldbs_with_the_place_before_them(sql: str, message: str) -> None:
+    body = refused(sql).as_json()
+    assert body["message"] == message
+    assert body["summary"] == refused(sql).message
 
 
 def test_places_count_lines_and_columns_in_the_whole_script() -> None:
@@ -111,7 +150,7 @@ def test_a_custom_type_that_nobody_knows() -> None:
     type_ = parse_type("ARRAY<BIGNT>")
     with pytest.raises(TypeNotFound) as caught:
         resolve_type(type_, lambda _: None)
-    assert caught.value.message == 'type "BIGNT" does not exist'
+    assert caught.value.message == "Cannot resolve unknown type: BIGNT"
     assert caught.value.hint == "Did you mean BIGINT?"
 
 

@@ -233,12 +233,12 @@ def test_names_properties_and_queries_in_statements_come_back(
         if isinstance(value, bool | str) or abs(value) < 2**63
     }
     statement = ast.CreateAs("STREAM", target, properties, query, **PLACE)
-    assert bare(parse_statement(print_statement(statement))) == bare(statement)
+    assert bare(parse_statement(print_statement(statement), assertions=True)) == bare(statement)
 
 
 @pytest.mark.parametrize("statement", [statement for _, statement in CASES], ids=[sql for sql, _ in CASES])
 def test_every_kind_of_statement_comes_back(statement: ast.Statement) -> None:
-    assert bare(parse_statement(print_statement(statement))) == bare(statement)
+    assert bare(parse_statement(print_statement(statement), assertions=True)) == bare(statement)
 
 
 def test_subqueries_come_back() -> None:

@@ -133,7 +133,7 @@ CASES: list[tuple[str, ast.Statement]] = [
 
 @pytest.mark.parametrize(("sql", "expected"), CASES, ids=[sql for sql, _ in CASES])
 def test_statement(sql: str, expected: ast.Statement) -> None:
-    assert bare(parse_statement(sql)) == bare(expected)
+    assert bare(parse_statement(sql, assertions=True)) == bare(expected)
 
 
 def test_insert_values() -> None:
@@ -161,10 +161,10 @@ def test_create_as() -> None:
 
 
 def test_test_runner_assertions() -> None:
-    values = parse_statement("ASSERT VALUES s (a, b) VALUES (1, 'x')")
+    values = parse_statement("ASSERT VALUES s (a, b) VALUES (1, 'x')", assertions=True)
     assert isinstance(values, ast.AssertValues)
     assert (str(values.source), len(values.columns), len(values.values), values.tombstone) == ("S", 2, 2, False)
-    tombstone = parse_statement("ASSERT NULL VALUES s (a) KEY (1)")
+    tombstone = parse_statement("ASSERT NULL VALUES s (a) KEY (1)", assertions=True)
     assert isinstance(tombstone, ast.AssertValues)
     assert tombstone.tombstone
 
