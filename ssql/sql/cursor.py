@@ -139,6 +139,8 @@ class Cursor:
             raise self.unexpected(what)
         token = self.advance()
         quoted = token.kind is Kind.NAME
+        if not token.value:
+            raise self.error("a quoted name cannot be empty", token.span)
         return Name(token.raw if keep_case and not quoted else token.value, token.span, quoted)
 
     def alias(self) -> Name:

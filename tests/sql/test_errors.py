@@ -38,6 +38,7 @@ WRONG = {
     "missing comma between fields": "CREATE TYPE t AS STRUCT<a INT b INT>;",
     "unclosed string": "CREATE STREAM s (a INT) WITH (kafka_topic = 'abc);",
     "unclosed name": "SELECT `abc FROM s;",
+    "empty name": "SELECT a AS `` FROM s;",
     "unclosed comment": "SELECT a /* FROM s;",
     "unclosed parenthesis": "SELECT (a + 1 FROM s;",
     "unclosed call, inside a closed one": "SELECT ABS(ROUND(a) FROM s;",
