@@ -196,8 +196,18 @@ PUSH_V2 = setting(
     aliases=("ksql.query.push.v2.enabled",),
     per_query=True,
 )
-PUSH_BUFFER_ROWS = setting(
-    "query.push.buffer.rows", 100_000, "Rows that may wait for a slow push subscriber before it is cut off.", parse=int
+PUSH_BUFFER_BYTES = setting(
+    "query.push.buffer.bytes",
+    16 << 20,
+    "What may wait (bytes) for the reader of a push query before the query waits too.",
+    parse=int,
+)
+IDLE_TIMEOUT_S = setting(
+    "idle.connection.timeout.seconds",
+    86_400,
+    "How long (s) a client may take nothing of what is sent to it before its connection is closed.",
+    parse=int,
+    aliases=("ksql.idle.connection.timeout.seconds",),
 )
 VARIABLE_SUBSTITUTION = setting(
     "variable.substitution.enable",

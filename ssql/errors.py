@@ -821,15 +821,15 @@ class TooManyPushQueries(SqlError):
         )
 
 
-class SubscriberTooSlow(SsqlError):
-    """A push query was ended: its rows were not taken fast enough."""
+class ReaderIdle(SsqlError):
+    """A row stream was ended: its reader took nothing of it for too long."""
 
-    code = "subscriber_too_slow"
+    code = "reader_idle"
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, seconds: float) -> None:
         super().__init__(
-            f"the push query was ended: {limit} rows were waiting for a reader that is too slow",
-            hint="Read faster, select fewer rows, or raise query.push.buffer.rows.",
+            f"the answer was ended: its reader took nothing for {seconds:g} s",
+            hint="Read on, or raise idle.connection.timeout.seconds.",
         )
 
 

@@ -11,7 +11,7 @@ from ssql import __version__
 from ssql.catalog.catalog import Catalog
 from ssql.catalog.commands import CommandTopic
 from ssql.catalog.system import empty_catalog
-from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, MAX_PUSH_QUERIES, SERVICE_ID, Config
+from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, MAX_PUSH_QUERIES, PUSH_BUFFER_BYTES, SERVICE_ID, Config
 from ssql.engine import (
     asserts,
     connectors,
@@ -140,7 +140,7 @@ class LocalEngine:
         except BaseException:
             worker.close()
             raise
-        pushes = Pushes(worker, config[MAX_PUSH_QUERIES])
+        pushes = Pushes(worker, config[MAX_PUSH_QUERIES], config[PUSH_BUFFER_BYTES])
         pool, plans = StatementPool(), PullPlans()
         return Core(config, self._log, worker, commands, pushes, pool, plans, self._schemas, catalog)
 

@@ -11,12 +11,11 @@ import threading
 import numpy as np
 import pyarrow as pa
 
-from ssql.engine.subscriptions import without_limit
 from ssql.errors import QueryFailed, SsqlError
 from ssql.log.api import Log
 from ssql.planner.bind import Analysis
 from ssql.planner.steps import QueryPlan
-from ssql.runtime.api import Offsets, Worker
+from ssql.runtime.api import Demand, Offsets, Worker
 from ssql.runtime.changes import group_rows
 
 #: How long (s) one wait for the worker lasts before it is looked at again.
@@ -24,27 +23,36 @@ _LOOK_S = 1.0
 
 
 class _Collected:
-    """The listener: keeps the rows of all epochs, and how it ended."""
+    """The listener: keeps the rows of all epochs, or the first `limit`, and how it ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int | None) -> None:
         self.batches: list[pa.RecordBatch] = []
+        self._left = limit
         self.ended = threading.Event()
         self.reason: str | None = None
 
-    def __call__(self, batch: pa.RecordBatch | None, reason: str | None) -> None:
-        if batch is not None:
-            self.batches.append(batch)
-        else:
+    def __call__(self, batch: pa.RecordBatch | None, reason: str | None) -> Demand:
+        if batch is None:
             self.reason = reason
             self.ended.set()
+            return Demand.MORE
+        self.batches.append(batch)
+        if self._left is None:
+            return Demand.MORE
+        self._left -= batch.num_rows
+        if self._left > 0:
+            return Demand.MORE
+        self.ended.set()
+        return Demand.DONE
 
 
 def read_all(worker: Worker, log: Log, analysis: Analysis, plan: QueryPlan) -> pa.Table:
     """The rows of a query over what the log holds now: the analysis' columns, then `_time`."""
+    if analysis.limit == 0:
+        return _schema(analysis).empty_table()
     ends = _ends(log, analysis)
-    if analysis.kind == "TABLE":
-        plan = without_limit(plan)  # the first changes are not the first rows
-    collected = _Collected()
+    # Of a table the first changes are not the first rows.
+    collected = _Collected(None if analysis.kind == "TABLE" else analysis.limit)
     worker.subscribe(plan, collected, start="earliest")
     try:
         while not collected.ended.is_set() and not worker.wait_for(ends, _LOOK_S):
@@ -55,7 +63,11 @@ def read_all(worker: Worker, log: Log, analysis: Analysis, plan: QueryPlan) -> p
             worker.drop(plan.query_id)
     if collected.reason is not None:
         raise QueryFailed(plan.query_id, collected.reason)
-    return _there_at_the_end(collected.batches, analysis.schema.arrow.append(pa.field("_time", pa.int64())))
+    return _there_at_the_end(collected.batches, _schema(analysis))
+
+
+def _schema(analysis: Analysis) -> pa.Schema:
+    return analysis.schema.arrow.append(pa.field("_time", pa.int64()))
 
 
 def _ends(log: Log, analysis: Analysis) -> Offsets:

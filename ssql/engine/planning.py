@@ -71,7 +71,7 @@ def create_as(statement: sql.CreateAs, query_id: str, catalog: Catalog, config: 
         config=config,
         unkeyed=statement.query.partition_by is not None and not analysis.schema.keys,
     )
-    return Planned(_built(analysis, query_id, sink, config), sink, topic)
+    return Planned(built(analysis, query_id, sink, config), sink, topic)
 
 
 def insert_into(
@@ -79,16 +79,17 @@ def insert_into(
 ) -> QueryPlan:
     """Plan an INSERT INTO ... SELECT."""
     analysis = analyse_insert(statement, catalog, target, types=catalog.types.get)
-    return _built(analysis, query_id, target, config)
+    return built(analysis, query_id, target, config)
 
 
 def emit(query: sql.Query, query_id: str, catalog: Catalog, config: Config) -> tuple[Analysis, QueryPlan]:
     """Plan a query whose rows go to a reader."""
     analysis = analyse(query, catalog, types=catalog.types.get)
-    return analysis, _built(analysis, query_id, None, config)
+    return analysis, built(analysis, query_id, None, config)
 
 
-def _built(analysis: Analysis, query_id: str, sink: Relation | None, config: Config) -> QueryPlan:
+def built(analysis: Analysis, query_id: str, sink: Relation | None, config: Config) -> QueryPlan:
+    """The dataflow of an analysed query, into a sink or to a reader, under these settings."""
     plan = build(analysis, query_id=query_id, sink=sink)
     return replace(plan, fatal=frozenset(fault for fault, entry in _FATAL.items() if config[entry]))
 
@@ -106,7 +107,7 @@ def again(query: PersistentQuery, catalog: Catalog) -> QueryPlan:
             analysis = analyse_insert(statement, snapshot, sink, types=types)
         case _:
             raise InternalError(f"query {query.id} has a statement that is no query")
-    return _built(analysis, query.id, sink, Config().with_values(query.properties))
+    return built(analysis, query.id, sink, Config().with_values(query.properties))
 
 
 def plan_only(statement: sql.Statement, catalog: Catalog, config: Config, log: Log) -> QueryPlan:

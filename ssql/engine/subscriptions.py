@@ -7,27 +7,27 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
-from ssql.config import AUTO_OFFSET_RESET, PUSH_BUFFER_ROWS, Config
-from ssql.errors import QueryFailed, SsqlError, SubscriberTooSlow, TooManyPushQueries
+from ssql.errors import QueryFailed, SsqlError, TooManyPushQueries
 from ssql.planner.steps import Emit, QueryPlan
-from ssql.runtime.api import Worker
+from ssql.runtime.api import Demand, ReaderStart, Worker
 from ssql.runtime.changes import group_rows
 from ssql.types import Column
 
 LIMIT_REACHED = "Limit Reached"
 
+#: What a batch takes beside its values (bytes): Arrow's and Python's objects, about 1 kB a column.
+_BATCH_BYTES = 1024
+
 
 def visible_changes(batch: pa.RecordBatch, keys: Sequence[str]) -> pa.RecordBatch:
     """An epoch's changes of a table as a subscriber sees them: an update is its +1 only, a deletion its -1.
 
-    A -1 is left out where the same place of the epoch (`_seq`) has a +1 for the same key. `keys` are key columns of
-    the batch; where the query does not select the key, a place that has any +1 hides its -1.
+    A -1 is left out where the same place of the epoch (`_seq`) has a +1 for the same key.
     """
     diff = batch.column("_diff").to_numpy(zero_copy_only=False)
     if (diff > 0).all():
@@ -38,11 +38,17 @@ def visible_changes(batch: pa.RecordBatch, keys: Sequence[str]) -> pa.RecordBatc
     return batch.filter(pa.array((diff > 0) | ~replaced[groups]))
 
 
-class Push:
-    """A running push query (see `api.PushQuery`). Rows wait in a bounded buffer; a reader that is too slow is cut off.
+#: Who lets the worker go of a query that ends: the worker, which knows; a thread that it does not wait for; the caller.
+Release = Literal["worker", "aside", "caller"]
 
-    LIMIT counts what the subscriber sees. `release` is called once, when the query ends, with whether that happened in
-    the worker's thread.
+
+class Push:
+    """A running push query (see `api.PushQuery`). Rows wait in a buffer.
+
+    When `buffer_bytes` are waiting the worker is told to hold the query back, and to go on with it (`resume`, called in
+    the reader's thread) once half of them have been taken: the buffer never has more than this and one epoch's rows.
+    `limit` counts what the subscriber sees; without `deletions` it sees no deleted rows. `release` is called once, when
+    the query ends.
     """
 
     def __init__(
@@ -50,8 +56,12 @@ class Push:
         plan: QueryPlan,
         columns: tuple[Column, ...],
         statement: str,
-        buffer_rows: int,
-        release: Callable[[bool], None],
+        *,
+        limit: int | None,
+        deletions: bool,
+        buffer_bytes: int,
+        release: Callable[[Release], None],
+        resume: Callable[[], Any],
     ) -> None:
         self.query_id = plan.query_id
         self.statement = statement
@@ -60,13 +70,16 @@ class Push:
         self._error: Exception | None = None
         self._final_message: str | None = None
         self._schema = pa.schema([*(pa.field(c.name, c.type.arrow) for c in columns), pa.field("_diff", pa.int8())])
-        self._keys = tuple(c.name for c in plan.steps[-1].schema.keys) if plan.kind == "TABLE" else None
         end = plan.steps[-1]
-        self._left = end.limit if isinstance(end, Emit) else None
-        self._buffer_rows = buffer_rows
+        self._keys = end.keys if plan.kind == "TABLE" and isinstance(end, Emit) else None
+        self._left = limit
+        self._deletions = deletions
+        self._buffer_bytes = buffer_bytes
         self._release = release
+        self._resume = resume
         self._waiting: deque[pa.RecordBatch] = deque()
-        self._rows = 0
+        self._bytes = 0
+        self._held = False
         self._ended = False
         self._changed = threading.Condition()
         self._wake: Callable[[], Any] | None = None
@@ -79,51 +92,62 @@ class Push:
     def error(self) -> Exception | None:
         return self._error
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What the rows take that wait for the reader."""
+        return self._bytes
+
     def begin(self) -> None:
         """Called once the worker runs the query: LIMIT 0 ends before any row."""
         if self._left == 0:
-            self._end(message=LIMIT_REACHED, in_worker=False)
+            self._end("caller", message=LIMIT_REACHED)
 
     # --- the worker's side ---------------------------------------------------
 
-    def listen(self, batch: pa.RecordBatch | None, reason: str | None) -> None:
-        """The worker's listener: rows of an epoch, or the end. Never blocks."""
+    def listen(self, batch: pa.RecordBatch | None, reason: str | None) -> Demand:
+        """The worker's listener: rows of an epoch, or the failure of the query. Never blocks."""
         if batch is None:
-            self._end(error=QueryFailed(self.query_id, reason or "it was stopped"), in_worker=True)
-            return
+            self._end("aside", error=QueryFailed(self.query_id, reason or "it was stopped"))
+            return Demand.MORE
         rows = self._shown(batch)
         with self._changed:
-            if self._ended or not rows.num_rows:
-                return
-            too_slow = self._rows > 0 and self._rows + rows.num_rows > self._buffer_rows
-            if not too_slow:
+            if self._ended:
+                return Demand.MORE  # whoever ended it drops it
+            if rows.num_rows:
                 self._waiting.append(rows)
-                self._rows += rows.num_rows
+                self._bytes += self._size(rows)
                 self._changed.notify_all()
-        if too_slow:
-            self._end(error=SubscriberTooSlow(self._buffer_rows), in_worker=True)
-        elif self._left == 0:
-            self._end(message=LIMIT_REACHED, in_worker=True)
-        elif self._wake is not None:
+            self._held = self._bytes >= self._buffer_bytes
+            demand = Demand.WAIT if self._held else Demand.MORE
+        if self._left == 0:
+            self._end("worker", message=LIMIT_REACHED)
+            return Demand.DONE
+        if rows.num_rows and self._wake is not None:
             self._wake()
+        return demand
 
     def _shown(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         if self._keys is not None:
             batch = visible_changes(batch, self._keys)
+            if not self._deletions:
+                batch = batch.filter(pa.array(batch.column("_diff").to_numpy(zero_copy_only=False) > 0))
         if self._left is not None:
             batch = batch.slice(0, self._left)
             self._left -= batch.num_rows
         arrays = [batch.column(c.name) for c in self.columns]
         return pa.RecordBatch.from_arrays([*arrays, batch.column("_diff")], schema=self._schema)
 
-    def _end(self, *, message: str | None = None, error: Exception | None = None, in_worker: bool) -> None:
+    def _size(self, rows: pa.RecordBatch) -> int:
+        return int(rows.nbytes) + _BATCH_BYTES * len(self._schema)
+
+    def _end(self, release: Release, *, message: str | None = None, error: Exception | None = None) -> None:
         with self._changed:
             if self._ended:
                 return
             self._ended = True
             self._final_message, self._error = message, error
             self._changed.notify_all()
-        self._release(in_worker)
+        self._release(release)
         if self._wake is not None:
             self._wake()
 
@@ -145,51 +169,71 @@ class Push:
             room = max_rows
             while room > 0 and self._waiting:
                 batch = self._waiting.popleft()
+                self._bytes -= self._size(batch)
                 if batch.num_rows > room:
-                    self._waiting.appendleft(batch.slice(room))
+                    rest = batch.slice(room)
+                    self._waiting.appendleft(rest)
+                    self._bytes += self._size(rest)
                     batch = batch.slice(0, room)
                 taken.append(batch)
                 room -= batch.num_rows
-            self._rows -= max_rows - room
+            goes_on = self._held and not self._ended and self._bytes <= self._buffer_bytes // 2
+            self._held &= not goes_on
+        if goes_on:
+            self._resume()
         return taken[0] if len(taken) == 1 else pa.concat_batches(taken)
 
     def stop(self, reason: str) -> None:
         """End the query with an error; what has come before can still be taken."""
-        self._end(error=QueryFailed(self.query_id, reason), in_worker=False)
+        self._end("caller", error=QueryFailed(self.query_id, reason))
 
     def close(self) -> None:
         """End the query; what was not taken yet is dropped."""
         with self._changed:
             self._waiting.clear()
-            self._rows = 0
-        self._end(in_worker=False)
+            self._bytes = 0
+        self._end("caller")
 
 
 class Pushes:
     """The push queries that are running."""
 
-    def __init__(self, worker: Worker, limit: int) -> None:
+    def __init__(self, worker: Worker, limit: int, buffer_bytes: int) -> None:
         self._worker = worker
         self._limit = limit
+        self._buffer_bytes = buffer_bytes
         self._running: dict[str, Push] = {}
         self._lock = threading.Lock()
-        # The worker's own thread cannot wait for itself: what ends there is dropped from here.
-        self._reaper = ThreadPoolExecutor(1, thread_name_prefix="ssql-push-reaper")
+        # Calls to the worker that nobody is to wait for: the worker's own thread must not, an event loop should not.
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="ssql-push")
 
-    def open(self, plan: QueryPlan, columns: tuple[Column, ...], statement: str, config: Config) -> Push:
+    def open(
+        self,
+        plan: QueryPlan,
+        columns: tuple[Column, ...],
+        statement: str,
+        *,
+        limit: int | None,
+        start: ReaderStart,
+        deletions: bool = True,
+    ) -> Push:
         """Start one. Raises `TooManyPushQueries`."""
-        start: Literal["earliest", "latest"] = "earliest" if config[AUTO_OFFSET_RESET] == "earliest" else "latest"
-
-        def release(in_worker: bool) -> None:
-            self._ended(plan.query_id, in_worker)
-
-        push = Push(plan, columns, statement, config[PUSH_BUFFER_ROWS], release)
+        push = Push(
+            plan,
+            columns,
+            statement,
+            limit=limit,
+            deletions=deletions,
+            buffer_bytes=self._buffer_bytes,
+            release=lambda release: self._ended(plan.query_id, release),
+            resume=lambda: self._later(self._resume, plan.query_id),
+        )
         with self._lock:
             if len(self._running) >= self._limit:
                 raise TooManyPushQueries(self._limit)
             self._running[plan.query_id] = push
         try:
-            self._worker.subscribe(without_limit(plan), push.listen, start=start)
+            self._worker.subscribe(plan, push.listen, start=start)
         except BaseException:
             with self._lock:
                 self._running.pop(plan.query_id, None)
@@ -197,17 +241,25 @@ class Pushes:
         push.begin()
         return push
 
-    def _ended(self, query_id: str, in_worker: bool) -> None:
+    def _ended(self, query_id: str, release: Release) -> None:
         with self._lock:
             known = self._running.pop(query_id, None)
-        if known is not None and in_worker:
-            self._reaper.submit(self._drop, query_id)
-        elif known is not None:
+        if known is not None and release == "caller":
             self._drop(query_id)
+        elif known is not None and release == "aside":
+            self._later(self._drop, query_id)
+
+    def _later(self, call: Callable[[str], None], query_id: str) -> None:
+        with contextlib.suppress(RuntimeError):  # the engine closes: there is nothing left to do
+            self._aside.submit(call, query_id)
 
     def _drop(self, query_id: str) -> None:
         with contextlib.suppress(SsqlError):  # a worker that has failed has nothing to drop
             self._worker.drop(query_id)
+
+    def _resume(self, query_id: str) -> None:
+        with contextlib.suppress(SsqlError):  # it may have ended in the meantime
+            self._worker.resume(query_id)
 
     def get(self, query_id: str) -> Push | None:
         with self._lock:
@@ -239,12 +291,4 @@ class Pushes:
         """End all, and wait until the worker has let go of them."""
         for push in self.all():
             push.close()
-        self._reaper.shutdown(wait=True)
-
-
-def without_limit(plan: QueryPlan) -> QueryPlan:
-    """The plan with LIMIT left to its reader, who counts rows: an update of a table is two changes."""
-    end = plan.steps[-1]
-    if not isinstance(end, Emit) or end.limit is None:
-        return plan
-    return replace(plan, steps=(*plan.steps[:-1], replace(end, limit=None)))
+        self._aside.shutdown(wait=True)

@@ -14,7 +14,7 @@ from ssql.planner import expr as e
 from ssql.planner import plan
 from ssql.planner.bind_expr import Types
 from ssql.planner.bind_from import Key
-from ssql.planner.bind_query import Projected, QueryBinder, finished
+from ssql.planner.bind_query import Projected, QueryBinder, selected_items
 from ssql.planner.checks import check_unique
 from ssql.planner.coerce import converted
 from ssql.planner.dataflow import dataflow
@@ -26,17 +26,17 @@ from ssql.planner.rewrites import rewrite
 from ssql.planner.scope import PSEUDO
 from ssql.planner.steps import QueryPlan
 from ssql.sql import statements as sql
-from ssql.types import Column, Schema, quote
+from ssql.types import BIGINT, Schema, quote
 
 
 @dataclass(frozen=True)
 class Analysis:
     """A bound query.
 
-    `schema`: the result's columns; of a persistent query the key columns first, in key order, and marked. `window`:
-    set where the result's keys are windowed; its rows then have WINDOWSTART and WINDOWEND beside `schema`.
+    `schema`: the result's columns, those of its key marked; of a persistent query the key columns first, in key order.
+    `window`: set where the result's keys are windowed; its rows then have WINDOWSTART and WINDOWEND beside `schema`.
     `relations`: what is read, the left-most source first: formats not given in WITH are its. `lifetime_ms`: how long
-    after its end a window's result is kept.
+    after its end a window's result is kept. `keys`: the plan's columns by which a reader tells a table's rows apart.
     """
 
     plan: plan.Node
@@ -46,6 +46,7 @@ class Analysis:
     relations: tuple[Relation, ...]
     limit: int | None = None
     lifetime_ms: int | None = None
+    keys: tuple[str, ...] = ()
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -64,13 +65,15 @@ def analyse(query: sql.Query, relations: Relations, *, types: Types | None = Non
     if query.limit is not None and query.limit < 0:
         raise NegativeLimit("Push", span=query.limit_span)
     projected = QueryBinder(relations, types, bounds_in_star=True).bind(query)
-    root = finished(projected)
-    selected = Schema(root.schema.columns[: len(projected.items)])
-    check_unique(selected.columns)
-    if len(root.schema.columns) > len(selected.columns):
-        root = plan.Project(root, tuple(plan.Item(c.name, e.Column(c.type, c.name), c.key) for c in selected.columns))
-    plain = Schema(tuple(Column(c.name, c.type) for c in selected.columns))
-    return _analysis(root, plain, projected, query.limit)
+    selected = _read_items(projected)
+    schema = Schema(tuple(i.column for i in selected))
+    check_unique(schema.columns)
+    told_by = _told_by(projected)
+    names = {i.expr: i.name for i in reversed(selected)}
+    hidden = [x for x in told_by if x not in names]
+    names |= {x: f"key.{n}" for n, x in enumerate(hidden)}
+    root = plan.Project(projected.node, (*selected, *(plan.Item(names[x], x, True) for x in hidden)))
+    return replace(_analysis(root, schema, projected, query.limit), keys=tuple(names[x] for x in told_by))
 
 
 def analyse_persistent(
@@ -168,12 +171,37 @@ def build(analysis: Analysis, *, query_id: str, sink: Relation | None = None) ->
     Raises NotSupportedYet for what can be bound and not be run.
     """
     root = rewrite(analysis.plan)
-    steps = dataflow(root, sink=sink, limit=analysis.limit, lifetime_ms=analysis.lifetime_ms)
+    steps = dataflow(root, sink=sink, keys=analysis.keys, lifetime_ms=analysis.lifetime_ms)
     to = None if sink is None else sink.name
     return QueryPlan(query_id, steps, analysis.kind, logical_text(root, sink=to, limit=analysis.limit), analysis.reads)
 
 
 # --- helpers ---------------------------------------------------------------------------------------------------------
+
+
+def _read_items(projected: Projected) -> tuple[plan.Item, ...]:
+    """What a reader has selected; marked: for each key column the first that holds it, and a window's bounds."""
+    exprs = [i.expr for i in projected.items]
+    keys = [next((c for c in key.columns if c in exprs), None) for key in projected.keys]
+    bounds = plan.WINDOW_BOUNDS if projected.node.window is not None else ()
+    marked = [*keys, *(e.Column(BIGINT, name) for name in bounds)]
+    return tuple(replace(item, key=item.expr in marked) for item in selected_items(projected))
+
+
+def _told_by(projected: Projected) -> tuple[e.Column, ...]:
+    """The columns by which a reader tells the rows of a table apart: its key, and the bounds of a windowed one.
+
+    A query in FROM may have left key columns behind: then what identifies a row within the plan.
+    """
+    node = projected.node
+    if node.changelog is plan.Changelog.APPEND:
+        return ()
+    types = node.schema.by_name
+    if not all(key.value or key.columns for key in projected.keys):
+        return tuple(e.Column(types[name].type, name) for name in node.identity)
+    keys = [key.value or key.columns[0] for key in projected.keys]
+    bounds = [name for name in plan.WINDOW_BOUNDS if node.window is not None and name in types]
+    return (*dict.fromkeys(keys), *(e.Column(BIGINT, name) for name in bounds))
 
 
 def _analysis(root: plan.Node, schema: Schema, projected: Projected, limit: int | None) -> Analysis:

@@ -214,7 +214,9 @@ def _prefixed(bound: Bound) -> Bound:
         items.append(plan.Item(name, v.column, v.key))
         column = replace(v.column, name=name)
         names.setdefault(v.column.name, column)
-        visible.append(replace(v, column=column))
+        # Of a join `*` gives the window's bounds of each side: the result has its own.
+        in_star = v.in_star or v.column.pseudo in plan.WINDOW_BOUNDS
+        visible.append(replace(v, column=column, in_star=in_star))
     # What identifies a row of a subquery goes along even where the subquery does not select it.
     source = bound.scope.sources[0]
     hidden = [c for c in bound.node.schema.columns if c.name in bound.node.identity and c.name not in names]

@@ -388,18 +388,23 @@ def _exploded(node: plan.Node, items: tuple[Selected, ...]) -> tuple[plan.Node, 
 
 
 def finished(projected: Projected) -> plan.Node:
-    """The whole plan of a query that needs no key, a push query's or a subquery's: the selected columns, and after them
+    """The whole plan of a query that needs no key, a subquery's or a pull query's: the selected columns, and after them
     what identifies a table's rows where that is not selected."""
-    items = []
+    items = list(selected_items(projected))
+    types = projected.node.schema.by_name
+    held = {i.expr.name for i in items if isinstance(i.expr, e.Column)}
+    for n, name in enumerate(n for n in projected.node.identity if n not in held):
+        items.append(plan.Item(f"id.{n}.{name}", e.Column(types[name].type, name)))
+    return plan.Project(projected.node, tuple(items))
+
+
+def selected_items(projected: Projected) -> tuple[plan.Item, ...]:
+    """The selected columns; raises TypeMismatch for one whose type is not known."""
     for i in projected.items:
         if i.expr.type is None:
             raise TypeMismatch(
                 "Can't infer a type of null. Please explicitly cast it to a required type, e.g. CAST(null AS VARCHAR).",
                 span=i.span,
             )
-        items.append(plan.Item(i.name, i.expr, any(i.expr in k.columns for k in projected.keys)))
-    types = projected.node.schema.by_name
-    held = {i.expr.name for i in items if isinstance(i.expr, e.Column)}
-    for n, name in enumerate(n for n in projected.node.identity if n not in held):
-        items.append(plan.Item(f"id.{n}.{name}", e.Column(types[name].type, name)))
-    return plan.Project(projected.node, tuple(items))
+    keys = projected.keys
+    return tuple(plan.Item(i.name, i.expr, any(i.expr in k.columns for k in keys)) for i in projected.items)

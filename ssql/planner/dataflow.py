@@ -29,14 +29,17 @@ NULL_JOIN_KEY = "the join key is null"
 
 
 def dataflow(
-    root: plan.Node, *, sink: Relation | None, limit: int | None, lifetime_ms: int | None
+    root: plan.Node, *, sink: Relation | None, keys: tuple[str, ...] = (), lifetime_ms: int | None = None
 ) -> tuple[s.Step, ...]:
-    """The steps of a plan, ending in a Sink, or in an Emit where there is no sink. Raises NotSupportedYet."""
+    """The steps of a plan, ending in a Sink, or in an Emit (by `keys`) where there is no sink.
+
+    Raises NotSupportedYet.
+    """
     last_rows = _below_projections(root) if sink is not None else None
     builder = _Builder(last_rows)
     last = builder.node(root)
     if sink is None:
-        builder.add(s.Emit(builder.id("emit"), (last.id,), last.schema, limit))
+        builder.add(s.Emit(builder.id("emit"), (last.id,), last.schema, keys))
     else:
         timestamp = time_statement(sink)
         keeps = _keeps_key(root)

@@ -118,7 +118,7 @@ def _details(step: s.Step) -> Iterator[str]:
             if step.timestamp is not None:
                 yield f"time: {step.timestamp.sql}"
         case s.Emit():
-            yield "to the reader" + ("" if step.limit is None else f", at most {step.limit} rows")
+            yield "to the reader"
 
 
 def _statement(name: str, statement: s.Statement) -> Iterator[str]:

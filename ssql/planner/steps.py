@@ -262,9 +262,10 @@ class Sink(Step):
 
 @dataclass(frozen=True)
 class Emit(Step):
-    """Hands its input to a reader: the end of a push query. `limit`: rows after which it ends."""
+    """Hands its input to a reader: the end of a push query. `keys`: the columns by which a reader tells rows of a
+    table from each other (none: there is one row); they are there whether they are selected or not."""
 
-    limit: int | None = None
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

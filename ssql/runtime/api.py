@@ -56,9 +56,22 @@ class Cut:
     epoch: int
 
 
-#: Called in the worker's thread with the rows of an epoch (columns of the plan, `_time`, `_diff`), and with None at the
-#: end (limit reached, or query failed: then with the reason). It must not block.
-Listener = Callable[[pa.RecordBatch | None, str | None], None]
+class Demand(Enum):
+    """What a listener wants after what it was given. WAIT: nothing until `resume`; the query stands still until then,
+    and goes on from the log where it stopped. DONE: nothing any more; the query is dropped."""
+
+    MORE = "MORE"
+    WAIT = "WAIT"
+    DONE = "DONE"
+
+
+#: Called in the worker's thread with the rows of an epoch (columns of the plan and the system columns), once the epoch
+#: is committed; and with None and the reason when the query has failed. It must not block.
+Listener = Callable[[pa.RecordBatch | None, str | None], Demand]
+
+#: Where a query starts to read streams. Tables are read from their beginning; NOW: what they hold by then is not told.
+Start = Literal["earliest", "latest"]
+ReaderStart = Literal["earliest", "latest", "now"]
 
 
 class Worker(Protocol):
@@ -69,14 +82,17 @@ class Worker(Protocol):
     def close(self) -> None:
         """Finish the epoch at hand and stop."""
 
-    def add(self, plans: Sequence[QueryPlan], *, start: Literal["earliest", "latest"]) -> None:
+    def add(self, plans: Sequence[QueryPlan], *, start: Start) -> None:
         """Run queries (they catch up together, then join the others). Returns when they are known, before any row.
 
         A query that ran before (same id) goes on from its state. Tables are read from the earliest offset always.
         """
 
-    def subscribe(self, plan: QueryPlan, listener: Listener, *, start: Literal["earliest", "latest"]) -> None:
-        """Run a query whose rows go to a listener; it leaves no trace in the log."""
+    def subscribe(self, plan: QueryPlan, listener: Listener, *, start: ReaderStart) -> None:
+        """Run a query whose rows go to a listener; it leaves no trace in the log.
+
+        `start` "now": from the latest, and of tables only what changes from then on.
+        """
 
     def drop(self, query_id: str, *, forget: bool = True) -> None:
         """Stop a query (or subscription) at the last commit; `forget` its state."""

@@ -304,8 +304,8 @@ class Dataflow:
                 if end.records is not None:
                     outputs.records.append((end.step.relation.topic, end.records))
                     end.records = None
-            elif isinstance(end, emit.Emit) and end.rows is not None and end.rows.num_rows:
-                outputs.emitted.append((node.id, end.rows))
+            elif isinstance(end, emit.Emit) and len(out):
+                outputs.emitted.append((node.id, out.batch))
         self.rejects.errors += [self._attributed(r) for r in epoch.rejects]
         return outputs
 

@@ -17,7 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
+
+import pyarrow as pa
 
 from ssql.config import BATCH_MAX_ROWS, SERVICE_ID, Config
 from ssql.errors import (
@@ -32,11 +34,10 @@ from ssql.errors import (
 )
 from ssql.log.api import Log, Writer
 from ssql.planner.steps import QueryPlan
-from ssql.runtime.api import Cut, Listener, Offsets, QueryState, QueryStatus
+from ssql.runtime.api import Cut, Demand, Listener, Offsets, QueryState, QueryStatus, ReaderStart, Start
 from ssql.runtime.dataflow import Dataflow, Outputs, Query, QueryFailure
 from ssql.runtime.frontier import DataflowFrontier, Frontier, FrontierFile
 from ssql.runtime.inputs import EpochInput, Inputs, TopicPartition
-from ssql.runtime.operators import emit
 from ssql.runtime.reject_files import RejectFiles
 from ssql.runtime.rejects import Rejects
 from ssql.runtime.relation_node import ArrangedTable, RelationNode
@@ -64,6 +65,8 @@ class _Flow:
     writer: Writer | None
     paused: bool = False
     failure: str | None = None
+    #: of a subscription: the offsets before which nothing is told; it goes no further until all are reached
+    quiet: dict[TopicPartition, int] = field(default_factory=dict)
     #: the next offsets and the times reached as of the last commit: what others may go by
     seen: dict[TopicPartition, int] = field(default_factory=dict)
     reached: dict[TopicPartition, int] = field(default_factory=dict)
@@ -75,6 +78,8 @@ class _Flow:
     def note(self) -> None:
         """What its inputs have processed is committed."""
         self.seen, self.reached = self.dataflow.inputs.positions(), self.dataflow.inputs.times()
+        if all(self.seen.get(tp, end) >= end for tp, end in self.quiet.items()):
+            self.quiet = {}
 
 
 @dataclass(frozen=True)
@@ -143,10 +148,10 @@ class DataflowWorker:
             flow.dataflow.close()
         self._session.close()
 
-    def add(self, plans: Sequence[QueryPlan], *, start: Literal["earliest", "latest"]) -> None:
+    def add(self, plans: Sequence[QueryPlan], *, start: Start) -> None:
         self._call(lambda: self._add(plans, start))
 
-    def subscribe(self, plan: QueryPlan, listener: Listener, *, start: Literal["earliest", "latest"]) -> None:
+    def subscribe(self, plan: QueryPlan, listener: Listener, *, start: ReaderStart) -> None:
         def begin() -> None:
             self._listeners[plan.query_id] = listener
             try:
@@ -255,7 +260,7 @@ class DataflowWorker:
         self._flows[name] = flow
         return flow
 
-    def _add(self, plans: Sequence[QueryPlan], start: Literal["earliest", "latest"]) -> None:
+    def _add(self, plans: Sequence[QueryPlan], start: Start) -> None:
         known = {q: name for name, d in self._frontier.dataflows.items() for q in d.queries}
         fresh = [p for p in plans if p.query_id not in known]
         for name, filed in list(self._frontier.dataflows.items()):
@@ -291,7 +296,7 @@ class DataflowWorker:
         restore(self._log, files)
         self._publish()
 
-    def _begin_side(self, queries: Sequence[Query], start: Literal["earliest", "latest"]) -> None:
+    def _begin_side(self, queries: Sequence[Query], start: ReaderStart) -> None:
         """Start queries on the side: streams from `start`, tables from their beginning."""
         if any(q.durable for q in queries):
             flow = self._new_side()
@@ -299,6 +304,7 @@ class DataflowWorker:
             self._subscriptions += 1
             flow = self._new_flow(f"subscription-{self._subscriptions}", durable=False)
         positions: dict[TopicPartition, int] = {}
+        quiet: dict[TopicPartition, int] = {}
         for query in queries:
             for scan in query.scans:
                 topic = self._log.topic(scan.relation.topic)
@@ -308,12 +314,15 @@ class DataflowWorker:
                     begin, end = self._log.bounds(topic.name, partition)
                     early = start == "earliest" or scan.relation.kind == "TABLE"
                     positions[topic.name, partition] = begin if early else end
+                    if early and start == "now":
+                        quiet[topic.name, partition] = end
         try:
             flow.dataflow.put(queries, {}, positions, {})
         except SsqlError:
             self._end_flow(flow)
             raise
         flow.dataflow.inputs.next_seq = self._main.dataflow.inputs.next_seq
+        flow.quiet = quiet
         flow.note()
         for query in queries:
             self._flow_of[query.id] = flow.name
@@ -404,9 +413,10 @@ class DataflowWorker:
         if source.name != MAIN and len(source.dataflow.queries) == 1:
             source.dataflow.inputs.rewind(source.seen, source.reached)
             source.paused = True
-            self._dirty_frontier = True
+            self._dirty_frontier |= source.writer is not None
             return source
-        positions = source.seen | self._past_own(source)
+        read = {scan.relation.topic for scan in source.dataflow.queries[query_id].scans}
+        positions = source.seen | self._past_own(source, read)
         nodes = dict(source.dataflow.relations)
         query, gone = source.dataflow.remove(query_id)
         flow = self._new_side() if query.durable else self._new_flow(f"split-{query_id}", durable=False)
@@ -429,10 +439,10 @@ class DataflowWorker:
             self._forget_node(node)
         return flow
 
-    def _past_own(self, source: _Flow) -> dict[TopicPartition, int]:
-        """Where another dataflow is to read on what this one makes and reads: after its own records, which came from
-        memory, up to the first record of somebody else."""
-        made = source.dataflow.made()
+    def _past_own(self, source: _Flow, topics: set[str]) -> dict[TopicPartition, int]:
+        """Where another dataflow is to read on those of the topics that this one makes and reads: after its own
+        records, which came from memory, up to the first record of somebody else."""
+        made = source.dataflow.made() & topics
         places: dict[TopicPartition, int] = {}
         for (topic, partition), begin in source.seen.items():
             end = self._log.bounds(topic, partition)[1] if topic in made else begin
@@ -458,8 +468,9 @@ class DataflowWorker:
         flow = self._flow_with(query_id)
         flow.paused = False
         flow.failure = None
-        self._dirty_frontier = True
-        self._commit(flow, None, Outputs())
+        if any(q.durable for q in flow.dataflow.queries.values()):
+            self._dirty_frontier = True
+            self._commit(flow, None, Outputs())
 
     def _status(self) -> list[QueryStatus]:
         found = []
@@ -475,9 +486,10 @@ class DataflowWorker:
     # --- splicing ----------------------------------------------------------------
 
     def _limits(self, flow: _Flow) -> dict[TopicPartition, int]:
-        """How far a side dataflow may read: not past main, where both read a topic."""
+        """How far a side dataflow may read: not past main, where both read a topic; first to where it is to tell."""
         mine = flow.dataflow.inputs.positions()
-        return {tp: at for tp, at in self._main.dataflow.inputs.positions().items() if tp in mine}
+        limits = {tp: at for tp, at in self._main.dataflow.inputs.positions().items() if tp in mine}
+        return limits | {tp: min(end, limits.get(tp, end)) for tp, end in flow.quiet.items()}
 
     def _waits(self, flow: _Flow) -> bool:
         """Whether a side dataflow merges several topics, of which one is still to be written by an earlier one.
@@ -497,7 +509,7 @@ class DataflowWorker:
 
     def _splice_if_even(self, flow: _Flow) -> bool:
         """Join a side dataflow to main if both have seen the same; between epochs only."""
-        if flow.name == MAIN or flow.paused or self._waits(flow) or not self._even(flow):
+        if flow.name == MAIN or flow.paused or flow.quiet or self._waits(flow) or not self._even(flow):
             return False
         side, main = flow.dataflow, self._main.dataflow
         queries = list(side.queries.values())
@@ -632,10 +644,11 @@ class DataflowWorker:
                     return True
         else:
             return True
+        quiet = bool(flow.quiet)
         self._commit(flow, epoch, outputs)
         self._publish()
-        for query_id, rows in outputs.emitted:
-            self._hand_out(flow, query_id, rows)
+        for query_id, rows in () if quiet else outputs.emitted:
+            self._hand_out(query_id, rows)
         return True
 
     def _detach(self, failure: QueryFailure) -> None:
@@ -750,19 +763,19 @@ class DataflowWorker:
             )
         return filed
 
-    def _hand_out(self, flow: _Flow, query_id: str, rows: Any) -> None:
+    def _hand_out(self, query_id: str, rows: pa.RecordBatch) -> None:
         listener = self._listeners.get(query_id)
-        query = flow.dataflow.queries.get(query_id)
-        if query is None:
+        if listener is None:
             return
-        end = query.end
-        finished = isinstance(end, emit.Emit) and end.committed()
-        if listener is not None:
-            listener(rows, None)
-        if finished:
-            self._drop(query_id, forget=True)
-            if listener is not None:
-                listener(None, None)
+        match listener(rows, None):
+            case Demand.WAIT:
+                # Aside, the others are not held up; and what it still has to read is kept by the log, not by us.
+                try:
+                    self._split(query_id)
+                except LogUnavailable as trouble:
+                    LOGGER.warning("could not hold a query back, will try again: %s", trouble.message)
+            case Demand.DONE:
+                self._drop(query_id, forget=True)
 
     def _publish(self) -> None:
         tables: dict[str, ArrangedTable] = {}

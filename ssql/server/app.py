@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from ssql.config import IDLE_TIMEOUT_S
 from ssql.server.close_query import post_close_query
 from ssql.server.failures import errors_as_json
 from ssql.server.health import get_healthcheck, get_live, get_ready
@@ -45,15 +46,18 @@ ROUTES = (
 )
 
 
-def make_app(engine: Engine | Callable[[], Engine]) -> web.Application:
+def make_app(
+    engine: Engine | Callable[[], Engine], *, idle_timeout_s: float = IDLE_TIMEOUT_S.default
+) -> web.Application:
     """The REST API over an engine.
 
     Given an open engine, the application serves it and leaves it open. Given a function that opens one, it calls
     that in a thread once it runs, answers "starting" (503) until then, and closes the engine when it ends;
-    `app[STATE].opened` tells when and whether it could be opened.
+    `app[STATE].opened` tells when and whether it could be opened. `idle_timeout_s`: how long a client may take nothing
+    of what is sent to it.
     """
     app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY_BYTES)
-    app[STATE] = ServerState()
+    app[STATE] = ServerState(idle_timeout_s=idle_timeout_s)
     app.add_routes(ROUTES)
     if callable(engine):
         app.cleanup_ctx.append(_threads)

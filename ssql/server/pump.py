@@ -5,7 +5,8 @@ read before it takes more: what a slow client has not read stays with the engine
 batch and the socket's own buffer are all that is held here.
 
 A stream ends when the query does (limit, error, closed by /close-query, server shutting down) or when the client goes
-away, which cancels the handler; either way the query is closed, once, outside the event loop.
+away, which cancels the handler; either way the query is closed, once, outside the event loop. A client that stays and
+takes nothing is cut off in the end: what it holds back is not held for ever.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
 
+from ssql.errors import ReaderIdle
 from ssql.server.failures import error_body, log_error
 from ssql.server.lines import write_lines
 from ssql.server.state import STATE, engine_of, in_thread, logger
@@ -73,6 +75,20 @@ def _note_close(query_id: str, done: asyncio.Future[None]) -> None:
         logger.info("push query ended query_id=%s", query_id)
 
 
+async def _taken(request: web.Request, writing: Awaitable[None]) -> None:
+    """Wait until the client has room for more. One that takes nothing for too long loses its connection."""
+    idle_s = request.app[STATE].idle_timeout_s
+    try:
+        async with asyncio.timeout(idle_s):
+            await writing
+    except TimeoutError:
+        idle = ReaderIdle(idle_s)
+        log_error(request, idle)
+        if request.transport is not None:
+            request.transport.abort()  # there is no room to say why
+        raise ConnectionResetError(idle.message) from None
+
+
 async def _stream(
     request: web.Request,
     framing: Framing,
@@ -86,7 +102,7 @@ async def _stream(
     """
     response = web.StreamResponse(headers={"Content-Type": content_type, "X-Content-Type-Options": "nosniff"})
     await response.prepare(request)
-    await response.write(header)
+    await _taken(request, response.write(header))
     try:
         last = await write_rows(response)
     except ConnectionError:
@@ -94,7 +110,7 @@ async def _stream(
     except Exception as error:
         log_error(request, error)
         last = framing.error(error_body(error))
-    await response.write(last)
+    await _taken(request, response.write(last))
     await response.write_eof()
     return response
 
@@ -112,7 +128,7 @@ async def send_pull(
 
     async def write_rows(response: web.StreamResponse) -> bytes:
         for batch in result.rows.to_batches(max_chunksize=ROWS_AT_ONCE):
-            await response.write(await _rendered(request, framing, batch, result.columns))
+            await _taken(request, response.write(await _rendered(request, framing, batch, result.columns)))
         return framing.end(result.final_message)
 
     header = framing.header(result.query_id, result.columns, result.mark_keys)
@@ -166,7 +182,7 @@ class Pump:
                 break
             if batch.num_rows:
                 text = await _rendered(self.request, self.framing, batch, self.query.columns)
-                await write_lines(self.request, response, text)
+                await _taken(self.request, write_lines(self.request, response, text))
             else:
                 await self._wait()
         if self.query.error is not None:

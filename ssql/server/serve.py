@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from ssql.config import LISTEN, TLS_CERTIFICATE, TLS_KEY, Config
+from ssql.config import IDLE_TIMEOUT_S, LISTEN, TLS_CERTIFICATE, TLS_KEY, Config
 from ssql.errors import ConfigError
 from ssql.server.access_log import AccessLog
 from ssql.server.app import make_app
@@ -54,20 +54,17 @@ def serve(
     tls = _tls(config[TLS_CERTIFICATE], config[TLS_KEY])
     listener = _listener(config[LISTEN], "http" if tls is None else "https")
 
+    app = make_app(open_engine or functools.partial(_local_engine, config), idle_timeout_s=config[IDLE_TIMEOUT_S])
     with contextlib.closing(listener):
-        asyncio.run(_serve(listener, tls, open_engine or functools.partial(_local_engine, config), ready))
+        asyncio.run(_serve(listener, tls, app, ready))
 
 
 async def _serve(
-    listener: socket.socket,
-    tls: ssl.SSLContext | None,
-    open_engine: Callable[[], Engine],
-    ready: Callable[[str], None] | None,
+    listener: socket.socket, tls: ssl.SSLContext | None, app: web.Application, ready: Callable[[str], None] | None
 ) -> None:
     url = _url(listener, "http" if tls is None else "https")
     stop = asyncio.Event()
     _stop_on_signals(stop)
-    app = make_app(open_engine)
     runner = web.AppRunner(
         app,
         handler_cancellation=True,

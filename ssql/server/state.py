@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from aiohttp import web
 
+from ssql.config import IDLE_TIMEOUT_S
 from ssql.errors import ServerStarting, ServerStopping
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class ServerState:
 
     engine: Engine | None = None
     stopping: bool = False
+    #: How long (s) a client may take nothing of a row stream.
+    idle_timeout_s: float = IDLE_TIMEOUT_S.default
     #: Set when the engine is open, or could not be opened (then with the error).
     opened: asyncio.Future[None] | None = None
     pumps: set[Pump] = field(default_factory=set)

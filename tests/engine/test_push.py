@@ -12,7 +12,8 @@ import pytest
 
 from ssql.engine.api import PushQuery
 from ssql.engine.subscriptions import visible_changes
-from ssql.errors import ColumnNotFound, SubscriberTooSlow, TooManyPushQueries, WrongEndpoint
+from ssql.errors import ColumnNotFound, NegativeLimit, TooManyPushQueries, WrongEndpoint
+from ssql.runtime.api import QueryState
 from tests.engine.conftest import WAIT_S, Bench
 
 STREAM = "CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='s', value_format='JSON');"
@@ -45,7 +46,7 @@ def test_a_stream_gives_its_history_and_then_what_comes(bench: Bench) -> None:
     bench.run(STREAM)
     insert(bench, "s", ("a", 1))
     query = bench.push("SELECT k, v * 10 AS w FROM s WHERE v > 0 EMIT CHANGES;")
-    assert [str(c) for c in query.columns] == ["`K` STRING", "`W` INTEGER"]
+    assert [str(c) for c in query.columns] == ["`K` STRING KEY", "`W` INTEGER"]
     assert query.query_id.startswith("transient_S_")
     assert taken(query, 1) == [("a", 10, 1)]
     insert(bench, "s", ("b", -1), ("c", 3))
@@ -77,6 +78,13 @@ def test_limit_0_gives_nothing(bench: Bench) -> None:
     query = bench.push("SELECT v FROM s EMIT CHANGES LIMIT 0;")
     assert query.take(timeout_s=WAIT_S) is None
     assert query.final_message == "Limit Reached"
+
+
+def test_limit_below_0_is_refused(bench: Bench) -> None:
+    bench.run(STREAM)
+    with pytest.raises(NegativeLimit, match="Push queries don't support negative integers") as caught:
+        bench.push("SELECT v FROM s EMIT CHANGES LIMIT -2;")
+    assert bench.marked(caught.value) == "-2"
 
 
 def test_a_table_gives_updates_as_rows_and_deletions_apart(make: Callable[..., Bench]) -> None:
@@ -113,16 +121,44 @@ def test_an_empty_batch_on_timeout_and_a_wake_when_there_is_more(bench: Bench) -
     assert taken(query, 1) == [(1, 1)]
 
 
-def test_a_reader_that_is_too_slow_is_cut_off(make: Callable[..., Bench]) -> None:
-    bench = make(**{"query.push.buffer.rows": 2, "batch.max.rows": 1})
+def test_a_slow_reader_holds_its_query_back_and_misses_nothing(make: Callable[..., Bench]) -> None:
+    bench = make(**{"query.push.buffer.bytes": 1, "batch.max.rows": 2})
     bench.run(STREAM)
     query = bench.push("SELECT v FROM s EMIT CHANGES;")
-    insert(bench, "s", *(("a", n) for n in range(4)))
+    quick = bench.push("SELECT v FROM s WHERE v < 0 EMIT CHANGES;")
+    insert(bench, "s", *(("a", n) for n in range(20)), ("a", -1))
     bench.settle()
-    assert taken(query, 2) == [(0, 1), (1, 1)]
-    assert query.take(timeout_s=WAIT_S) is None
-    assert isinstance(query.error, SubscriberTooSlow)
-    assert "2 rows" in str(query.error)
+    # The others went on. It stands after its first epoch, and holds the rows of that alone.
+    assert taken(quick, 1) == [(-1, 1)]
+    held = {q.query_id: q for q in bench.engine._core.worker.status()}[query.query_id]
+    assert (held.state, held.rows_out) == (QueryState.PAUSED, 2)
+    insert(bench, "s", ("a", 99))
+    assert taken(query, 22) == [(n, 1) for n in (*range(20), -1, 99)]
+    insert(bench, "s", ("a", 100))
+    assert taken(query, 1) == [(100, 1)]
+
+
+def test_a_table_is_held_back_and_goes_on_where_it_stood(make: Callable[..., Bench]) -> None:
+    bench = make(**{"query.push.buffer.bytes": 1, "batch.max.rows": 1})
+    bench.run(STREAM + "CREATE TABLE c AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;")
+    query = bench.push("SELECT * FROM c EMIT CHANGES;")
+    own = bench.push("SELECT k, SUM(v) AS t FROM s GROUP BY k EMIT CHANGES;")
+    for n in range(10):
+        insert(bench, "s", ("a", n))
+    bench.settle()
+    assert taken(query, 10) == [("a", n + 1, 1) for n in range(10)]
+    assert taken(own, 10) == [("a", sum(range(n + 1)), 1) for n in range(10)]
+
+
+def test_a_held_query_ends_at_once(make: Callable[..., Bench]) -> None:
+    bench = make(**{"query.push.buffer.bytes": 1, "batch.max.rows": 1})
+    bench.run(STREAM)
+    query = bench.push("SELECT v FROM s EMIT CHANGES;")
+    insert(bench, "s", ("a", 1), ("a", 2))
+    bench.settle()
+    query.close()
+    assert query.take() is None
+    assert bench.engine._core.worker.status() == []
 
 
 def test_close_and_terminate_end_it(bench: Bench) -> None:
@@ -194,6 +230,113 @@ def test_a_deletion_and_a_later_row_are_both_seen() -> None:
 def test_without_a_key_a_place_with_a_new_row_hides_the_old() -> None:
     batch = changes(("old", -1, 5), ("new", 1, 5), ("gone", -1, 6))
     assert seen(visible_changes(batch, [])) == [("new", 1), ("gone", -1)]
+
+
+@pytest.mark.parametrize(
+    ("select", "columns", "rows"),
+    [
+        ("*", [True, True, True, False], [("a", 0, 1000, 5, 1), ("a", 0, 1000, 5, -1), ("a", 0, 1000, 7, 1)]),
+        ("total", [False], [(5, 1), (5, -1), (7, 1)]),
+        ("total, windowend", [False, True], [(5, 1000, 1), (5, 1000, -1), (7, 1000, 1)]),
+        ("k AS x, UCASE(k) AS u", [True, False], [("a", "A", 1), ("a", "A", -1), ("a", "A", 1)]),
+    ],
+)
+def test_deletions_keep_what_tells_rows_apart(
+    make: Callable[..., Bench], select: str, columns: list[bool], rows: list[tuple[Any, ...]]
+) -> None:
+    bench = make(**{"batch.max.rows": 1})
+    bench.run(
+        STREAM + "CREATE TABLE w AS SELECT k, SUM(v) AS total FROM s WINDOW TUMBLING (SIZE 1 SECOND) GROUP BY k "
+        "HAVING SUM(v) > 0;"
+    )
+    query = bench.push(f"SELECT {select} FROM w EMIT CHANGES;")
+    assert [c.key for c in query.columns] == columns
+    bench.engine.insert("s", [{"k": "a", "v": v, "rowtime": 1} for v in (5, -6, 8)])
+    assert taken(query, 3) == rows
+
+
+def test_rows_of_several_windows_are_told_apart_without_their_keys(make: Callable[..., Bench]) -> None:
+    bench = make(**{"batch.max.rows": 1})
+    bench.run(
+        STREAM + "CREATE TABLE w AS SELECT k, SUM(v) AS total FROM s "
+        "WINDOW HOPPING (SIZE 2 SECONDS, ADVANCE BY 1 SECOND) GROUP BY k HAVING SUM(v) < 10;"
+    )
+    query = bench.push("SELECT total FROM w EMIT CHANGES;")
+    bench.engine.insert("s", [{"k": "a", "v": v, "rowtime": t} for v, t in ((6, 1000), (5, 2000))])
+    # The second row takes the window from 1 s on out of the table and puts the one from 2 s on into it.
+    assert sorted(taken(query, 4)) == [(5, 1), (6, -1), (6, 1), (6, 1)]
+
+
+# --- scalable push queries ---------------------------------------------------
+
+SCALABLE = {"query.push.v2.enabled": True, "batch.max.rows": 1}
+
+
+@pytest.fixture
+def scalable(make: Callable[..., Bench]) -> Bench:
+    bench = make(**SCALABLE)
+    bench.run(
+        STREAM + "CREATE STREAM d AS SELECT * FROM s;"
+        "CREATE TABLE c AS SELECT k, COUNT(*) AS n FROM s GROUP BY k HAVING COUNT(*) <> 3;"
+    )
+    insert(bench, "s", ("old", 0))
+    bench.settle()
+    bench.session.properties["auto.offset.reset"] = "latest"
+    return bench
+
+
+@pytest.mark.parametrize(
+    ("sql", "shared"),
+    [
+        ("SELECT * FROM d EMIT CHANGES;", True),
+        ("SELECT v + 1 AS w FROM d WHERE k <> 'x' EMIT CHANGES LIMIT 3;", True),
+        ("SELECT ROWTIME, k FROM d a EMIT CHANGES;", True),
+        ("SELECT * FROM c EMIT CHANGES;", True),
+        ("SELECT * FROM s EMIT CHANGES;", False),  # no query fills it
+        ("SELECT k, ROWOFFSET FROM d EMIT CHANGES;", False),
+        ("SELECT k FROM d WHERE ROWPARTITION = 0 EMIT CHANGES;", False),
+        ("SELECT k, COUNT(*) FROM d GROUP BY k EMIT CHANGES;", False),
+        ("SELECT COUNT(*) FROM d EMIT CHANGES;", False),
+        ("SELECT * FROM d PARTITION BY v EMIT CHANGES;", False),
+        ("SELECT d.k FROM d JOIN c ON d.k = c.k EMIT CHANGES;", False),
+        ("SELECT EXPLODE(ARRAY[v]) FROM d EMIT CHANGES;", False),
+    ],
+)
+def test_which_queries_are_scalable(scalable: Bench, sql: str, shared: bool) -> None:
+    assert scalable.push(sql).query_id.startswith("SCALABLE_PUSH_QUERY_" if shared else "transient_")
+
+
+def test_none_is_scalable_from_the_earliest_or_unless_asked_for(scalable: Bench) -> None:
+    scalable.session.properties["auto.offset.reset"] = "earliest"
+    assert scalable.push("SELECT * FROM d EMIT CHANGES;").query_id.startswith("transient_")
+    scalable.session.properties |= {"auto.offset.reset": "latest", "ksql.query.push.v2.enabled": "false"}
+    assert scalable.push("SELECT * FROM d EMIT CHANGES;").query_id.startswith("transient_")
+
+
+def test_a_stream_that_two_queries_fill_is_not_shared(scalable: Bench) -> None:
+    scalable.run("INSERT INTO d SELECT k, v FROM s;")
+    assert scalable.push("SELECT * FROM d EMIT CHANGES;").query_id.startswith("transient_")
+
+
+def test_a_scalable_query_gives_what_comes_and_has_a_key(scalable: Bench) -> None:
+    query = scalable.push("SELECT * FROM d EMIT CHANGES LIMIT 2;")
+    scalable.engine.insert("s", [{"v": 1}, {"k": "a", "v": None}, {"k": "b", "v": 3}])
+    assert taken(query, 2) == [("a", None, 1), ("b", 3, 1)]
+    assert query.take(timeout_s=WAIT_S) is None
+    assert query.final_message == "Limit Reached"
+
+
+def test_a_scalable_query_over_a_table_tells_neither_what_is_there_nor_what_goes(scalable: Bench) -> None:
+    query = scalable.push("SELECT * FROM c EMIT CHANGES;")
+    insert(scalable, "s", ("old", 0), ("old", 0), ("new", 0), ("old", 0))
+    # Of "old" there is one row; the third one takes it out of the table, the fourth puts it in again.
+    assert taken(query, 3) == [("old", 2, 1), ("new", 1, 1), ("old", 4, 1)]
+
+
+def test_limit_0_of_a_scalable_query(scalable: Bench) -> None:
+    query = scalable.push("SELECT * FROM d EMIT CHANGES LIMIT 0;")
+    assert query.take(timeout_s=WAIT_S) is None
+    assert query.final_message == "Limit Reached"
 
 
 def test_a_dropped_source_ends_its_readers(bench: Bench) -> None:

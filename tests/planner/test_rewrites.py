@@ -36,7 +36,7 @@ tables = st.dictionaries(st.integers(0, 3), st.fixed_dictionaries({"NAME": names
 
 
 def rows_of(root: plan.Node, sources: dict[str, list[dict[str, Any]]]) -> list[str]:
-    steps = dataflow(root, sink=None, limit=None, lifetime_ms=None)
+    steps = dataflow(root, sink=None)
     return sorted(map(str, Flow(QueryPlan("Q", steps, "STREAM", "")).values(**sources)))
 
 

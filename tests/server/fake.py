@@ -14,6 +14,7 @@ import pyarrow as pa
 from aiohttp import ClientTimeout
 from aiohttp.test_utils import TestClient, TestServer
 
+from ssql.config import IDLE_TIMEOUT_S
 from ssql.engine.api import Entity, InsertAck, PullResult, PushQuery, Session
 from ssql.errors import SourceNotFound
 from ssql.server.app import make_app
@@ -151,9 +152,11 @@ def in_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
 
 @contextlib.asynccontextmanager
-async def serving(engine: Any, **server_options: Any) -> AsyncIterator[Client]:
+async def serving(
+    engine: Any, *, idle_timeout_s: float = IDLE_TIMEOUT_S.default, **server_options: Any
+) -> AsyncIterator[Client]:
     """A client of a real server on a free port."""
-    server = TestServer(make_app(engine))
+    server = TestServer(make_app(engine, idle_timeout_s=idle_timeout_s))
     await server.start_server(**server_options)
     async with TestClient(server, timeout=ClientTimeout(total=15)) as client:
         yield client

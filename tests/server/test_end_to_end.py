@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from ssql.config import DATA_DIR, Config
+from ssql.config import BATCH_MAX_ROWS, DATA_DIR, PUSH_BUFFER_BYTES, Config
 from ssql.engine.engine import LocalEngine
+from ssql.runtime.api import QueryState
 
 from .fake import Client, happens, in_loop, serving
 
@@ -118,6 +119,60 @@ async def test_a_topic_is_printed_as_it_grows(engine: LocalEngine) -> None:
         await happens(lambda: not engine._core.prints)
         answer = await client.post("/query-stream", json={"sql": "PRINT ORDERS;"})
         assert (answer.status, (await answer.json())["code"]) == (400, "topic_not_found")
+
+
+def running(engine: LocalEngine) -> set[str]:
+    """The ids of what the worker runs, subscriptions among it."""
+    return {q.query_id for q in engine._core.worker.status()}
+
+
+@pytest.mark.parametrize("path", ["/query", "/query-stream"])
+@in_loop
+async def test_a_client_that_leaves_takes_its_query_with_it(engine: LocalEngine, path: str) -> None:
+    async with defined(engine) as client:
+        before = running(engine)
+        sql = "SELECT item, SUM(amount) FROM orders GROUP BY item EMIT CHANGES;"
+        push = await client.post(path, json={"ksql": sql, "sql": sql})
+        await push.content.readline()
+        assert len(running(engine) - before) == 1
+        push.close()  # nothing has come of it, and nothing will
+        await happens(lambda: running(engine) == before)
+
+
+@in_loop
+async def test_a_query_that_is_closed_is_gone_when_the_answer_comes(engine: LocalEngine) -> None:
+    async with defined(engine) as client:
+        before = running(engine)
+        push = await client.post("/query-stream", json={"sql": "SELECT * FROM totals EMIT CHANGES;"})
+        query_id = json.loads(await push.content.readline())["queryId"]
+        assert running(engine) == before | {query_id}
+        assert (await client.post("/close-query", json={"queryId": query_id})).status == 200
+        assert running(engine) == before
+
+
+@in_loop
+async def test_a_client_that_reads_slowly_is_waited_for_and_misses_nothing(tmp_path: Path) -> None:
+    config = Config({DATA_DIR.key: str(tmp_path), PUSH_BUFFER_BYTES.key: 100_000, BATCH_MAX_ROWS.key: 500})
+    slow = LocalEngine(config)
+    text = "x" * 4000
+    async with defined(slow) as client:
+        sql = "SELECT id, item FROM orders EMIT CHANGES;"
+        push = await client.post("/query-stream", json={"sql": sql, "properties": EARLIEST})
+        query_id = json.loads(await push.content.readline())["queryId"]
+        for start in range(0, 10_000, 1000):  # 40 MB: more than the sockets of one machine take
+            rows = [{"id": str(n), "item": text} for n in range(start, start + 1000)]
+            await asyncio.to_thread(slow.insert, "orders", rows)
+        assert await asyncio.to_thread(slow.caught_up, 10)
+        query = slow._core.pushes.get(query_id)
+        assert query is not None
+        # What waits is the bound, and at most the rows of the epoch that reached it.
+        assert 100_000 <= query.waiting_bytes < 100_000 + 500 * 4100
+        assert {q.query_id: q.state for q in slow._core.worker.status()}[query_id] is QueryState.PAUSED
+        for n in range(10_000):
+            assert json.loads(await push.content.readline()) == [str(n), text]
+        push.close()
+        await happens(lambda: slow.push_query(query_id) is None)
+    await asyncio.to_thread(slow.close)
 
 
 @in_loop

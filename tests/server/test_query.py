@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from aiohttp import ClientError
 
 from ssql.engine.api import PullResult, Session
 from ssql.errors import QueryFailed
@@ -273,6 +274,20 @@ async def test_a_slow_reader_holds_its_query_back() -> None:
                 await answer.content.readline()
         answer.close()
         await happens(query.closed.is_set)
+
+
+@in_loop
+async def test_a_client_that_takes_nothing_for_too_long_is_cut_off(caplog: pytest.LogCaptureFixture) -> None:
+    engine, query = push()
+    query.source = itertools.repeat(changes(*((f"key {i}", i, 1) for i in range(1000))))  # endless
+    with caplog.at_level(logging.INFO, "ssql.server"):
+        async with serving(engine, idle_timeout_s=0.05) as client:
+            answer = await client.post("/query", json={"ksql": "SELECT * FROM T EMIT CHANGES;"})
+            await happens(query.closed.is_set)
+            assert client.app[STATE].pumps == set()
+            with pytest.raises(ClientError):
+                await answer.read()
+    assert "its reader took nothing for 0.05 s" in caplog.text
 
 
 @in_loop
