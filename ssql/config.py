@@ -72,6 +72,12 @@ def _offset_reset(text: str) -> str:
     return text.lower()
 
 
+def _compatibility(text: str) -> str:
+    if text.lower() not in ("backward", "none"):
+        raise ValueError("expected backward or none")
+    return text.lower()
+
+
 LISTEN = setting(
     "listen", "127.0.0.1:8088", "Address and port that the server listens on.", parse=str, aliases=("listeners",)
 )
@@ -240,6 +246,13 @@ SCHEMA_REGISTRY_URL = setting(
     "A schema registry's URLs, separated by commas; when empty, schemas are kept in the log.",
     parse=str,
     aliases=("ksql.schema.registry.url",),
+)
+SCHEMA_REGISTRY_COMPATIBILITY = setting(
+    "schema.registry.compatibility",
+    "backward",
+    "Whether a schema in the log must read what the one before it wrote: backward, or none (registries elsewhere have "
+    "rules of their own).",
+    parse=_compatibility,
 )
 SCHEMA_REGISTRY_USER = setting(
     "schema.registry.basic.auth.user.info",

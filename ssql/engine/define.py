@@ -11,7 +11,7 @@ from ssql.catalog.changes import DropType as TypeDropped
 from ssql.engine import properties, schemas
 from ssql.engine.api import Entity
 from ssql.engine.context import Request, done
-from ssql.engine.relations import RESERVED, check_formats, column_type, created, ensure_topic
+from ssql.engine.relations import RESERVED, check_formats, check_topic, column_type, created, ensure_topic
 from ssql.errors import (
     CustomTypeNotFound,
     InvalidStatement,
@@ -46,9 +46,10 @@ def create_source(request: Request, statement: CreateSource) -> Entity:
         if existing is not None:
             check_replaceable(existing, statement, relation)
             refuse_while_read(request, existing.relation, statement.name)
-        ensure_topic(core.log, topic)
+        check_topic(core.log, topic)
         if not relation.read_only:
             schemas.register(relation, core.schemas, at=statement.name.span, over=existing is not None)
+        ensure_topic(core.log, topic)
         sequence = core.commands.next_sequence()
         if existing is not None:
             relation = replace(relation, derived=existing.relation.derived)
@@ -192,6 +193,8 @@ def drop_source(request: Request, statement: DropSource) -> Entity:
         changes: list[Change] = [SourceDropped(name.text)]
         if own is not None:
             changes.insert(0, DropQuery(own))
+        if statement.delete_topic:
+            schemas.delete(source.relation, core.schemas)  # first: a registry that is away refuses all of it
         sequence = core.commands.next_sequence()
         request.commit(statement, changes)
         core.pushes.stop_readers(name.text, f'{kind} "{name}" was dropped')
@@ -199,7 +202,6 @@ def drop_source(request: Request, statement: DropSource) -> Entity:
             core.worker.drop(own)
         if statement.delete_topic:
             core.log.delete_topic(source.relation.topic)
-            schemas.delete(source.relation, core.schemas)
     message = f"Source {quote(name.text)} (topic: {source.relation.topic}) was dropped."
     return done(statement, command, message, sequence=sequence)
 

@@ -15,7 +15,7 @@ from ssql.engine import planning, properties
 from ssql.engine.api import Entity
 from ssql.engine.context import Request, done, entity
 from ssql.engine.define import already_there, find
-from ssql.engine.relations import ensure_topic
+from ssql.engine.relations import check_topic, ensure_topic
 from ssql.engine.schemas import check_ids, register
 from ssql.errors import (
     InvalidStatement,
@@ -47,8 +47,9 @@ def create_as(request: Request, statement: CreateAs) -> Entity:
         query_id = f"C{statement.kind[0]}AS_{name}_{sequence}"
         planned = planning.create_as(statement, query_id, core.catalog, request.config, core.log)
         check_ids(planned.sink, core.schemas, properties.read(statement.properties, "AS"))
-        ensure_topic(core.log, planned.topic)
+        check_topic(core.log, planned.topic)
         register(planned.sink, core.schemas, at=name.span, over=True)
+        ensure_topic(core.log, planned.topic)
         query = _query(request, statement, planned.plan, name.text, sequence)
         source = Source(planned.sink, statement.text, sequence, "QUERY", query_id)
         _start(request, statement, planned.plan, [PutSource(source), PutQuery(query)], query)

@@ -55,7 +55,11 @@ def inferred(form: RegistryFormat, schemas: SchemaRegistry, spec: FormatSpec, to
         f"Schema for message {side} on topic '{topic}' does not exist in the Schema Registry.",
         hint=f"Subject: {spec.subject}. Register a schema there, or declare the columns.",
     )
-    if latest is None or latest.definition.type != form.schema_type:
+    if latest is None:
+        raise missing
+    if latest.definition.type != form.schema_type:
+        found, name = latest.definition.type, form.name
+        missing.hint = f"Subject: {spec.subject}. Its latest schema is of type {found}, which {name} does not read."
         raise missing
     try:
         columns = form.columns(spec, latest.definition, is_key=is_key)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ssql.errors import LogError, RegistryUnavailable, SchemaRefused
+from ssql.errors import LogError, RegistryUnavailable, SchemaRefused, SchemaUnreadable
 from ssql.log.api import RECORD_SCHEMA, Log
 from ssql.schemas import compatibility, types
 from ssql.schemas.api import Definition, Reference, Registered
@@ -59,8 +59,14 @@ def _identity(definition: Definition) -> tuple[object, ...]:
 class EmbeddedRegistry:
     """The schema registry of one installation, in its log."""
 
-    def __init__(self, log: Log, service_id: str) -> None:
+    def __init__(self, log: Log, service_id: str, *, checked: bool = False) -> None:
+        """`checked`: a schema that does not read what its subject's latest wrote is refused.
+
+        Raises:
+            RegistryUnavailable: where the log does not take or give the schemas.
+        """
         self._log = log
+        self._checked = checked
         self._topic = topic_of(service_id)
         self._lock = threading.RLock()
         self._state = _State()
@@ -74,7 +80,8 @@ class EmbeddedRegistry:
         """See `SchemaRegistry`. `schema_id`: the id to give it, where schemas come from another registry.
 
         Raises:
-            SchemaRefused: where the text is no schema of its type, or the id is another schema's already.
+            SchemaRefused: where the text is no schema of its type, does not follow the subject's latest, or the id is
+                another schema's already.
         """
         types.sql_type(self, definition)
         identity = _identity(definition)
@@ -85,6 +92,12 @@ class EmbeddedRegistry:
                 known = self.lookup(subject, definition)
                 if known is not None and schema_id in (None, known.id):
                     return known.id
+                reasons = self.check_compatibility(subject, definition) if self._checked else ()
+                if reasons:
+                    raise SchemaRefused(
+                        f'the schema does not follow the latest of subject "{subject}": {"; ".join(reasons)}',
+                        hint="Write to another topic, or delete this one with its schemas (DROP ... DELETE TOPIC).",
+                    )
                 number = schema_id or state.ids.get(identity) or max(state.definitions, default=0) + 1
                 taken = state.definitions.get(number)
                 if taken is not None and _identity(taken) != identity:
@@ -148,7 +161,11 @@ class EmbeddedRegistry:
             return ()
         if last.definition.type != definition.type:
             return (f"the schema was of type {last.definition.type} and would be of type {definition.type}",)
-        return compatibility.problems(types.sql_type(self, last.definition), types.sql_type(self, definition))
+        try:
+            old = types.sql_type(self, last.definition)
+        except SchemaUnreadable:
+            return ()  # nothing was read by it
+        return compatibility.problems(old, types.sql_type(self, definition))
 
     def close(self) -> None:
         """Nothing is held: the log is its owner's."""

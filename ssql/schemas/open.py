@@ -5,6 +5,7 @@ from __future__ import annotations
 from ssql.config import (
     SCHEMA_REGISTRY_CA,
     SCHEMA_REGISTRY_CERTIFICATE,
+    SCHEMA_REGISTRY_COMPATIBILITY,
     SCHEMA_REGISTRY_KEY,
     SCHEMA_REGISTRY_KEY_PASSWORD,
     SCHEMA_REGISTRY_URL,
@@ -37,4 +38,5 @@ def open_registry(config: Config, log: Log) -> SchemaRegistry:
         return ConfluentRegistry(config[SCHEMA_REGISTRY_URL], {name: config[entry] for name, entry in _CLIENT.items()})
     from ssql.schemas.embedded import EmbeddedRegistry
 
-    return EmbeddedRegistry(log, config[SERVICE_ID])
+    checked = config[SCHEMA_REGISTRY_COMPATIBILITY] == "backward"
+    return EmbeddedRegistry(log, config[SERVICE_ID], checked=checked)

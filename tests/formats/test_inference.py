@@ -72,7 +72,7 @@ def test_json_schemas_are_read(schemas: EmbeddedRegistry) -> None:
 @pytest.mark.parametrize(
     ("name", "properties", "hint"),
     [
-        ("JSON_SR", {}, "Subject: t-value. Register a schema there, or declare the columns."),
+        ("JSON_SR", {}, "Subject: t-value. Its latest schema is of type PROTOBUF, which JSON_SR does not read."),
         (
             "PROTOBUF",
             {"fullSchemaName": "Gone"},
