@@ -92,6 +92,9 @@ DATA_DIR = setting("data.dir", "ssql-data", "Directory of the embedded log.", pa
 KAFKA_BOOTSTRAP = setting(
     "bootstrap.servers", "", "Kafka brokers; when empty the embedded log is used.", parse=str, aliases=("kafka",)
 )
+KAFKA_CONNECT_TIMEOUT_MS = setting(
+    "bootstrap.timeout.ms", 8_000, "How long (ms) the first answer of Kafka is waited for.", parse=int
+)
 SERVICE_ID = setting(
     "service.id",
     "default_",

@@ -11,7 +11,15 @@ from ssql import __version__
 from ssql.catalog.catalog import Catalog
 from ssql.catalog.commands import CommandTopic
 from ssql.catalog.system import empty_catalog
-from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, MAX_PUSH_QUERIES, PUSH_BUFFER_BYTES, SERVICE_ID, Config
+from ssql.config import (
+    DATA_DIR,
+    KAFKA_BOOTSTRAP,
+    KAFKA_CONNECT_TIMEOUT_MS,
+    MAX_PUSH_QUERIES,
+    PUSH_BUFFER_BYTES,
+    SERVICE_ID,
+    Config,
+)
 from ssql.engine import (
     asserts,
     connectors,
@@ -98,7 +106,7 @@ def open_log(config: Config) -> Log:
     if config[KAFKA_BOOTSTRAP]:
         from ssql.log.kafka import KafkaLog
 
-        return KafkaLog(config[KAFKA_BOOTSTRAP])
+        return KafkaLog(config[KAFKA_BOOTSTRAP], connect_timeout_s=config[KAFKA_CONNECT_TIMEOUT_MS] / 1000)
     from ssql.log.embedded import EmbeddedLog
 
     return EmbeddedLog(config[DATA_DIR], maintain_s=MAINTAIN_S)

@@ -22,7 +22,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, and
 
 from ssql.errors import LogError, LogUnavailable, TopicNotFound
 from ssql.log.api import Fetch, Topic
-from ssql.log.kafka_errors import log_error, translated, unavailable
+from ssql.log.kafka_errors import log_error, not_there, translated, unavailable
 from ssql.log.kafka_native import NativeProducer, NativeSource
 from ssql.log.kafka_reader import CONSUMER_CONFIG, KafkaReader
 from ssql.log.kafka_source import MessageSource, Source
@@ -44,6 +44,7 @@ class KafkaLog:
         bootstrap: brokers as "host:port,host:port".
         config: librdkafka's settings for all clients (security and the like).
         timeout_s: how long brokers are waited for before `LogUnavailable`.
+        connect_timeout_s: the same, for the first answer.
         native: use librdkafka's C interface where that is possible; else confluent-kafka's messages, at a fraction
             of the rate.
 
@@ -59,6 +60,7 @@ class KafkaLog:
         config: Mapping[str, object] | None = None,
         *,
         timeout_s: float = 30.0,
+        connect_timeout_s: float = 8.0,
         native: bool = True,
     ) -> None:
         self._timeout_s = timeout_s
@@ -80,9 +82,9 @@ class KafkaLog:
         with translated():
             self._admin = AdminClient({**self._config, "socket.timeout.ms": int(min(60.0, timeout_s) * 1000)})
             try:
-                self.cluster_id = str(self._admin.list_topics(timeout=timeout_s).cluster_id)
+                self.cluster_id = str(self._admin.list_topics(timeout=connect_timeout_s).cluster_id)
             except KafkaException as failed:
-                raise unavailable(failed.args[0].str()) from failed
+                raise not_there(bootstrap) from failed
 
     # -- topics ------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -42,11 +43,39 @@ _FENCED = frozenset(
         KafkaError.INVALID_PRODUCER_ID_MAPPING,
     }
 )
+#: How long (s) one address is looked at.
+_LOOK_S = 1.0
 NO_TOPIC = frozenset({KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION})
 
 
 def unavailable(detail: str) -> LogUnavailable:
     return LogUnavailable(f"Kafka could not be reached: {detail}", hint="It is tried again when the brokers answer.")
+
+
+def not_there(bootstrap: str) -> LogUnavailable:
+    """No broker answered when the first one was asked; each address is looked at to say why."""
+    addresses = [a.strip().rpartition("//")[2] for a in bootstrap.split(",") if a.strip()]
+    reasons = "; ".join(f"{address} {_why_not(address)}" for address in addresses)
+    return LogUnavailable(
+        f"Kafka could not be reached: {reasons}",
+        hint="Start Kafka there, give another address (--kafka, bootstrap.servers), or leave it away to work in a "
+        "directory.",
+    )
+
+
+def _why_not(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]") or address, int(port)), _LOOK_S):
+            return "answers, but not as a Kafka broker does"
+    except TimeoutError:
+        return "does not answer"
+    except socket.gaierror:
+        return "is not known: there is no host of that name"
+    except OSError as trouble:
+        return f"does not answer ({(trouble.strerror or str(trouble)).lower()})"
+    except ValueError:
+        return "is no address: write host:port"
 
 
 def fenced(name: str) -> LogFenced:

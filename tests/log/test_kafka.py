@@ -168,11 +168,6 @@ def test_a_record_that_is_too_large_is_named_and_nothing_is_written(log: KafkaLo
     assert [len(v or b"") for v in values(everything(log, topic, 2))] == [990_000, 1]
 
 
-def test_a_cluster_that_is_not_there_is_said() -> None:
-    with pytest.raises(LogUnavailable, match="Kafka could not be reached"):
-        KafkaLog("127.0.0.1:1", timeout_s=0.5)
-
-
 @pytest.mark.slow
 def test_a_broker_that_goes_away_is_said_and_its_return_is_used(kafka: str) -> None:
     if kafka_broker.missing() is not None:
