@@ -161,10 +161,22 @@ def _source_text(described: Mapping[str, Any]) -> str:
     if described.get("extended"):
         facts |= {
             "statement": described.get("statement"),
-            "statistics": described.get("statistics"),
-            "errors": described.get("errorStats"),
+            "statistics": " ".join(str(described.get("statistics") or "").split()),
+            "errors": " ".join(str(described.get("errorStats") or "").split()),
+            "needed by": _joined(described.get("sourceConstraints")),
         }
-    return "\n".join([*lines, *(f"{name}: {value}" for name, value in facts.items() if value)])
+    lines += [f"{name}: {value}" for name, value in facts.items() if value]
+    return "\n".join([*lines, *_offsets(described)])
+
+
+def _offsets(described: Mapping[str, Any]) -> list[str]:
+    """How far each partition has been read."""
+    return [
+        f"partition {at.get('partition')}: read to {at.get('consumerOffset')} of {at.get('logEndOffset')}"
+        for group in described.get("queryOffsetSummaries") or ()
+        for topic in group.get("topicSummaries") or ()
+        for at in topic.get("offsets") or ()
+    ]
 
 
 def _query_text(described: Mapping[str, Any]) -> str:
@@ -174,6 +186,9 @@ def _query_text(described: Mapping[str, Any]) -> str:
         value = described.get(name)
         if value:
             lines.append(f"{name}: {_joined(value) if isinstance(value, list) else value}")
+    for what, done in (described.get("statistics") or {}).items():
+        if done["rows"]:
+            lines.append(f"rows {what}: {done['rows']} ({done['rowsPerSec']} a second, the last at {done['last']})")
     for part in ("executionPlan", "topology"):
         if described.get(part):
             lines += ["", str(described[part]).strip()]

@@ -83,6 +83,11 @@ class Catalog:
         """The ids of the queries that write into a source."""
         return tuple(q.id for q in self.queries.values() if q.sink == name)
 
+    def fed_directly(self, name: str) -> tuple[str, ...]:
+        """What CREATE ... AS makes of a source: while these are there, it cannot go."""
+        made = (s for s in self.sources.values() if s.query_id in self.queries)
+        return tuple(s.name for s in made if s.query_id and name in self.queries[s.query_id].reads)
+
     def fed_by(self, name: str) -> frozenset[str]:
         """A source, and all that queries fill from it, directly or through others."""
         found, waiting = {name}, [name]

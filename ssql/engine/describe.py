@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ssql.catalog.catalog import PersistentQuery, Source
 from ssql.engine import planning
@@ -10,12 +10,13 @@ from ssql.engine.api import Entity
 from ssql.engine.context import Request, entity
 from ssql.engine.define import find
 from ssql.engine.entities import Json, fields_json, query_json, state_of
+from ssql.engine.statistics_text import HOST, failures, line, messages, time_text
 from ssql.errors import InternalError, QueryNotFound
 from ssql.functions.registry import REGISTRY, AggregateEntry, Entry
 from ssql.planner.explain import dataflow_text
 from ssql.planner.pull import PullPlan, plan_pull
 from ssql.planner.steps import QueryPlan, Sink, Step
-from ssql.runtime.api import QueryStatus
+from ssql.runtime.api import QueryStatus, Throughput
 from ssql.sql.statements import Describe, Explain, Select, SourceRef
 from ssql.types import Column
 
@@ -67,10 +68,18 @@ def _signature(entry: Entry) -> Json:
 def describe_sources(request: Request, sources: Sequence[Source], *, extended: bool) -> list[Json]:
     """Sources as DESCRIBE shows them; `extended` adds topic, queries' counters and offsets."""
     running = statuses(request)
-    return [_describe_source(request, source, running, extended=extended) for source in sources]
+    done = request.core.worker.throughput() if extended else {}
+    return [_describe_source(request, source, running, done, extended=extended) for source in sources]
 
 
-def _describe_source(request: Request, source: Source, running: dict[str, QueryStatus], *, extended: bool) -> Json:
+def _describe_source(
+    request: Request,
+    source: Source,
+    running: Mapping[str, QueryStatus],
+    done: Mapping[str, Throughput],
+    *,
+    extended: bool,
+) -> Json:
     catalog, relation = request.catalog, source.relation
 
     def listed(ids: tuple[str, ...]) -> list[Json]:
@@ -78,6 +87,7 @@ def _describe_source(request: Request, source: Source, running: dict[str, QueryS
 
     readers, writers = catalog.readers(relation.name), catalog.writers(relation.name)
     topic = request.core.log.topic(relation.topic) if extended else None
+    stats, failed = messages(found := done.get(relation.topic, Throughput())), failures(found)
     return {
         "name": relation.name,
         "windowType": relation.window.type if relation.window else None,
@@ -86,8 +96,8 @@ def _describe_source(request: Request, source: Source, running: dict[str, QueryS
         "fields": fields_json(relation.schema.columns, relation.headers),
         "type": relation.kind,
         "timestamp": relation.timestamp.column if relation.timestamp else "",
-        "statistics": _statistics(running, (*readers, *writers)) if extended else "",
-        "errorStats": _errors(running, (*readers, *writers)) if extended else "",
+        "statistics": line(stats, "last-message"),
+        "errorStats": line(failed, "last-failed"),
         "extended": extended,
         "keyFormat": relation.key_format.name,
         "valueFormat": relation.value_format.name,
@@ -96,19 +106,10 @@ def _describe_source(request: Request, source: Source, running: dict[str, QueryS
         "replication": topic.replicas if topic else 0,
         "statement": source.statement + ";" if source.statement else "",
         "queryOffsetSummaries": _offsets(request, relation.topic) if topic else [],
-        "sourceConstraints": [],
-        "clusterStatistics": [],
-        "clusterErrorStats": [],
+        "sourceConstraints": list(catalog.fed_directly(relation.name)),
+        "clusterStatistics": [stat.as_json() for stat in stats],
+        "clusterErrorStats": [stat.as_json() for stat in failed],
     }
-
-
-def _statistics(running: dict[str, QueryStatus], ids: tuple[str, ...]) -> str:
-    found = [running[i] for i in ids if i in running]
-    return "\n".join(f"{s.query_id}: rows-in: {s.rows_in} rows-out: {s.rows_out}" for s in found)
-
-
-def _errors(running: dict[str, QueryStatus], ids: tuple[str, ...]) -> str:
-    return "\n".join(f"{i}: {running[i].error}" for i in ids if i in running and running[i].error)
 
 
 def _offsets(request: Request, topic: str) -> list[Json]:
@@ -151,11 +152,43 @@ def query_description(request: Request, query: PersistentQuery, status: QuerySta
     described = _description(planning.again(query, request.catalog), query.statement, query.id)
     state = state_of(query, status)
     described["overriddenProperties"] = dict(query.properties)
-    described["ksqlHostQueryStatus"] = {"localhost": state}
+    described["ksqlHostQueryStatus"] = {HOST: state}
     described["state"] = state
-    if status is not None and status.error:
-        described["queryErrors"] = [{"timestamp": 0, "errorMessage": status.error, "type": "USER"}]
+    described["consumerGroupId"] = request.core.service_id
+    described["tasksMetadata"] = [_task(request, query)]
+    if status is not None:
+        described["statistics"] = _query_statistics(status.throughput)
+        if status.error:
+            kind = "SYSTEM" if status.internal else "USER"
+            described["queryErrors"] = [{"timestamp": status.failed_ms, "errorMessage": status.error, "type": kind}]
     return described
+
+
+def _task(request: Request, query: PersistentQuery) -> Json:
+    """How far the topics that a query reads have been read: one task does all of it."""
+    core, topics = request.core, {relation.topic for relation in query.reads.values()}
+    offsets = [
+        {
+            "topicPartitionEntity": {"topic": name, "partition": partition},
+            "endOffset": core.log.bounds(name, partition)[1],
+            "committedOffset": at,
+        }
+        for (name, partition), at in sorted(core.worker.cut().frontier.items())
+        if name in topics
+    ]
+    return {"taskId": "0_0", "topicOffsets": offsets, "timeCurrentIdlingStarted": None}
+
+
+def _query_statistics(done: Throughput) -> Json:
+    """Rows that a query has read and written since the server started, and those on which it failed."""
+    return {
+        what: {
+            "rows": traffic.records,
+            "rowsPerSec": round(traffic.per_second, 2),
+            "last": time_text(traffic.last_ms) if traffic.last_ms else None,
+        }
+        for what, traffic in (("read", done.read), ("written", done.written), ("failed", done.failed))
+    }
 
 
 def _description(plan: QueryPlan, statement: str, query_id: str) -> Json:

@@ -24,14 +24,36 @@ class QueryState(Enum):
 
 
 @dataclass(frozen=True)
+class Traffic:
+    """What went one way since the worker started: records, the bytes of their keys and values (0 where they are not
+    counted), records a second of late, and when (ms since 1970, time of day) the last one was; 0: none yet."""
+
+    records: int = 0
+    bytes: int = 0
+    per_second: float = 0.0
+    last_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """The records of a topic, or the rows of a query, that were read, written, and could not be processed."""
+
+    read: Traffic = Traffic()
+    written: Traffic = Traffic()
+    failed: Traffic = Traffic()
+
+
+@dataclass(frozen=True)
 class QueryStatus:
-    """How a query is doing. `error` is set in state ERROR, in the user's words."""
+    """How a query is doing. `error` is set in state ERROR, in the user's words, `failed_ms` is when that was (0: before
+    the worker started); `internal`: whether it is a fault of ours."""
 
     query_id: str
     state: QueryState
     error: str | None = None
-    rows_in: int = 0
-    rows_out: int = 0
+    throughput: Throughput = Throughput()
+    failed_ms: int = 0
+    internal: bool = False
 
 
 class TableView(Protocol):
@@ -102,6 +124,9 @@ class Worker(Protocol):
     def resume(self, query_id: str) -> None: ...
 
     def status(self) -> Sequence[QueryStatus]: ...
+
+    def throughput(self) -> Mapping[str, Throughput]:
+        """By topic, what this worker has read and written since it started."""
 
     def cut(self) -> Cut:
         """The tables as of the last committed epoch."""

@@ -158,6 +158,7 @@ class Dataflow:
         self.queries: dict[str, Query] = {}
         self._order: list[RelationNode | Query] = []
         self._memo: dict[str, dict[str, dict[str, int]]] = {}
+        self._from_memory: frozenset[str] | None = None  # of the queries that there are now
 
     # --- the graph -------------------------------------------------------------
 
@@ -181,6 +182,7 @@ class Dataflow:
         """
         added = list(queries)
         before = dict(self.queries)
+        self._from_memory = None
         self.queries |= {q.id: q for q in added}
         try:
             names = self._wanted()
@@ -209,6 +211,7 @@ class Dataflow:
     def remove(self, query_id: str) -> tuple[Query, dict[str, RelationNode]]:
         """Take a query out; relations that nothing else needs go with it."""
         query = self.queries.pop(query_id)
+        self._from_memory = None
         wanted = set(self._wanted())
         gone = {name: node for name, node in self.relations.items() if name not in wanted}
         for name, node in gone.items():
@@ -254,6 +257,13 @@ class Dataflow:
     def made(self) -> set[str]:
         """The topics that queries of this dataflow write."""
         return {t.relation.topic for q in self.queries.values() if (t := q.plan.sink) is not None}
+
+    def from_memory(self) -> frozenset[str]:
+        """The topics of which queries get the rows as they are written."""
+        if self._from_memory is None:
+            read = {s.relation.topic for q in self.queries.values() for s in q.scans}
+            self._from_memory = frozenset(read & self.made())
+        return self._from_memory
 
     def _read(
         self,

@@ -34,7 +34,7 @@ from ssql.errors import (
 )
 from ssql.log.api import Log, Writer
 from ssql.planner.steps import QueryPlan
-from ssql.runtime.api import Cut, Demand, Listener, Offsets, QueryState, QueryStatus, ReaderStart, Start
+from ssql.runtime.api import Cut, Demand, Listener, Offsets, QueryState, QueryStatus, ReaderStart, Start, Throughput
 from ssql.runtime.dataflow import Dataflow, Outputs, Query, QueryFailure
 from ssql.runtime.frontier import DataflowFrontier, Frontier, FrontierFile
 from ssql.runtime.inputs import EpochInput, Inputs, TopicPartition
@@ -43,6 +43,7 @@ from ssql.runtime.rejects import Rejects
 from ssql.runtime.relation_node import ArrangedTable, RelationNode
 from ssql.runtime.state import StateFile, restore, state_topic
 from ssql.runtime.statement import Session
+from ssql.runtime.statistics import Statistics
 from ssql.schemas.api import SchemaRegistry
 
 LOGGER = logging.getLogger("ssql.worker")
@@ -67,6 +68,8 @@ class _Flow:
     failure: str | None = None
     #: of a subscription: the offsets before which nothing is told; it goes no further until all are reached
     quiet: dict[TopicPartition, int] = field(default_factory=dict)
+    failed_ms: int = 0
+    internal: bool = False
     #: the next offsets and the times reached as of the last commit: what others may go by
     seen: dict[TopicPartition, int] = field(default_factory=dict)
     reached: dict[TopicPartition, int] = field(default_factory=dict)
@@ -103,6 +106,7 @@ class DataflowWorker:
         self._service = config[SERVICE_ID]
         self._session = Session()
         self._rejects = Rejects()
+        self._statistics = Statistics()
         self._reject_files = RejectFiles(log, self._service)
         self._frontier_file = FrontierFile(log, self._service)
         self._frontier = Frontier()
@@ -173,6 +177,9 @@ class DataflowWorker:
 
     def status(self) -> Sequence[QueryStatus]:
         return self._call(self._status)
+
+    def throughput(self) -> Mapping[str, Throughput]:
+        return self._call(self._statistics.topics)
 
     def cut(self) -> Cut:
         return self._cut
@@ -386,6 +393,7 @@ class DataflowWorker:
         query, gone = flow.dataflow.remove(query_id)
         del self._flow_of[query_id]
         self._listeners.pop(query_id, None)
+        self._statistics.forget(query_id)
         if query.durable:
             self._dirty_frontier = True
             self._commit(flow, None, Outputs())
@@ -467,7 +475,7 @@ class DataflowWorker:
     def _resume(self, query_id: str) -> None:
         flow = self._flow_with(query_id)
         flow.paused = False
-        flow.failure = None
+        flow.failure, flow.failed_ms, flow.internal = None, 0, False
         if any(q.durable for q in flow.dataflow.queries.values()):
             self._dirty_frontier = True
             self._commit(flow, None, Outputs())
@@ -480,7 +488,8 @@ class DataflowWorker:
             state = QueryState.RUNNING if name == MAIN else QueryState.CATCHING_UP
             if flow.paused:
                 state = QueryState.ERROR if flow.failure is not None else QueryState.PAUSED
-            found.append(QueryStatus(query_id, state, flow.failure, query.rows_in, query.rows_out))
+            done = self._statistics.query(query.id)
+            found.append(QueryStatus(query_id, state, flow.failure, done, flow.failed_ms, flow.internal))
         return found
 
     # --- splicing ----------------------------------------------------------------
@@ -657,7 +666,8 @@ class DataflowWorker:
         LOGGER.error("query %s stopped: %s", failure.query_id, reason, exc_info=cause)
         listener = self._listeners.get(failure.query_id)
         flow = self._split(failure.query_id)
-        flow.failure = reason
+        flow.failure, flow.failed_ms = reason, int(clock.time() * 1000)
+        flow.internal = not isinstance(cause, SsqlError) or isinstance(cause, InternalError)
         if listener is not None:
             listener(None, reason)
 
@@ -698,6 +708,8 @@ class DataflowWorker:
                 file.committed()
         for arrangement in flow.dataflow.arrangements():
             arrangement.commit()
+        memory, queries = flow.dataflow.from_memory(), flow.dataflow.queries.values()
+        self._statistics.note(epoch, outputs.records, memory, self._rejects.errors, queries)
         self._rejects.commit()
         flow.note()
 

@@ -167,7 +167,7 @@ def test_a_large_batch_with_one_bad_record_in_a_hundred(tmp_path: Path, size: in
         run.execute(SOURCE + "".join(QUERIES.values()))
         run.log.append("s", batch(rows), 0)
         run.settle()
-        read = {q.query_id: q.rows_in for q in run.worker.status()}
+        read = {q.query_id: q.throughput.read.records for q in run.worker.status()}
         readable = sum(KINDS[k].row is not None for k, _ in rows)
         assert read == dict.fromkeys(QUERIES, readable)
         compare(run, rows)

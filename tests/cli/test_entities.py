@@ -17,7 +17,7 @@ STREAMS = {
     "warnings": [{"message": "old"}],
 }
 STATUS = {"@type": "currentStatus", "commandStatus": {"status": "SUCCESS", "message": "Stream created"}}
-DESCRIPTION = {
+DESCRIPTION: dict[str, Any] = {
     "@type": "sourceDescription",
     "sourceDescription": {
         "name": "S",
@@ -67,6 +67,32 @@ def test_a_description_is_text() -> None:
         "key format: KAFKA\n"
         "value format: JSON\n"
         "read by: CTAS_T_1\n"
+    )
+
+
+def test_an_extended_description_tells_statistics_and_offsets() -> None:
+    offsets = [{"partition": 0, "logStartOffset": 0, "logEndOffset": 9, "consumerOffset": 7}]
+    extended = DESCRIPTION["sourceDescription"] | {
+        "extended": True,
+        "statement": "CREATE STREAM s;",
+        "statistics": "  total-messages:        4     last-message: 2020-01-01T00:00:00.000Z",
+        "errorStats": "",
+        "sourceConstraints": ["T"],
+        "queryOffsetSummaries": [{"groupId": "g", "topicSummaries": [{"kafkaTopic": "s", "offsets": offsets}]}],
+    }
+    text = written({"@type": "sourceDescription", "sourceDescription": extended})[0]
+    assert text.endswith(
+        "read by: CTAS_T_1\nstatement: CREATE STREAM s;\n"
+        "statistics: total-messages: 4 last-message: 2020-01-01T00:00:00.000Z\n"
+        "needed by: T\npartition 0: read to 7 of 9\n"
+    )
+
+
+def test_a_query_tells_its_rows() -> None:
+    done = {"rows": 5, "rowsPerSec": 0.17, "last": "2020-01-01T00:00:00.000Z"}
+    described = {"id": "q", "state": "RUNNING", "statistics": {"read": done, "failed": {**done, "rows": 0}}}
+    assert written({"@type": "queryDescription", "queryDescription": described})[0] == (
+        "query q\nstate: RUNNING\nrows read: 5 (0.17 a second, the last at 2020-01-01T00:00:00.000Z)\n"
     )
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
+import pyarrow as pa
+
 from ssql.errors import ConfigError, FunctionNotFound, SourceNotFound, UnknownSetting
+from ssql.log.api import RECORD_SCHEMA
 from tests.engine.conftest import Bench
 
 SOURCE = "CREATE STREAM s (id INT KEY, v STRING) WITH (kafka_topic='s', value_format='JSON', partitions=2);"
@@ -71,17 +76,85 @@ def test_describe(bench: Bench) -> None:
     assert [q["id"] for q in counts["writeQueries"]] == ["CTAS_COUNTS_1"]
 
 
-def test_describe_extended_counts_rows_and_offsets(bench: Bench) -> None:
+def test_describe_extended_counts_records_and_offsets(bench: Bench) -> None:
     bench.run(SOURCE + COUNTS)
+    before = bench.one("DESCRIBE s EXTENDED;")["sourceDescription"]
+    assert (before["statistics"], before["errorStats"], before["clusterStatistics"]) == ("", "", [])
     bench.engine.insert("s", [{"id": 1, "v": "a"}, {"id": 1, "v": "b"}])
     bench.settle()
     described = bench.one("DESCRIBE s EXTENDED;")["sourceDescription"]
     assert described["partitions"] == 2
-    assert "CTAS_COUNTS_1: rows-in: 2 rows-out: 2" in described["statistics"]
+    assert re.fullmatch(
+        r"consumer-messages-per-sec: +[\d.]+ consumer-total-messages: +2 consumer-total-bytes: +26 +"
+        r"last-message: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z",
+        described["statistics"],
+    )
+    total = described["clusterStatistics"][1]
+    assert (total["name"], total["host"], total["value"]) == ("consumer-total-messages", "localhost", 2.0)
+    assert total["timestamp"] > 1_700_000_000_000
     (summary,) = described["queryOffsetSummaries"][0]["topicSummaries"]
     assert summary["kafkaTopic"] == "s"
     assert sum(o["consumerOffset"] for o in summary["offsets"]) == 2
     assert all(o["consumerOffset"] == o["logEndOffset"] for o in summary["offsets"])
+    counts = bench.one("DESCRIBE counts EXTENDED;")["sourceDescription"]
+    assert re.match(
+        r"messages-per-sec: +[\d.]+ +total-messages: +2 +total-bytes: +\d+ +last-message", counts["statistics"]
+    )
+
+
+def test_what_a_derived_stream_passes_on_is_written_and_read(bench: Bench) -> None:
+    bench.run(SOURCE + "CREATE STREAM d AS SELECT * FROM s; CREATE STREAM e AS SELECT * FROM d;")
+    bench.engine.insert("s", [{"id": n, "v": "a"} for n in range(5)])
+    bench.settle()
+    totals = {}
+    for name in ("d", "e"):
+        described = bench.one(f"DESCRIBE {name} EXTENDED;")["sourceDescription"]
+        totals[name] = {s["name"]: s["value"] for s in described["clusterStatistics"] if s["name"].endswith("messages")}
+    assert totals == {"d": {"total-messages": 5.0, "consumer-total-messages": 5.0}, "e": {"total-messages": 5.0}}
+
+
+def test_records_that_cannot_be_read_are_counted(bench: Bench) -> None:
+    bench.run(SOURCE + "CREATE STREAM n AS SELECT id, CAST(v AS INT) AS i FROM s;")
+    bench.run("INSERT INTO s VALUES (1, '7'); INSERT INTO s VALUES (2, 'x');")
+    rows = [{"key": b"\0\0\0\1", "value": b"{no", "timestamp": 1, "headers": None}]
+    bench.engine._log.append("s", pa.RecordBatch.from_pylist(rows, schema=RECORD_SCHEMA), 0)
+    bench.settle()
+    described = bench.one("DESCRIBE s EXTENDED;")["sourceDescription"]
+    assert re.match(
+        r"consumer-failed-messages: +1 consumer-failed-messages-per-sec: +[\d.]+ +last-failed: 2",
+        described["errorStats"],
+    )
+    assert described["clusterErrorStats"][0]["value"] == 1.0
+    query = bench.one("EXPLAIN CSAS_N_1;")["queryDescription"]
+    assert {what: found["rows"] for what, found in query["statistics"].items()} == {
+        "read": 2,
+        "written": 2,
+        "failed": 2,
+    }
+    bench.reopen()
+    again = bench.one("DESCRIBE s EXTENDED;")["sourceDescription"]
+    assert (again["statistics"], again["errorStats"]) == ("", "")
+
+
+def test_what_depends_on_a_source_is_named(bench: Bench) -> None:
+    bench.run(SOURCE + COUNTS + "CREATE STREAM d AS SELECT * FROM s; INSERT INTO d SELECT * FROM s;")
+    assert bench.one("DESCRIBE s;")["sourceDescription"]["sourceConstraints"] == ["COUNTS", "D"]
+    assert bench.one("DESCRIBE d;")["sourceDescription"]["sourceConstraints"] == []
+
+
+def test_a_query_tells_how_far_it_has_read(bench: Bench) -> None:
+    bench.run(SOURCE + COUNTS)
+    bench.engine.insert("s", [{"id": 1, "v": "a"}, {"id": 1, "v": "b"}])
+    bench.settle()
+    described = bench.one("EXPLAIN CTAS_COUNTS_1;")["queryDescription"]
+    assert described["consumerGroupId"] == "default_"
+    (task,) = described["tasksMetadata"]
+    assert [o["topicPartitionEntity"] for o in task["topicOffsets"]] == [
+        {"topic": "s", "partition": 0},
+        {"topic": "s", "partition": 1},
+    ]
+    assert sum(o["committedOffset"] for o in task["topicOffsets"]) == 2
+    assert all(o["committedOffset"] == o["endOffset"] for o in task["topicOffsets"])
 
 
 def test_describe_headers_and_all_streams(bench: Bench) -> None:
