@@ -88,6 +88,9 @@ TLS_CERTIFICATE = setting(
     parse=str,
 )
 TLS_KEY = setting("tls.key", "", "PEM file with the certificate's private key (empty: in the same file).", parse=str)
+AUTH_FILE = setting(
+    "auth.file", "", "TOML file of users and API keys with their rights; without one everybody may do all.", parse=str
+)
 DATA_DIR = setting("data.dir", "ssql-data", "Directory of the embedded log.", parse=str)
 KAFKA_BOOTSTRAP = setting(
     "bootstrap.servers", "", "Kafka brokers; when empty the embedded log is used.", parse=str, aliases=("kafka",)

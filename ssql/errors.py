@@ -660,6 +660,28 @@ class WrongEndpoint(SqlError):
         super().__init__(f"{path} cannot carry out {kind} statements", span=span, hint=f"Send it to {instead}.")
 
 
+class Unauthorized(SsqlError):
+    """A request without credentials, or with wrong ones."""
+
+    code = "unauthorized"
+    status = 401
+    ksql_code = 40100
+
+    def __init__(self) -> None:
+        super().__init__("you are not authorized: a user and password, or an API key, are needed")
+
+
+class Forbidden(SqlError):
+    """Known, and without the right to do this."""
+
+    code = "forbidden"
+    status = 403
+    ksql_code = 40300
+
+    def __init__(self, right: str, needed: str, *, span: Span | None = None) -> None:
+        super().__init__(f"this needs the right to {needed}: yours is to {right}", span=span)
+
+
 class PathNotFound(SsqlError):
     code = "path_not_found"
     status = 404

@@ -9,6 +9,7 @@ import argparse
 import importlib
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -86,6 +87,16 @@ def make_parser() -> argparse.ArgumentParser:
     run.add_argument("file", metavar="FILE", help="statements that create sources and queries")
     _place(run)
 
+    auth = commands.add_parser(
+        "auth",
+        help="users and API keys for a server",
+        description="Make a part for the file that the setting auth.file names: ssql auth user ada >> credentials.toml",
+    )
+    auth.set_defaults(module="ssql_cli.commands.auth")
+    auth.add_argument("kind", choices=("user", "key"), help="a user has a password, a key gets a secret made for it")
+    auth.add_argument("name", type=_bare_name, help="letters, digits, - and _")
+    auth.add_argument("--right", choices=("read", "write", "admin"), default="read", help="default: read")
+
     demo = commands.add_parser(
         "demo", help="a year of flights through streaming SQL", description="Run a year of flights through ssql."
     )
@@ -93,6 +104,13 @@ def make_parser() -> argparse.ArgumentParser:
     _place(demo)
     demo.add_argument("--no-prompt", action="store_true", help="do not offer the prompt at the end")
     return parser
+
+
+def _bare_name(text: str) -> str:
+    """A name that needs no quotes in TOML."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
+        raise argparse.ArgumentTypeError("letters, digits, - and _ only")
+    return text
 
 
 def _place(parser: argparse.ArgumentParser) -> None:

@@ -5,13 +5,15 @@ What SET and DEFINE say is kept on this side and sent with each request, as ksql
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
+import os
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
 
@@ -21,6 +23,9 @@ from ssql_cli.problems import RemoteError, ServerUnavailable
 
 #: Seconds until an address without an answer counts as unreachable.
 CONNECT_TIMEOUT_S = 10.0
+
+#: Who asks a server, where its address does not say it.
+USER_VARIABLE, PASSWORD_VARIABLE = "SSQL_USER", "SSQL_PASSWORD"
 
 _JSON = msgspec.json.Decoder(float_hook=Decimal)
 _SCHEMA_TOKEN = re.compile(r"`(?:[^`]|``)*`|[<>(),]")
@@ -36,7 +41,8 @@ class RemoteBackend:
         parts = urlsplit(url if "//" in url else f"http://{url}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ServerUnavailable(url, "the address is not of the form http://host:port")
-        self.place = f"{parts.scheme}://{parts.netloc}"
+        self.place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self._authorization = _authorization(parts)
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname, parts.port or (443 if self._secure else 8088)
         self.properties: dict[str, object] = {}
@@ -109,9 +115,11 @@ class RemoteBackend:
         try:
             connection.connect()
             connection.sock.settimeout(None)  # statements may take long; a push query is silent for hours
-            headers = {"Accept": "application/vnd.ksql.v1+json", "Content-Type": "application/vnd.ksql.v1+json"}
+            headers = {"Accept": "application/vnd.ksql.v1+json", **self._authorization}
             data = None if body is None else msgspec.json.encode(body)
-            connection.request(method, path, data, headers if data is not None else {"Accept": headers["Accept"]})
+            if data is not None:
+                headers["Content-Type"] = "application/vnd.ksql.v1+json"
+            connection.request(method, path, data, headers)
             response = connection.getresponse()
             if response.status < 400:
                 return connection, response
@@ -125,6 +133,15 @@ class RemoteBackend:
         except msgspec.DecodeError:
             raise ServerUnavailable(self.place, f"it answered {response.status} {response.reason}") from None
         raise _error(answer, sql)
+
+
+def _authorization(parts: SplitResult) -> dict[str, str]:
+    """The credentials of the address (`http://user:password@host`), or of the environment."""
+    user = unquote(parts.username) if parts.username else os.environ.get(USER_VARIABLE)
+    password = unquote(parts.password) if parts.password else os.environ.get(PASSWORD_VARIABLE, "")
+    if not user:
+        return {}
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
 class _Streamed:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from ssql.rights import Right
 from ssql.types import Column
 
 #: A JSON-able answer with `@type`, as section "entities" of ksqlDB's API describes them; `statementText` always.
@@ -21,10 +22,11 @@ Entity = dict[str, Any]
 
 @dataclass
 class Session:
-    """What a client carries from statement to statement: SET properties and DEFINEd variables."""
+    """What a client carries from statement to statement: SET properties and DEFINEd variables; and what it may do."""
 
     properties: dict[str, object] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
+    right: Right = Right.ADMIN
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from ssql.engine import (
     pull,
     push,
     queries,
+    rights,
     session,
     show,
     system,
@@ -171,6 +172,7 @@ class LocalEngine:
         return entities
 
     def _carry_out(self, request: Request, statement: s.Statement) -> Entity | None:
+        rights.check(statement, request.session.right)
         if isinstance(statement, s.Select | s.Print):
             kind = "SELECT" if isinstance(statement, s.Select) else "PRINT"
             raise WrongEndpoint(kind, "/ksql", instead="/query-stream", span=statement.span)
@@ -203,7 +205,9 @@ class LocalEngine:
         return self._core.pushes.get(query_id)
 
     def insert(self, target: str, rows: Sequence[Mapping[str, Any]], session: Session | None = None) -> list[InsertAck]:
-        return insert.insert_rows(Request(self._core, session or Session()), target, rows)
+        request = Request(self._core, session or Session())
+        rights.check_insert(request.session.right)
+        return insert.insert_rows(request, target, rows)
 
     # --- the engine itself ---------------------------------------------------
 

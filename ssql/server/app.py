@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from ssql.config import IDLE_TIMEOUT_S
+from ssql.rights import Right
+from ssql.server import auth
+from ssql.server.auth import Credentials
 from ssql.server.close_query import post_close_query
 from ssql.server.failures import errors_as_json
 from ssql.server.health import get_healthcheck, get_live, get_ready
@@ -47,16 +50,22 @@ ROUTES = (
 
 
 def make_app(
-    engine: Engine | Callable[[], Engine], *, idle_timeout_s: float = IDLE_TIMEOUT_S.default
+    engine: Engine | Callable[[], Engine],
+    *,
+    credentials: Credentials | None = None,
+    most: Right = Right.ADMIN,
+    idle_timeout_s: float = IDLE_TIMEOUT_S.default,
 ) -> web.Application:
-    """The REST API over an engine.
+    """The REST API over an engine, for whoever has `credentials`; nobody may do more than `most`.
 
     Given an open engine, the application serves it and leaves it open. Given a function that opens one, it calls
     that in a thread once it runs, answers "starting" (503) until then, and closes the engine when it ends;
     `app[STATE].opened` tells when and whether it could be opened. `idle_timeout_s`: how long a client may take nothing
     of what is sent to it.
     """
-    app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY_BYTES)
+    app = web.Application(
+        middlewares=[errors_as_json, auth.middleware(credentials, most)], client_max_size=MAX_BODY_BYTES
+    )
     app[STATE] = ServerState(idle_timeout_s=idle_timeout_s)
     app.add_routes(ROUTES)
     if callable(engine):

@@ -23,6 +23,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: Seconds after which a client may ask again, while the server starts.
 RETRY_AFTER_S = 10
 
+_HEADERS = {401: {"WWW-Authenticate": 'Basic realm="ssql"'}, 503: {"Retry-After": str(RETRY_AFTER_S)}}
+
 _UNEXPECTED: dict[str, Any] = {
     "@type": "generic_error",
     "error_code": 50000,
@@ -44,7 +46,7 @@ def error_body(error: BaseException) -> dict[str, Any]:
 
 def error_response(error: BaseException) -> web.Response:
     status = error.status if isinstance(error, SsqlError) else 500
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
+    headers = _HEADERS.get(status)
     return web.Response(
         status=status, body=msgspec.json.encode(error_body(error)), content_type="application/json", headers=headers
     )

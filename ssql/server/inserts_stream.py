@@ -103,7 +103,7 @@ async def post_inserts_stream(request: web.Request) -> web.StreamResponse:
     if first is None:
         raise BadRequest("the request has no first line with its target")
     head = decoded(first[0], InsertsRequest)
-    session = session_of(head.properties, None)
+    session = session_of(request, head.properties, None)
     # No rows yet: an unknown target is refused before the answer starts.
     await in_thread(request, engine.insert, head.target, [], session)
 

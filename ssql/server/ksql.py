@@ -23,6 +23,6 @@ def carry_out(engine: Engine, script: str, session: Session) -> list[Entity]:
 async def post_ksql(request: web.Request) -> web.Response:
     content_type = negotiated(request, (V1_TYPE, JSON_TYPE))
     body = await body_of(request, KsqlRequest)
-    entities = await to_the_end(request, carry_out, engine_of(request), body.ksql, body.session())
+    entities = await to_the_end(request, carry_out, engine_of(request), body.ksql, body.session(request))
     request.app[STATE].note_statuses(entities)
     return web.Response(body=msgspec.json.encode(entities), content_type=content_type)

@@ -13,7 +13,7 @@ async def post_query(request: web.Request) -> web.StreamResponse:
     body = await body_of(request, KsqlRequest)
     prints = check_query(body.ksql, "/query")
     content_type = negotiated(request, (V1_TYPE, JSON_TYPE, TEXT_TYPE) if prints else (V1_TYPE, JSON_TYPE))
-    result = await run_query(request, body.ksql, body.session())
+    result = await run_query(request, body.ksql, body.session(request))
     if prints:
         return await send_rows(request, result, Text(), TEXT_TYPE)
     return await send_rows(request, result, V1(push=is_push(result)), content_type)

@@ -16,6 +16,6 @@ async def post_query_stream(request: web.Request) -> web.StreamResponse:
     body = await body_of(request, QueryStreamRequest)
     prints = check_query(body.sql, "/query-stream")
     content_type = negotiated(request, (DELIMITED_TYPE,) if prints else (DELIMITED_TYPE, JSON_TYPE, V1_TYPE))
-    result = await run_query(request, body.sql, body.session())
+    result = await run_query(request, body.sql, body.session(request))
     framing = Text() if prints else framing_of(content_type, push=is_push(result))
     return await send_rows(request, result, framing, content_type)

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from ssql.errors import BadRequest, NotAcceptable, SqlError, WrongEndpoint
+from ssql.server.auth import right_of
 from ssql.sql.lexer import Kind, Token, tokens
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ class KsqlRequest(msgspec.Struct):
     streamsProperties: dict[str, Any] | None = None  # noqa: N815
     sessionVariables: dict[str, str] | None = None  # noqa: N815
 
-    def session(self) -> Session:
-        return session_of(self.streamsProperties, self.sessionVariables)
+    def session(self, request: web.Request) -> Session:
+        return session_of(request, self.streamsProperties, self.sessionVariables)
 
 
 class QueryStreamRequest(msgspec.Struct):
@@ -36,15 +37,15 @@ class QueryStreamRequest(msgspec.Struct):
     properties: dict[str, Any] | None = None
     sessionVariables: dict[str, str] | None = None  # noqa: N815
 
-    def session(self) -> Session:
-        return session_of(self.properties, self.sessionVariables)
+    def session(self, request: web.Request) -> Session:
+        return session_of(request, self.properties, self.sessionVariables)
 
 
-def session_of(properties: dict[str, Any] | None, variables: dict[str, str] | None) -> Session:
-    """The session that a request carries: its properties and variables, for this request alone."""
+def session_of(request: web.Request, properties: dict[str, Any] | None, variables: dict[str, str] | None) -> Session:
+    """The session that a request carries: its properties, its variables and its right, for this request alone."""
     from ssql.engine.api import Session
 
-    return Session(dict(properties or {}), dict(variables or {}))
+    return Session(dict(properties or {}), dict(variables or {}), right_of(request))
 
 
 def decoded(body: bytes, shape: type[T]) -> T:

@@ -14,15 +14,18 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from ssql.config import IDLE_TIMEOUT_S, LISTEN, TLS_CERTIFICATE, TLS_KEY, Config
+from ssql.config import AUTH_FILE, IDLE_TIMEOUT_S, LISTEN, TLS_CERTIFICATE, TLS_KEY, Config
 from ssql.errors import ConfigError
+from ssql.rights import Right
 from ssql.server.access_log import AccessLog
 from ssql.server.app import make_app
+from ssql.server.auth import Credentials
 from ssql.server.http2.choose import Site
 from ssql.server.state import STATE, logger
 
@@ -41,20 +44,27 @@ def serve(
     *,
     ready: Callable[[str], None] | None = None,
     open_engine: Callable[[], Engine] | None = None,
+    most: Right = Right.ADMIN,
 ) -> None:
     """Serve until SIGTERM or SIGINT. `ready` is called with the URL once statements are answered.
 
     `open_engine` opens the engine in place of `LocalEngine(config)`; it may carry out statements before it returns.
+    `most`: no client may do more than that.
 
     Raises:
-        ConfigError: `listen` is no address, or the certificate cannot be used.
+        ConfigError: `listen` is no address, or the certificate or the file of credentials cannot be used.
         SsqlError: the engine cannot be opened.
         OSError: the address is in use.
     """
     tls = _tls(config[TLS_CERTIFICATE], config[TLS_KEY])
+    credentials = Credentials(Path(config[AUTH_FILE])) if config[AUTH_FILE] else None
     listener = _listener(config[LISTEN], "http" if tls is None else "https")
-
-    app = make_app(open_engine or functools.partial(_local_engine, config), idle_timeout_s=config[IDLE_TIMEOUT_S])
+    app = make_app(
+        open_engine or functools.partial(_local_engine, config),
+        credentials=credentials,
+        most=most,
+        idle_timeout_s=config[IDLE_TIMEOUT_S],
+    )
     with contextlib.closing(listener):
         asyncio.run(_serve(listener, tls, app, ready))
 

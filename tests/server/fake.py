@@ -17,7 +17,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from ssql.config import IDLE_TIMEOUT_S
 from ssql.engine.api import Entity, InsertAck, PullResult, PushQuery, Session
 from ssql.errors import SourceNotFound
+from ssql.rights import Right
 from ssql.server.app import make_app
+from ssql.server.auth import Credentials
 from ssql.types import BIGINT, STRING, Column
 
 COLUMNS = (Column("ID", STRING, key=True), Column("N", BIGINT))
@@ -153,10 +155,15 @@ def in_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
 @contextlib.asynccontextmanager
 async def serving(
-    engine: Any, *, idle_timeout_s: float = IDLE_TIMEOUT_S.default, **server_options: Any
+    engine: Any,
+    *,
+    credentials: Credentials | None = None,
+    most: Right = Right.ADMIN,
+    idle_timeout_s: float = IDLE_TIMEOUT_S.default,
+    **server_options: Any,
 ) -> AsyncIterator[Client]:
     """A client of a real server on a free port."""
-    server = TestServer(make_app(engine, idle_timeout_s=idle_timeout_s))
+    server = TestServer(make_app(engine, credentials=credentials, most=most, idle_timeout_s=idle_timeout_s))
     await server.start_server(**server_options)
     async with TestClient(server, timeout=ClientTimeout(total=15)) as client:
         yield client

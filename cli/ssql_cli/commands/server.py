@@ -10,6 +10,7 @@ from pathlib import Path
 from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, LISTEN
 from ssql.engine.api import Engine
 from ssql.errors import ConfigError
+from ssql.rights import Right
 from ssql.server.serve import serve
 from ssql_cli import settings
 from ssql_cli.exits import Exit
@@ -43,7 +44,8 @@ def run(args: argparse.Namespace) -> Exit:
         print(f"ssql server is ready at {url}", file=sys.stderr, flush=True)
 
     try:
-        serve(config, ready=ready, open_engine=open_engine)
+        # What a file defines, the file changes.
+        serve(config, ready=ready, open_engine=open_engine, most=Right.ADMIN if script is None else Right.WRITE)
     except OSError as bad:
         reason = (bad.strerror or str(bad)).lower()
         raise ConfigError(
