@@ -96,11 +96,6 @@ HANDLERS: Mapping[type[s.Statement], Handler] = {
     s.Undefine: _in_session(session.undefine),
 }
 
-#: What is understood, and carried out elsewhere: by what, and what to do instead.
-ELSEWHERE: Mapping[type[s.Statement], tuple[str, str]] = {
-    s.RunScript: ("RUN SCRIPT is carried out by the command, which reads the file", "Send what is in the file."),
-}
-
 
 def open_log(config: Config) -> Log:
     """The log that the settings ask for: Kafka where there are brokers, else a local directory."""
@@ -176,9 +171,12 @@ class LocalEngine:
         if isinstance(statement, s.Select | s.Print):
             kind = "SELECT" if isinstance(statement, s.Select) else "PRINT"
             raise WrongEndpoint(kind, "/ksql", instead="/query-stream", span=statement.span)
-        if type(statement) in ELSEWHERE:
-            where, instead = ELSEWHERE[type(statement)]
-            raise InvalidStatement(where, span=statement.span, hint=instead)
+        if isinstance(statement, s.RunScript):
+            raise InvalidStatement(
+                "RUN SCRIPT is carried out by the command, which reads the file",
+                span=statement.span,
+                hint="Send what is in the file.",
+            )
         return HANDLERS[type(statement)](request, statement)
 
     def query(self, sql: str, session: Session | None = None) -> PullResult | PushQuery:
