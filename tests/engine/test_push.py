@@ -131,7 +131,7 @@ def test_a_slow_reader_holds_its_query_back_and_misses_nothing(make: Callable[..
     # The others went on. It stands after its first epoch, and holds the rows of that alone.
     assert taken(quick, 1) == [(-1, 1)]
     held = {q.query_id: q for q in bench.engine._core.worker.status()}[query.query_id]
-    assert (held.state, held.rows_out) == (QueryState.PAUSED, 2)
+    assert (held.state, held.throughput.written.records) == (QueryState.PAUSED, 2)
     insert(bench, "s", ("a", 99))
     assert taken(query, 22) == [(n, 1) for n in (*range(20), -1, 99)]
     insert(bench, "s", ("a", 100))
