@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from ssql.rights import Right
+from ssql.runtime.api import QueryStatus, Throughput
 from ssql.types import Column
 
 #: A JSON-able answer with `@type`, as section "entities" of ksqlDB's API describes them; `statementText` always.
@@ -74,6 +75,19 @@ class InsertAck:
     error: Exception | None = None
 
 
+@dataclass(frozen=True)
+class Metrics:
+    """Counts since the engine was opened: by topic, and the persistent queries with theirs.
+
+    `epoch`: the number of the last one; `push_queries`: how many are running.
+    """
+
+    topics: Mapping[str, Throughput]
+    queries: Sequence[QueryStatus]
+    push_queries: int
+    epoch: int
+
+
 class Engine(Protocol):
     def execute(self, text: str, session: Session | None = None) -> list[Entity]:
         """Carry out a script of statements (no SELECT, no PRINT), in order.
@@ -99,6 +113,9 @@ class Engine(Protocol):
 
     def health(self) -> dict[str, Any]:
         """The body of /healthcheck."""
+
+    def metrics(self) -> Metrics:
+        """What went through since it was opened."""
 
     def caught_up(self, timeout_s: float) -> bool:
         """Wait until all queries have seen all that the log held when this was called."""

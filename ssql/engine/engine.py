@@ -36,7 +36,7 @@ from ssql.engine import (
     show,
     system,
 )
-from ssql.engine.api import Entity, InsertAck, PullResult, PushQuery, Session
+from ssql.engine.api import Entity, InsertAck, Metrics, PullResult, PushQuery, Session
 from ssql.engine.context import Core, Request
 from ssql.engine.pull_plans import PullPlans
 from ssql.engine.statements_pool import StatementPool
@@ -228,6 +228,11 @@ class LocalEngine:
         # A failed query is its owner's business: the server itself answers, and is healthy.
         healthy = all(part["isHealthy"] for name, part in details.items() if name != "queries")
         return {"isHealthy": healthy, "details": details, "serverState": self.info()["serverStatus"]}
+
+    def metrics(self) -> Metrics:
+        core = self._core
+        queries = [q for q in core.worker.status() if q.query_id in core.catalog.queries]
+        return Metrics(core.worker.throughput(), queries, len(core.pushes.all()), core.worker.cut().epoch)
 
     def caught_up(self, timeout_s: float) -> bool:
         return self._core.worker.caught_up(timeout_s)

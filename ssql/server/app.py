@@ -10,7 +10,7 @@ from aiohttp import web
 
 from ssql.config import IDLE_TIMEOUT_S
 from ssql.rights import Right
-from ssql.server import auth
+from ssql.server import auth, metrics
 from ssql.server.auth import Credentials
 from ssql.server.close_query import post_close_query
 from ssql.server.failures import errors_as_json
@@ -36,6 +36,7 @@ ROUTES = (
     web.get("/healthcheck", get_healthcheck),
     web.get("/chc/live", get_live),
     web.get("/chc/ready", get_ready),
+    web.get("/metrics", metrics.get_metrics),
     web.get("/v1/metadata", get_metadata),
     web.get("/v1/metadata/id", get_metadata_id),
     web.get("/is_valid_property/{name}", get_is_valid_property),
@@ -64,9 +65,11 @@ def make_app(
     of what is sent to it.
     """
     app = web.Application(
-        middlewares=[errors_as_json, auth.middleware(credentials, most)], client_max_size=MAX_BODY_BYTES
+        middlewares=[metrics.counted, errors_as_json, auth.middleware(credentials, most)],
+        client_max_size=MAX_BODY_BYTES,
     )
     app[STATE] = ServerState(idle_timeout_s=idle_timeout_s)
+    metrics.add_to(app)
     app.add_routes(ROUTES)
     if callable(engine):
         app.cleanup_ctx.append(_threads)

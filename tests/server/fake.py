@@ -15,7 +15,7 @@ from aiohttp import ClientTimeout
 from aiohttp.test_utils import TestClient, TestServer
 
 from ssql.config import IDLE_TIMEOUT_S
-from ssql.engine.api import Entity, InsertAck, PullResult, PushQuery, Session
+from ssql.engine.api import Entity, InsertAck, Metrics, PullResult, PushQuery, Session
 from ssql.errors import SourceNotFound
 from ssql.rights import Right
 from ssql.server.app import make_app
@@ -128,6 +128,9 @@ class FakeEngine:
 
     def health(self) -> dict[str, Any]:
         return {"isHealthy": True, "details": {"metastore": {"isHealthy": True}}, "serverState": "RUNNING"}
+
+    def metrics(self) -> Metrics:
+        return Metrics({}, (), 0, 0)
 
     def caught_up(self, timeout_s: float) -> bool:
         return True
