@@ -67,6 +67,8 @@ def create_as(statement: sql.CreateAs, query_id: str, catalog: Catalog, config: 
         window=analysis.window,
         base=analysis.source,
         base_partitions=source_topic.partitions if source_topic else config[DEFAULT_PARTITIONS],
+        base_replicas=source_topic.replicas if source_topic else None,
+        retention_ms=window.retention.ms if (window := statement.query.window) and window.retention else None,
         with_=with_,
         config=config,
         unkeyed=statement.query.partition_by is not None and not analysis.schema.keys,

@@ -6,12 +6,14 @@ when the statement does not give it. Errors point at the name or at the value.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 from ssql.errors import FormatError, InvalidProperty, Span, UnknownProperty, building
 from ssql.formats.delimited import delimiter_of
+from ssql.functions.java_time import compile_pattern
 from ssql.sql.statements import Interval, Properties, Property
 
 T = TypeVar("T")
@@ -44,6 +46,27 @@ def _property(name: str, on: tuple[On, ...], parse: Callable[[object], T]) -> Wi
 def _text(value: object) -> str:
     if not str(value).strip():
         raise ValueError("expected some text")
+    return str(value)
+
+
+def _topic(value: object) -> str:
+    """A name that Kafka takes."""
+    text = _text(value)
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", text) or text in (".", ".."):
+        raise ValueError("a topic's name has letters, digits, . _ and -, at most 249 of them")
+    return text
+
+
+def _schema_name(value: object) -> str:
+    """A name with or without a namespace. That there is one is for the format to say."""
+    text = str(value)
+    if text.strip() and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", text, re.ASCII):
+        raise ValueError("expected a name such as com.example.Order")
+    return text
+
+
+def _time_pattern(value: object) -> str:
+    compile_pattern(_text(value))
     return str(value)
 
 
@@ -134,7 +157,7 @@ def _refused(_: object) -> object:
 
 _BOTH: tuple[On, ...] = ("CREATE", "AS")
 
-KAFKA_TOPIC = _property("KAFKA_TOPIC", _BOTH, _text)
+KAFKA_TOPIC = _property("KAFKA_TOPIC", _BOTH, _topic)
 PARTITIONS = _property("PARTITIONS", (*_BOTH, "ASSERT TOPIC"), _count)
 REPLICAS = _property("REPLICAS", (*_BOTH, "ASSERT TOPIC"), _count)
 RETENTION_MS = _property("RETENTION_MS", _BOTH, _retention)
@@ -146,7 +169,7 @@ KEY_DELIMITER = _property("KEY_DELIMITER", _BOTH, _delimiter)
 VALUE_DELIMITER = _property("VALUE_DELIMITER", _BOTH, _delimiter)
 WRAP_SINGLE_VALUE = _property("WRAP_SINGLE_VALUE", _BOTH, _boolean)
 TIMESTAMP = _property("TIMESTAMP", _BOTH, _identifier)
-TIMESTAMP_FORMAT = _property("TIMESTAMP_FORMAT", _BOTH, _text)
+TIMESTAMP_FORMAT = _property("TIMESTAMP_FORMAT", _BOTH, _time_pattern)
 WINDOW_TYPE = _property("WINDOW_TYPE", ("CREATE",), _window_type)
 WINDOW_SIZE = _property("WINDOW_SIZE", ("CREATE",), _window_size)
 SOURCE_CONNECTOR = _property("SOURCE_CONNECTOR", ("CREATE",), _text)
@@ -156,9 +179,9 @@ QUERY_ID = _property("QUERY_ID", ("INSERT",), _query_id)
 # What is registered, and under which names. That a name means something is for the format to say.
 KEY_SCHEMA_ID = _property("KEY_SCHEMA_ID", _BOTH, _count)
 VALUE_SCHEMA_ID = _property("VALUE_SCHEMA_ID", _BOTH, _count)
-KEY_SCHEMA_FULL_NAME = _property("KEY_SCHEMA_FULL_NAME", _BOTH, str)
-VALUE_SCHEMA_FULL_NAME = _property("VALUE_SCHEMA_FULL_NAME", _BOTH, str)
-VALUE_AVRO_SCHEMA_FULL_NAME = _property("VALUE_AVRO_SCHEMA_FULL_NAME", _BOTH, str)
+KEY_SCHEMA_FULL_NAME = _property("KEY_SCHEMA_FULL_NAME", _BOTH, _schema_name)
+VALUE_SCHEMA_FULL_NAME = _property("VALUE_SCHEMA_FULL_NAME", _BOTH, _schema_name)
+VALUE_AVRO_SCHEMA_FULL_NAME = _property("VALUE_AVRO_SCHEMA_FULL_NAME", _BOTH, _schema_name)
 KEY_NULLABLE = _property("KEY_PROTOBUF_NULLABLE_REPRESENTATION", _BOTH, _upper)
 VALUE_NULLABLE = _property("VALUE_PROTOBUF_NULLABLE_REPRESENTATION", _BOTH, _upper)
 

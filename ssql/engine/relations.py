@@ -39,38 +39,53 @@ _HEADERS = Array(Struct((("KEY", STRING), ("VALUE", BYTES))))
 
 @dataclass(frozen=True)
 class TopicWanted:
-    """A topic that a definition needs. `partitions` None: as the topic has, or by default when it is new."""
+    """A topic that a definition needs. `partitions` and `replicas` None: as the topic has them, or by default when it
+    is new."""
 
     name: str
     default_partitions: int
+    default_replicas: int | None = None
     partitions: int | None = None
-    partitions_span: Span | None = None
-    replicas: int = 1
+    replicas: int | None = None
     config: dict[str, str] = field(default_factory=dict)
+    partitions_span: Span | None = None
+    replicas_span: Span | None = None
 
 
 def ensure_topic(log: Log, wanted: TopicWanted) -> Topic:
     """The topic, made where it is missing.
 
     Raises:
-        InvalidProperty: where it exists with another number of partitions than is asked for.
+        InvalidProperty: where it exists with another number of partitions than is asked for, or fewer replicas.
     """
     check_topic(log, wanted)
-    partitions = wanted.partitions or wanted.default_partitions
     return log.topic(wanted.name) or log.create_topic(
-        wanted.name, partitions, replicas=wanted.replicas, config=wanted.config
+        wanted.name,
+        wanted.partitions or wanted.default_partitions,
+        replicas=wanted.replicas or wanted.default_replicas,
+        config=wanted.config,
     )
 
 
 def check_topic(log: Log, wanted: TopicWanted) -> None:
     """Raise what `ensure_topic` would raise, and make nothing."""
     found = log.topic(wanted.name)
-    if found is not None and wanted.partitions is not None and found.partitions != wanted.partitions:
+    if found is None:
+        return
+    differs = (
+        f"A Kafka topic with the name '{wanted.name}' already exists, with different partition/replica configuration"
+    )
+    if wanted.partitions not in (None, found.partitions):
         raise InvalidProperty(
-            f"A Kafka topic with the name '{wanted.name}' already exists, with different partition/replica "
-            f"configuration than required: it has {found.partitions} partitions",
+            f"{differs} than required: it has {found.partitions} partitions",
             span=wanted.partitions_span,
             hint=f"Leave PARTITIONS away, or set it to {found.partitions}.",
+        )
+    if wanted.replicas is not None and found.replicas < wanted.replicas:
+        raise InvalidProperty(
+            f"{differs} than required: it has {found.replicas} replicas",
+            span=wanted.replicas_span,
+            hint=f"Leave REPLICAS away, or set it to {found.replicas}.",
         )
 
 
@@ -118,6 +133,8 @@ def created(
                 inferred += registry.inferred(schemas, spec, topic, is_key=is_key, at=at)
     schema = _declared(statement.kind, statement.columns, inferred, catalog, statement.name.span)
     window_type = with_[p.WINDOW_TYPE]
+    if window_type is not None and not schema.keys:
+        raise InvalidProperty("Windowed sources require a key column.", span=with_.span(p.WINDOW_TYPE))
     headers = tuple(HeaderColumn(c.name.text, c.header) for c in statement.columns if c.role in ("headers", "header"))
     relation = Relation(
         name=statement.name.text,
@@ -209,13 +226,16 @@ def sink(
     window: KeyWindow | None,
     base: Relation,
     base_partitions: int,
+    base_replicas: int | None,
+    retention_ms: int | None,
     with_: p.With,
     config: Config,
     unkeyed: bool = False,
 ) -> tuple[Relation, TopicWanted]:
     """The relation that C*AS fills, and its topic.
 
-    `base` is the left-most source of the query; `unkeyed` says that PARTITION BY NULL took the key away.
+    `base` is the left-most source of the query, whose topic has `base_partitions` and `base_replicas`; `retention_ms`
+    is what the query's WINDOW says; `unkeyed` says that PARTITION BY NULL took the key away.
     """
     asked_key = with_[p.KEY_FORMAT] or (with_[p.FORMAT] if schema.keys else None)
     if unkeyed and with_[p.KEY_FORMAT] not in (None, "NONE"):
@@ -241,7 +261,7 @@ def sink(
     )
     check_formats(relation, with_)
     relation = _wrapped(relation, config)
-    return relation, _topic(relation, with_, base_partitions)
+    return relation, _topic(relation, with_, base_partitions, base_replicas, retention_ms)
 
 
 # --- shared ------------------------------------------------------------------
@@ -351,7 +371,13 @@ def timestamp_of(with_: p.With, schema: Schema) -> TimestampSpec | None:
     return TimestampSpec(name, pattern)
 
 
-def _topic(relation: Relation, with_: p.With, default_partitions: int) -> TopicWanted:
+def _topic(
+    relation: Relation,
+    with_: p.With,
+    default_partitions: int,
+    default_replicas: int | None = None,
+    window_retention_ms: int | None = None,
+) -> TopicWanted:
     windowed = relation.window is not None
     policy = "delete" if relation.kind == "STREAM" else "compact,delete" if windowed else "compact"
     retention = with_[p.RETENTION_MS]
@@ -360,14 +386,18 @@ def _topic(relation: Relation, with_: p.With, default_partitions: int) -> TopicW
             "Invalid config variable in the WITH clause: RETENTION_MS. Non-windowed tables do not support retention.",
             span=with_.name_span(p.RETENTION_MS),
         )
+    # The larger of the two; -1 is for ever.
+    asked = [ms for ms in (retention, window_retention_ms) if ms is not None]
     config = {"cleanup.policy": policy}
-    if retention is not None:
-        config["retention.ms"] = str(retention)
+    if asked:
+        config["retention.ms"] = str(-1 if -1 in asked else max(asked))
     return TopicWanted(
         relation.topic,
         default_partitions,
+        default_replicas,
         with_[p.PARTITIONS],
-        with_.span(p.PARTITIONS),
-        with_[p.REPLICAS] or 1,
+        with_[p.REPLICAS],
         config,
+        with_.span(p.PARTITIONS),
+        with_.span(p.REPLICAS),
     )

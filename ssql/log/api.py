@@ -131,9 +131,12 @@ class Log(Protocol):
     def topic(self, name: str) -> Topic | None: ...
 
     def create_topic(
-        self, name: str, partitions: int = 1, *, replicas: int = 1, config: Mapping[str, str] | None = None
+        self, name: str, partitions: int = 1, *, replicas: int | None = 1, config: Mapping[str, str] | None = None
     ) -> Topic:
-        """Create a topic; one that exists already is returned as it is."""
+        """Create a topic; one that exists already is returned as it is.
+
+        `replicas` None: as many as the brokers make by themselves.
+        """
 
     def delete_topic(self, name: str) -> None:
         """Delete a topic and its records; one that does not exist is nothing."""

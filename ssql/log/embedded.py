@@ -106,7 +106,7 @@ class EmbeddedLog:
         return _topic(row) if row is not None else None
 
     def create_topic(
-        self, name: str, partitions: int = 1, *, replicas: int = 1, config: Mapping[str, str] | None = None
+        self, name: str, partitions: int = 1, *, replicas: int | None = 1, config: Mapping[str, str] | None = None
     ) -> Topic:
         if partitions < 1:
             raise LogError(f'topic "{name}" needs at least one partition, not {partitions}')
@@ -114,7 +114,7 @@ class EmbeddedLog:
             made = self._writing.execute(
                 "INSERT INTO topics (name, partitions, replicas, config) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (name) DO NOTHING RETURNING id",
-                (name, partitions, replicas, json.dumps(dict(config or {}), sort_keys=True)),
+                (name, partitions, replicas or 1, json.dumps(dict(config or {}), sort_keys=True)),
             ).fetchone()
             if made is not None:
                 self._writing.executemany(

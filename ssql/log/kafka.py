@@ -32,6 +32,7 @@ from ssql.log.partitioner import Placement
 from ssql.log.records import checked, empty_fetch
 
 _LOGGER = logging.getLogger("ssql.log.kafka")
+_AS_BROKERS_DO = -1
 _ENDS = (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
 
@@ -130,9 +131,9 @@ class KafkaLog:
         return found
 
     def create_topic(
-        self, name: str, partitions: int = 1, *, replicas: int = 1, config: Mapping[str, str] | None = None
+        self, name: str, partitions: int = 1, *, replicas: int | None = 1, config: Mapping[str, str] | None = None
     ) -> Topic:
-        new = NewTopic(name, partitions, replicas, config=dict(config or {}))
+        new = NewTopic(name, partitions, replicas or _AS_BROKERS_DO, config=dict(config or {}))
         for future in self._admin.create_topics([new], **self._patience()).values():
             try:
                 future.result(self._timeout_s)
@@ -140,7 +141,7 @@ class KafkaLog:
                 error = failed.args[0]
                 if error.code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise LogError(f'topic "{name}" could not be created: {error.str()}') from failed
-        return self._await(name, present=True) or Topic(name, partitions, replicas, dict(config or {}))
+        return self._await(name, present=True) or Topic(name, partitions, replicas or 1, dict(config or {}))
 
     def delete_topic(self, name: str) -> None:
         self._partitions.pop(name, None)
