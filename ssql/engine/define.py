@@ -8,7 +8,7 @@ from ssql.catalog.catalog import Catalog, Source
 from ssql.catalog.changes import Change, DropQuery, PutSource, PutType
 from ssql.catalog.changes import DropSource as SourceDropped
 from ssql.catalog.changes import DropType as TypeDropped
-from ssql.engine import properties, schemas
+from ssql.engine import kept, properties, schemas
 from ssql.engine.api import Entity
 from ssql.engine.context import Request, done
 from ssql.engine.relations import RESERVED, check_formats, check_topic, column_type, created, ensure_topic
@@ -20,6 +20,7 @@ from ssql.errors import (
     SourceExists,
     SourceInUse,
     SourceNotFound,
+    SsqlError,
     TopicInUse,
     TypeExists,
 )
@@ -53,7 +54,13 @@ def create_source(request: Request, statement: CreateSource) -> Entity:
         sequence = core.commands.next_sequence()
         if existing is not None:
             relation = replace(relation, derived=existing.relation.derived)
-        request.commit(statement, [PutSource(Source(relation, statement.text, sequence))])
+        source = Source(relation, statement.text, sequence)
+        request.commit(statement, [PutSource(source)])
+        try:
+            kept.begin(core.worker, source)
+        except SsqlError:
+            request.commit(statement, [SourceDropped(name)])
+            raise
     return done(statement, (kind, name, "create"), f"{kind.capitalize()} created", sequence=sequence)
 
 
@@ -200,6 +207,7 @@ def drop_source(request: Request, statement: DropSource) -> Entity:
         core.pushes.stop_readers(name.text, f'{kind} "{name}" was dropped')
         if own is not None:
             core.worker.drop(own)
+        kept.end(core.worker, source)
         if statement.delete_topic:
             core.log.delete_topic(source.relation.topic)
     message = f"Source {quote(name.text)} (topic: {source.relation.topic}) was dropped."

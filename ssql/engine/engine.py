@@ -26,6 +26,7 @@ from ssql.engine import (
     define,
     describe,
     insert,
+    kept,
     planning,
     print_topic,
     pull,
@@ -139,6 +140,7 @@ class LocalEngine:
         catalog = commands.replay(empty_catalog(config[SERVICE_ID]))
         worker = make_worker(self._log, config, self._schemas)
         try:
+            kept.begin_all(worker, catalog)
             _resume(worker, catalog)
             worker.start()
         except BaseException:

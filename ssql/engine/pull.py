@@ -1,8 +1,8 @@
 """SELECT without EMIT: an answer from what is there now.
 
-A table that a query of ours fills is kept: it answers from the last committed epoch, by key where the WHERE clause
-names keys. All else (streams, plain tables, joins) is read from the log (`history.py`), from the beginning to where
-its topics end as the query comes.
+A table that a query of ours fills or reads is kept: it answers from the last committed epoch, by key where the WHERE
+clause names keys. All else (streams, tables that nothing reads, joins) is read from the log (`history.py`), from the
+beginning to where its topics end as the query comes.
 """
 
 from __future__ import annotations
@@ -59,11 +59,15 @@ def _planned(request: Request, query: Query) -> PullPlan:
 
 
 def _kept(request: Request, name: str) -> TableView | None:
-    """The rows of a table that a query of ours fills."""
+    """The rows of a table that is kept: a query of ours fills it, or reads it and has all of its rows."""
     relation = request.catalog.relation(name)
-    if relation is None or relation.kind != "TABLE" or not relation.derived:
+    if relation is None or relation.kind != "TABLE":
         return None
-    return request.core.worker.cut().tables.get(name)
+    view = request.core.worker.cut().tables.get(name)
+    if view is None or relation.derived:
+        return view
+    # A query goes on reading the columns that the table had when it was made.
+    return view if view.complete and view.relation.schema == relation.schema else None
 
 
 def _from_table(request: Request, plan: PullPlan, view: TableView) -> PullResult:

@@ -269,8 +269,13 @@ class Emit(Step):
 
 
 @dataclass(frozen=True)
+class Keep(Step):
+    """Does nothing with its input, a table's rows: that these are read keeps them for pull queries."""
+
+
+@dataclass(frozen=True)
 class QueryPlan:
-    """A query, planned: steps in topological order (the last is its Sink or Emit).
+    """A query, planned: steps in topological order (the last is its Sink, Emit or Keep).
 
     `logical` is the logical plan as EXPLAIN prints it. `reads` are the relations scanned. `fatal`: what of a record
     makes the query fail, where else the record would be put aside.

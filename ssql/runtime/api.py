@@ -58,9 +58,11 @@ class QueryStatus:
 
 class TableView(Protocol):
     """The rows of a table as of one frontier; never changes. Columns: the relation's (keys, values; WINDOWSTART and
-    WINDOWEND after the keys of a windowed one), then `_time` (ROWTIME, ms)."""
+    WINDOWEND after the keys of a windowed one), then `_time` (ROWTIME, ms). `complete`: all rows up to the frontier;
+    else it is still being read from its beginning."""
 
     relation: Relation
+    complete: bool
 
     def scan(self) -> pa.Table:
         """All rows."""

@@ -21,6 +21,7 @@ from ssql.planner.steps import QueryPlan, Scan, Sink, Statement
 from ssql.runtime.arrangement import Arrangement
 from ssql.runtime.decode import VOID, RelationDecoder
 from ssql.runtime.delta import Delta, delta_schema
+from ssql.runtime.echo import Echo, Rows, echo, together
 from ssql.runtime.inputs import EpochInput, Inputs, TopicPartition
 from ssql.runtime.operators import emit, sink
 from ssql.runtime.operators.base import Context, Operator, Stateful, make_operator
@@ -157,6 +158,8 @@ class Dataflow:
         self.relations: dict[str, RelationNode] = {}
         self.queries: dict[str, Query] = {}
         self._order: list[RelationNode | Query] = []
+        self._decoders: dict[str, RelationDecoder] = {}
+        self._over_topic: dict[str, list[str]] = {}
         self._memo: dict[str, dict[str, dict[str, int]]] = {}
         self._from_memory: frozenset[str] | None = None  # of the queries that there are now
 
@@ -187,7 +190,7 @@ class Dataflow:
         try:
             names = self._wanted()
             relations = self._named_relations()
-            order = _topological(names, self.queries.values())
+            order = _topological({name: relations[name] for name in names}, self.queries.values())
         except SsqlError:
             self.queries = before
             raise
@@ -206,7 +209,13 @@ class Dataflow:
             self.relations[name] = old
             if fresh or (old.relation.topic in made and old.relation.topic not in self.inputs.skipped()):
                 self._read(old, positions, times, skips)
+        self._arrange(order)
+
+    def _arrange(self, order: Sequence[str | Query]) -> None:
         self._order = [self.relations[n] if isinstance(n, str) else n for n in order]
+        self._over_topic = {}
+        for name, node in self.relations.items():
+            self._over_topic.setdefault(node.relation.topic, []).append(name)
 
     def remove(self, query_id: str) -> tuple[Query, dict[str, RelationNode]]:
         """Take a query out; relations that nothing else needs go with it."""
@@ -215,10 +224,10 @@ class Dataflow:
         wanted = set(self._wanted())
         gone = {name: node for name, node in self.relations.items() if name not in wanted}
         for name, node in gone.items():
-            del self.relations[name]
+            del self.relations[name], self._decoders[name]
             self.inputs.forget(node.relation)
-        order = _topological(list(self.relations), self.queries.values())
-        self._order = [self.relations[n] if isinstance(n, str) else n for n in order]
+        order = _topological({n: node.relation for n, node in self.relations.items()}, self.queries.values())
+        self._arrange(order)
         return query, gone
 
     def _wanted(self) -> list[str]:
@@ -274,6 +283,7 @@ class Dataflow:
     ) -> None:
         relation = node.relation
         decoder = RelationDecoder(relation, node.needed, self._time(relation.name), self.session, self.schemas)
+        self._decoders[relation.name] = decoder
         own = relation.topic in self.made() or relation.topic in skips
         self.inputs.read(relation, decoder, positions, times, skip_writer=self.writer_name if own else None)
 
@@ -290,16 +300,18 @@ class Dataflow:
         riders = Riders(epoch.located)
         marks: dict[str, Marks] = {}
         written_marks: dict[str, list[Marks]] = {}
+        echoed: dict[str, list[Rows]] = {}
         for node in self._order:
             if isinstance(node, RelationNode):
                 name = node.relation.name
                 try:
-                    deltas[name] = node.advance(epoch.rows.get(name), written.get(name, ()))
+                    read = together([epoch.rows.get(name), *echoed.get(name, ())])
+                    deltas[name] = node.advance(read, written.get(name, ()))
                 except Exception as failure:
                     raise QueryFailure(self._user_of(name), failure) from failure
                 if node.relation.kind == "STREAM":
-                    read = riders.marks(node.relation.topic, epoch.rows.get(name))
-                    marks[name] = Marks.together([read, *written_marks.get(name, ())])
+                    mine = riders.marks(node.relation.topic, epoch.rows.get(name))
+                    marks[name] = Marks.together([mine, *written_marks.get(name, ())])
                 continue
             end = node.end
             try:
@@ -308,6 +320,10 @@ class Dataflow:
                     rows, made = end.as_read(out)
                     written.setdefault(target, []).append(rows)
                     written_marks.setdefault(target, []).append(made)
+                if isinstance(end, sink.Sink) and end.records is not None:
+                    for name, heard in self._echoes(end, end.records, out):
+                        echoed.setdefault(name, []).append(heard.rows)
+                        written_marks.setdefault(name, []).append(heard.marks)
             except Exception as failure:
                 raise QueryFailure(node.id, failure) from failure
             if isinstance(end, sink.Sink):
@@ -318,6 +334,17 @@ class Dataflow:
                 outputs.emitted.append((node.id, out.batch))
         self.rejects.errors += [self._attributed(r) for r in epoch.rejects]
         return outputs
+
+    def _echoes(self, end: sink.Sink, records: pa.RecordBatch, rows: Delta) -> Iterator[tuple[str, Echo]]:
+        """What a query writes, for the other relations over its topic."""
+        target = end.step.relation
+        for name in self._over_topic.get(target.topic, ()):
+            if name != target.name:
+                heard = echo(self._decoders[name], target.topic, records, rows.seq)
+                readers = ",".join(sorted(q.id for q in self.queries.values() if name in q.plan.reads))
+                bad = [Reject(readers, f"could not read the record: {why}", seq) for seq, why in heard.bad]
+                self.rejects.errors += bad
+                yield name, heard
 
     def _user_of(self, name: str) -> str:
         """A query that a relation is here for."""
@@ -359,15 +386,14 @@ class Dataflow:
         self.inputs.close()
 
 
-def _topological(relations: Sequence[str], queries: Iterable[Query]) -> list[str | Query]:
-    """Relations (by name) and queries, each after those that it reads from."""
+def _topological(relations: Mapping[str, Relation], queries: Iterable[Query]) -> list[str | Query]:
+    """Relations (by name) and queries, each after what it reads from; a relation after all that write its topic."""
     everything = list(queries)
     writers: dict[str, list[Query]] = {}
     for query in everything:
         target: Sink | None = query.plan.sink
         if target is not None:
-            writers.setdefault(target.relation.name, []).append(query)
-    known = set(relations)
+            writers.setdefault(target.relation.topic, []).append(query)
     done: dict[str | Query, bool] = {}
     order: list[str | Query] = []
 
@@ -379,11 +405,11 @@ def _topological(relations: Sequence[str], queries: Iterable[Query]) -> list[str
             return
         done[node] = False
         if isinstance(node, str):
-            for writer in writers.get(node, ()):
+            for writer in writers.get(relations[node].topic, ()):
                 visit(writer)
         else:
             for scan in node.scans:
-                if scan.relation.name in known:
+                if scan.relation.name in relations:
                     visit(scan.relation.name)
         done[node] = True
         order.append(node)

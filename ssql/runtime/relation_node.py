@@ -80,8 +80,9 @@ class RelationNode:
 class ArrangedTable:
     """`TableView` over the view of a table's node: its rows as of one frontier."""
 
-    def __init__(self, relation: Relation, view: View) -> None:
+    def __init__(self, relation: Relation, view: View, *, complete: bool) -> None:
         self.relation = relation
+        self.complete = complete
         self._view = view
         names = [n for n in view.layout.schema.names if n not in ("ROWTIME", "ROWPARTITION", "ROWOFFSET")]
         bounds = [n for n in ("WINDOWSTART", "WINDOWEND") if relation.window is not None]

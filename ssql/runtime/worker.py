@@ -794,5 +794,5 @@ class DataflowWorker:
         for flow in sorted(self._flows.values(), key=lambda f: f.name == MAIN):
             for name, node in flow.dataflow.relations.items():
                 if node.arrangement is not None:
-                    tables[name] = ArrangedTable(node.relation, node.arrangement.committed)
+                    tables[name] = ArrangedTable(node.relation, node.arrangement.committed, complete=flow.name == MAIN)
         self._cut = Cut(tables, self._main.seen, self._frontier.epoch)

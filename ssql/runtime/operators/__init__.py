@@ -9,6 +9,7 @@ from ssql.runtime.operators import (
     emit,
     exchange,
     final,
+    keep,
     map,  # noqa: A004 - the step's name
     pick,
     regroup,
@@ -26,6 +27,7 @@ __all__ = [
     "emit",
     "exchange",
     "final",
+    "keep",
     "map",
     "pick",
     "regroup",
