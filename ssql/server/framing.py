@@ -4,6 +4,7 @@
 `V1` (`application/vnd.ksql.v1+json`)   one JSON array of `header`, `row`, `finalMessage`, `errorMessage`
 `Delimited` (`vnd.ksqlapi.delimited`)   a metadata object, then one JSON array a row, a line each
 `JsonArray` (`application/json`)        the same as `Delimited`, as one JSON array
+`Protobuf` (`vnd.ksql.v1+protobuf`)     as `V1`, each row a message (`protobuf_rows.py`)
 `Text` (`text/plain`)                   the lines of PRINT, and nothing else
 ======================================  =================================================================
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 V1_TYPE = "application/vnd.ksql.v1+json"
 JSON_TYPE = "application/json"
 DELIMITED_TYPE = "application/vnd.ksqlapi.delimited.v1"
+PROTOBUF_TYPE = "application/vnd.ksql.v1+protobuf"
 TEXT_TYPE = "text/plain"
 
 
@@ -51,7 +53,18 @@ def framing_of(content_type: str, *, push: bool) -> Framing:
         return Delimited()
     if content_type == JSON_TYPE:
         return JsonArray()
+    if content_type == PROTOBUF_TYPE:
+        from ssql.server.protobuf_rows import Protobuf  # few ask for it, and Protobuf takes a while to load
+
+        return Protobuf(push)
     return V1(push)
+
+
+def schema_text(columns: Sequence[Column], *, mark_keys: bool) -> str:
+    """The columns as a header of the first version names them."""
+    from ssql.types import quote
+
+    return ", ".join(str(c) if mark_keys else f"{quote(c.name)} {c.type}" for c in columns)
 
 
 class V1:
@@ -63,9 +76,7 @@ class V1:
         self.before, self.after = ("", ",\n") if push else (",\n", "")
 
     def header(self, query_id: str, columns: Sequence[Column], mark_keys: bool) -> bytes:
-        from ssql.types import quote
-
-        schema = ", ".join(str(c) if mark_keys else f"{quote(c.name)} {c.type}" for c in columns)
+        schema = schema_text(columns, mark_keys=mark_keys)
         head = msgspec.json.encode({"header": {"queryId": query_id, "schema": schema}})
         return b"[" + head + self.after.encode()
 
@@ -77,7 +88,7 @@ class V1:
             columns,
             self.before + '{"row":{"columns":[',
             "]}}" + self.after,
-            _deleted(batch, columns),
+            deleted_rows(batch, columns),
             '],"tombstone":true}}' + self.after,
         )
 
@@ -160,7 +171,7 @@ def _metadata(query_id: str, columns: Sequence[Column]) -> bytes:
     )
 
 
-def _deleted(batch: pa.RecordBatch, columns: Sequence[Column]) -> pa.Array | None:
+def deleted_rows(batch: pa.RecordBatch, columns: Sequence[Column]) -> pa.Array | None:
     """Which rows are deletions; None when none is."""
     import pyarrow.compute as pc
 
@@ -174,7 +185,7 @@ def _live(batch: pa.RecordBatch, columns: Sequence[Column]) -> pa.RecordBatch:
     """The batch without its deletions."""
     import pyarrow.compute as pc
 
-    deleted = _deleted(batch, columns)
+    deleted = deleted_rows(batch, columns)
     return batch if deleted is None else batch.filter(pc.invert(deleted))
 
 

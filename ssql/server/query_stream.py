@@ -1,4 +1,5 @@
-"""POST /query-stream: one SELECT, answered line by line, as a JSON array, or in the first version's form.
+"""POST /query-stream: one SELECT, answered line by line, as a JSON array, or in the first version's form, as JSON or
+Protobuf.
 
 PRINT is answered in lines of text, which are no JSON: only who takes lines gets them.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from ssql.server.framing import DELIMITED_TYPE, JSON_TYPE, V1_TYPE, Text, framing_of
+from ssql.server.framing import DELIMITED_TYPE, JSON_TYPE, PROTOBUF_TYPE, V1_TYPE, Text, framing_of
 from ssql.server.pump import is_push, run_query, send_rows
 from ssql.server.requests import QueryStreamRequest, body_of, check_query, negotiated
 
@@ -15,7 +16,8 @@ from ssql.server.requests import QueryStreamRequest, body_of, check_query, negot
 async def post_query_stream(request: web.Request) -> web.StreamResponse:
     body = await body_of(request, QueryStreamRequest)
     prints = check_query(body.sql, "/query-stream")
-    content_type = negotiated(request, (DELIMITED_TYPE,) if prints else (DELIMITED_TYPE, JSON_TYPE, V1_TYPE))
+    offered = (DELIMITED_TYPE,) if prints else (DELIMITED_TYPE, JSON_TYPE, V1_TYPE, PROTOBUF_TYPE)
+    content_type = negotiated(request, offered)
     result = await run_query(request, body.sql, body.session(request))
     framing = Text() if prints else framing_of(content_type, push=is_push(result))
     return await send_rows(request, result, framing, content_type)
