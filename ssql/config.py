@@ -8,6 +8,7 @@ nothing reads a global. Units are part of the type: `_ms` values are millisecond
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -64,6 +65,27 @@ def setting(
     entry = Setting(key, default, doc, parse, aliases, per_query, secret)
     SETTINGS[key] = entry
     return entry
+
+
+def _patterns(text: str) -> str:
+    for pattern in filter(None, text.split(",")):
+        try:
+            re.compile(pattern)
+        except re.error as bad:
+            raise ValueError(f'"{pattern}" is no regular expression ({bad})') from None
+    return text
+
+
+#: What belongs to Kafka, its Connect and its registry, as ksqlDB has it.
+_SYSTEM_TOPICS = (
+    "_confluent.*,__confluent.*,_schemas,__consumer_offsets,__transaction_state,connect-configs,connect-offsets,"
+    "connect-status,connect-statuses"
+)
+
+
+def matches(patterns: str, name: str) -> bool:
+    """Whether one of these regular expressions, separated by commas, is the whole of a name."""
+    return any(re.fullmatch(pattern, name) for pattern in filter(None, patterns.split(",")))
 
 
 def _offset_reset(text: str) -> str:
@@ -220,6 +242,27 @@ IDLE_TIMEOUT_S = setting(
     "How long (s) a client may take nothing of what is sent to it before its connection is closed.",
     parse=int,
     aliases=("ksql.idle.connection.timeout.seconds",),
+)
+INSERT_VALUES_ENABLED = setting(
+    "insert.into.values.enabled",
+    True,
+    "Whether clients may append rows with INSERT INTO ... VALUES.",
+    parse=_boolean,
+    aliases=("ksql.insert.into.values.enabled",),
+)
+HIDDEN_TOPICS = setting(
+    "hidden.topics",
+    _SYSTEM_TOPICS,
+    "Topics that SHOW TOPICS leaves out without ALL: regular expressions, separated by commas.",
+    parse=_patterns,
+    aliases=("ksql.hidden.topics",),
+)
+READONLY_TOPICS = setting(
+    "readonly.topics",
+    _SYSTEM_TOPICS,
+    "Topics that clients may not append to: regular expressions, separated by commas.",
+    parse=_patterns,
+    aliases=("ksql.readonly.topics",),
 )
 VARIABLE_SUBSTITUTION = setting(
     "variable.substitution.enable",

@@ -7,11 +7,12 @@ A file is TOML (`*.toml`; tables are joined with dots) or Java properties (anyth
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, LISTEN, Config, from_environment
+from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, LISTEN, Config, from_environment, lookup
 from ssql.errors import ConfigError
 from ssql_cli.problems import FileUnreadable
 
@@ -27,9 +28,21 @@ def load(
     """
     config = from_environment()
     if file is not None:
-        config = config.with_values(read_file(Path(file)))
+        config = config.with_values(_that_count(read_file(Path(file)), file))
     given = {DATA_DIR.key: data, KAFKA_BOOTSTRAP.key: kafka, LISTEN.key: listen}
     return config.with_values({key: value for key, value in given.items() if value is not None})
+
+
+def _that_count(found: Mapping[str, object], file: str) -> dict[str, object]:
+    """The settings of a file without those that ksqlDB has and that change nothing here; these are told."""
+    without = []
+    if any(lookup(key) is None for key in found):
+        from ssql.engine.session import has_no_effect
+
+        without = [key for key in found if has_no_effect(key)]
+    if without:
+        print(f"of {file}, these settings have no effect: {', '.join(without)}", file=sys.stderr)
+    return {key: value for key, value in found.items() if key not in without}
 
 
 def read_file(path: Path) -> dict[str, object]:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from ssql.catalog.catalog import Source
+from ssql.config import INSERT_VALUES_ENABLED
 from ssql.engine.api import InsertAck
 from ssql.engine.context import Request
+from ssql.engine.relations import is_read_only
 from ssql.engine.rows_json import typed_rows
 from ssql.errors import (
     ColumnNotFound,
@@ -34,7 +35,7 @@ _ROWTIME = Column("ROWTIME", BIGINT)
 def insert_values(request: Request, statement: InsertValues) -> None:
     """INSERT INTO source (columns) VALUES (...), ...: all rows in one append, or none."""
     name = statement.target
-    relation = _target(request.catalog.sources.get(name.text), name.text, request.catalog.relation_names(), name.span)
+    relation = _target(request, name.text, name.span)
     columns = _named_columns(relation, statement)
     plan = plan_values(columns, statement.rows, types=request.catalog.types.get)
     try:
@@ -51,9 +52,8 @@ def insert_values(request: Request, statement: InsertValues) -> None:
 
 def insert_rows(request: Request, target: str, rows: Sequence[Mapping[str, Any]]) -> list[InsertAck]:
     """Append rows given as JSON objects; a row that does not fit is refused, the others are appended."""
-    catalog = request.catalog
     name = target[1:-1] if target[:1] == "`" == target[-1:] else target.upper()
-    relation = _target(catalog.sources.get(name), name, catalog.relation_names(), None)
+    relation = _target(request, name, None)
     columns = [*relation.schema.columns, _ROWTIME]
     if not rows:
         return []
@@ -67,12 +67,20 @@ def insert_rows(request: Request, target: str, rows: Sequence[Mapping[str, Any]]
     return [InsertAck(index, errors.get(index)) for index in range(len(rows))]
 
 
-def _target(source: Source | None, name: str, known: Sequence[str], span: Span | None) -> Relation:
-    if source is None:
-        raise InsertTargetNotFound(name, span=span, candidates=known)
-    relation = source.relation
+def _target(request: Request, name: str, span: Span | None) -> Relation:
+    if not request.core.config[INSERT_VALUES_ENABLED]:
+        raise InvalidStatement(
+            "The server has disabled INSERT INTO ... VALUES functionality.",
+            span=span,
+            hint="To enable it, start the server with 'ksql.insert.into.values.enabled'=true.",
+        )
+    relation = request.catalog.relation(name)
+    if relation is None:
+        raise InsertTargetNotFound(name, span=span, candidates=request.catalog.relation_names())
     if relation.read_only:
         raise InvalidStatement(f"Cannot insert values into read-only {relation.kind.lower()}: {name}", span=span)
+    if is_read_only(relation.topic, request.core.config):
+        raise InvalidStatement(f"Cannot insert values into read-only topic: {relation.topic}", span=span)
     if relation.window is not None:
         raise InvalidStatement("Cannot insert into windowed stream/table!", span=span)
     return relation

@@ -15,9 +15,11 @@ from ssql.config import (
     DEFAULT_PARTITIONS,
     KEY_FORMAT,
     OUTPUT_TOPIC_PREFIX,
+    READONLY_TOPICS,
     VALUE_FORMAT,
     WRAP_SINGLE_VALUES,
     Config,
+    matches,
 )
 from ssql.engine import properties as p
 from ssql.engine import schemas as registry
@@ -27,6 +29,7 @@ from ssql.formats.registered import FULL_NAME, SCHEMA_ID
 from ssql.formats.registry import format_named
 from ssql.log.api import Log, Topic
 from ssql.planner.relation import HeaderColumn, KeyWindow, Kind, Relation, TimestampSpec
+from ssql.planner.system_streams import OWN_TOPICS
 from ssql.schemas.api import SchemaRegistry, subject_of
 from ssql.sql.statements import ColumnDef, CreateSource
 from ssql.sql.type_syntax import resolve_type
@@ -50,6 +53,11 @@ class TopicWanted:
     config: dict[str, str] = field(default_factory=dict)
     partitions_span: Span | None = None
     replicas_span: Span | None = None
+
+
+def is_read_only(topic: str, config: Config) -> bool:
+    """Whether a topic is one that nobody may write to: of our own, of Kafka's, or by the settings."""
+    return topic.startswith(OWN_TOPICS) or matches(config[READONLY_TOPICS], topic)
 
 
 def ensure_topic(log: Log, wanted: TopicWanted) -> Topic:
@@ -247,6 +255,8 @@ def sink(
         key_name = config[KEY_FORMAT]
     value_name = with_[p.VALUE_FORMAT] or with_[p.FORMAT] or base.value_format.name
     topic = with_[p.KAFKA_TOPIC] or config[OUTPUT_TOPIC_PREFIX] + name
+    if is_read_only(topic, config):
+        raise InvalidProperty(f"Cannot write to read-only topic: {topic}", span=with_.span(p.KAFKA_TOPIC))
     wrap = with_[p.WRAP_SINGLE_VALUE]
     relation = Relation(
         name=name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ssql.config import SETTINGS, lookup
+from ssql.config import HIDDEN_TOPICS, SETTINGS, lookup, matches
 from ssql.engine import connectors
 from ssql.engine.api import Entity
 from ssql.engine.context import Request, entity
@@ -13,9 +13,8 @@ from ssql.engine.describe import describe_sources, query_description, statuses
 from ssql.engine.entities import query_json, source_json, type_json
 from ssql.functions.registry import REGISTRY
 from ssql.log.api import Topic
+from ssql.planner.system_streams import OWN_TOPICS
 from ssql.sql.statements import Show
-
-_INTERNAL_TOPICS = ("_ssql_", "_confluent", "__")
 
 
 def show(request: Request, statement: Show) -> Entity:
@@ -37,7 +36,8 @@ def _sources(kind: str) -> Callable[[Request, Show], Entity]:
 
 def _topics(request: Request, statement: Show) -> Entity:
     def shown(topic: Topic) -> bool:
-        return statement.all or not topic.name.startswith(_INTERNAL_TOPICS)
+        own = topic.name.startswith(OWN_TOPICS)
+        return statement.all or not (own or matches(request.config[HIDDEN_TOPICS], topic.name))
 
     readers: dict[str, int] = {}
     for query in request.catalog.queries.values():

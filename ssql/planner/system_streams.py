@@ -9,6 +9,9 @@ from ssql.formats.api import FormatSpec
 from ssql.planner.relation import Relation
 from ssql.types import BIGINT, BYTES, INTEGER, STRING, TIMESTAMP, Column, Schema, schema
 
+#: What the names of our own topics begin with.
+OWN_TOPICS = "_ssql_"
+
 ERRORS = "SSQL_ERRORS"
 LATE = "SSQL_LATE"
 
@@ -35,7 +38,7 @@ LATE_SCHEMA = schema(
 
 def internal_topic(service_id: str, name: str) -> str:
     """The name of a topic of our own: `_ssql_<service.id>_<name>`."""
-    return f"_ssql_{service_id}_{name}"
+    return f"{OWN_TOPICS}{service_id}_{name}"
 
 
 def _stream(name: str, columns: Schema, topic: str) -> Relation:

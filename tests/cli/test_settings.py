@@ -40,6 +40,20 @@ def test_properties_as_java_writes_them(tmp_path: Path) -> None:
     assert (config[SERVICE_ID], config[KAFKA_BOOTSTRAP], config[LISTEN]) == ("mine_", "a:1,b:2", "x")
 
 
+def test_settings_of_ksqldb_that_change_nothing_here_are_told_and_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "ksql-server.properties"
+    file.write_text("ksql.service.id=mine_\nksql.streams.num.stream.threads=4\nksql.streams.producer.linger.ms=5\n")
+    assert load(str(file))[SERVICE_ID] == "mine_"
+    assert capsys.readouterr().err == (
+        f"of {file}, these settings have no effect: ksql.streams.num.stream.threads, ksql.streams.producer.linger.ms\n"
+    )
+    file.write_text("authentication.method=BASIC\n")
+    with pytest.raises(UnknownSetting):
+        load(str(file))
+
+
 def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
     file = tmp_path / "ssql.toml"
     file.write_text("[batch]\nmax.row = 7\n")

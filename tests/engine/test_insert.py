@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -84,6 +85,28 @@ def test_targets_that_take_no_rows(bench: Bench) -> None:
     for target, kind in (("ro", InvalidStatement), ("nope", SourceNotFound), ("w", InvalidStatement)):
         with pytest.raises(kind):
             bench.engine.insert(target, [{"v": 1}])
+
+
+def test_topics_that_nobody_may_write_to(make: Callable[..., Bench]) -> None:
+    bench = make(**{"ksql.readonly.topics": "sealed.*,other"})
+    for topic in ("sealed-orders", "other", "_ssql_default__command_topic"):
+        bench.run(
+            f"CREATE OR REPLACE STREAM x (v INT) WITH (kafka_topic='{topic}', value_format='JSON'); DROP STREAM x;"
+        )
+        bench.run(f"CREATE STREAM x (v INT) WITH (kafka_topic='{topic}', value_format='JSON');")
+        error = bench.fails("INSERT INTO x VALUES (1);")
+        assert error.message == f"Cannot insert values into read-only topic: {topic}"
+        error = bench.fails(f"CREATE STREAM y WITH (kafka_topic='{topic}') AS SELECT * FROM x;")
+        assert error.message == f"Cannot write to read-only topic: {topic}"
+        bench.run("DROP STREAM x;")
+
+
+def test_inserts_can_be_switched_off(make: Callable[..., Bench]) -> None:
+    bench = make(**{"ksql.insert.into.values.enabled": "false"})
+    bench.run(STREAM)
+    assert "has disabled INSERT INTO ... VALUES" in bench.fails("INSERT INTO s VALUES ('a', 1);").message
+    with pytest.raises(InvalidStatement, match="has disabled INSERT INTO"):
+        bench.engine.insert("s", [{"v": 1}])
 
 
 def test_nothing_is_nothing(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pyarrow as pa
 
@@ -41,6 +42,13 @@ def test_topics_leave_out_our_own(bench: Bench) -> None:
     assert topics["topics"] == [{"name": "s", "replicaInfo": [1, 1]}]
     names = [t["name"] for t in bench.one("SHOW ALL TOPICS EXTENDED;")["topics"]]
     assert "_ssql_default__command_topic" in names
+
+
+def test_topics_that_are_hidden(make: Callable[..., Bench]) -> None:
+    bench = make(**{"ksql.hidden.topics": "s.*,connect-status"})
+    bench.run(SOURCE + SOURCE.replace("STREAM s", "STREAM o").replace("'s'", "'open'"))
+    assert [t["name"] for t in bench.one("SHOW TOPICS;")["topics"]] == ["open"]
+    assert {"s", "open"} < {t["name"] for t in bench.one("SHOW ALL TOPICS;")["topics"]}
 
 
 def test_queries(bench: Bench) -> None:
