@@ -46,7 +46,7 @@ from ssql.errors import InternalError, InvalidStatement, SsqlError, WrongEndpoin
 from ssql.log.api import Log
 from ssql.runtime.api import QueryState, Worker
 from ssql.schemas.api import SchemaRegistry
-from ssql.schemas.open import open_registry
+from ssql.schemas.open import for_worker, open_registry
 from ssql.sql import statements as s
 from ssql.sql.parser import parse_script, parse_statement
 
@@ -112,7 +112,7 @@ def open_log(config: Config) -> Log:
 def make_worker(log: Log, config: Config, schemas: SchemaRegistry) -> Worker:
     from ssql.runtime.worker import DataflowWorker
 
-    return DataflowWorker(log, config, schemas)
+    return DataflowWorker(log, config, for_worker(schemas))
 
 
 class LocalEngine:

@@ -45,8 +45,9 @@ class Throughput:
 
 @dataclass(frozen=True)
 class QueryStatus:
-    """How a query is doing. `error` is set in state ERROR, in the user's words, `failed_ms` is when that was (0: before
-    the worker started); `internal`: whether it is a fault of ours."""
+    """How a query is doing. `error` is set in state ERROR, and where a query waits for what it cannot reach, in the
+    user's words; `failed_ms` is when it failed (0: before the worker started); `internal`: whether it is a fault of
+    ours."""
 
     query_id: str
     state: QueryState

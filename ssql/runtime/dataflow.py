@@ -108,6 +108,11 @@ class Query:
         self.rows_out += len(out)
         return out
 
+    def open(self) -> None:
+        """Make ready what is otherwise made when the first rows come: what is wrong with it is told now."""
+        for operator in self.operators.values():
+            operator.open()
+
     def states(self) -> Iterator[tuple[str, Arrangement]]:
         """Arrangements by state id."""
         for step_id, operator in self._stateful.items():
@@ -308,7 +313,7 @@ class Dataflow:
                     read = together([epoch.rows.get(name), *echoed.get(name, ())])
                     deltas[name] = node.advance(read, written.get(name, ()))
                 except Exception as failure:
-                    raise QueryFailure(self._user_of(name), failure) from failure
+                    raise QueryFailure(self.users_of(name)[0], failure) from failure
                 if node.relation.kind == "STREAM":
                     mine = riders.marks(node.relation.topic, epoch.rows.get(name))
                     marks[name] = Marks.together([mine, *written_marks.get(name, ())])
@@ -346,11 +351,11 @@ class Dataflow:
                 self.rejects.errors += bad
                 yield name, heard
 
-    def _user_of(self, name: str) -> str:
-        """A query that a relation is here for."""
+    def users_of(self, name: str) -> list[str]:
+        """The queries that a relation is here for: its readers, and its writers where it can be asked."""
         readers = [q.id for q in self.queries.values() if any(s.relation.name == name for s in q.scans)]
         writers = [q.id for q in self.queries.values() if (t := q.plan.sink) is not None and t.relation.name == name]
-        return [*readers, *writers][0]
+        return list(dict.fromkeys([*readers, *writers]))
 
     def _refuse(self, reject: Reject) -> None:
         """Raise for a query that is to fail at such a record."""

@@ -40,6 +40,15 @@ READ_ROWS = 1024
 BEHIND_MS = 20.0
 
 
+class SchemaAwaited(Exception):
+    """A relation's records cannot be read as long as the schema registry cannot be reached; they are read again."""
+
+    def __init__(self, relation: str, cause: RegistryUnavailable) -> None:
+        super().__init__(cause.message)
+        self.relation = relation
+        self.cause = cause
+
+
 @dataclass
 class _Piece:
     """A decoded fetch of one partition, read from record `at` on. `order` never decreases."""
@@ -186,7 +195,7 @@ class Inputs:
         for number, partition in topic.partitions.items():
             partition.pieces.clear()
             partition.fetched, partition.ahead = partition.position, partition.time
-            partition.paused = False
+            partition.paused, partition.behind_since = False, None
             self._reader.assign(name, number, partition.position, skip_writer=topic.skip_writer)
 
     def rewind(self, positions: Mapping[TopicPartition, int], times: Mapping[TopicPartition, int]) -> None:
@@ -239,8 +248,8 @@ class Inputs:
             return False
         try:
             self._read(wait_ms)
-        except (LogError, RegistryUnavailable) as trouble:
-            LOGGER.debug("could not read ahead: %s", trouble.message)  # `take` meets it again
+        except (LogError, SchemaAwaited) as trouble:
+            LOGGER.debug("could not read ahead: %s", trouble)  # `take` meets it again
             return False
         return True
 
@@ -248,6 +257,9 @@ class Inputs:
         """The next rows in order, at most `max_rows`; waits up to `wait_ms` for the first one.
 
         `limits`: do not go past these offsets. None when nothing is there.
+
+        Raises:
+            SchemaAwaited: where the next rows wait for the schema registry.
         """
         if not self._topics:
             self._reader.poll(1, wait_ms)
@@ -314,12 +326,14 @@ class Inputs:
                 if not partition.pieces:
                     partition.position = fetch.next_offset
                 continue
-            try:
-                rows = {name: decoder.decode(fetch) for name, decoder in topic.decoders.items()}
-            except RegistryUnavailable:
-                for name in self._topics:  # what was fetched with it is read again too
-                    self._restart(name)
-                raise
+            rows: dict[str, Rows] = {}
+            for name, decoder in topic.decoders.items():
+                try:
+                    rows[name] = decoder.decode(fetch)
+                except RegistryUnavailable as away:
+                    for other in self._topics:  # what was fetched with it is read again too
+                        self._restart(other)
+                    raise SchemaAwaited(name, away) from away
             partition.pieces.append(_Piece(fetch, self._order(fetch, rows, partition), rows))
 
     def _order(self, fetch: Fetch, rows: Mapping[str, Rows], partition: _Partition) -> Int64s:

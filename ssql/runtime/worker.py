@@ -37,7 +37,7 @@ from ssql.planner.steps import QueryPlan
 from ssql.runtime.api import Cut, Demand, Listener, Offsets, QueryState, QueryStatus, ReaderStart, Start, Throughput
 from ssql.runtime.dataflow import Dataflow, Outputs, Query, QueryFailure
 from ssql.runtime.frontier import DataflowFrontier, Frontier, FrontierFile
-from ssql.runtime.inputs import EpochInput, Inputs, TopicPartition
+from ssql.runtime.inputs import EpochInput, Inputs, SchemaAwaited, TopicPartition
 from ssql.runtime.reject_files import RejectFiles
 from ssql.runtime.rejects import Rejects
 from ssql.runtime.relation_node import ArrangedTable, RelationNode
@@ -53,6 +53,8 @@ MAIN = "main"
 IDLE_MS = 200.0
 #: Waits (s) between tries of a commit that the log could not take.
 RETRY_S = (0.05, 0.2, 0.5, 1.0, 2.0)
+#: How long (s) a query that needs the schema registry stands aside before it is tried again.
+REGISTRY_S = 0.5
 
 T = TypeVar("T")
 
@@ -66,6 +68,9 @@ class _Flow:
     writer: Writer | None
     paused: bool = False
     failure: str | None = None
+    #: why it stands still, and when (s) it is tried again
+    trouble: str | None = None
+    retry_at: float = 0.0
     #: of a subscription: the offsets before which nothing is told; it goes no further until all are reached
     quiet: dict[TopicPartition, int] = field(default_factory=dict)
     failed_ms: int = 0
@@ -218,15 +223,16 @@ class DataflowWorker:
 
     def _note(self) -> None:
         """Tell waiting threads how far all is: in one note, as dataflows may be half-way joined at any other time."""
-        running = [f for f in self._flows.values() if not f.paused]
-        settled = all(f.name == MAIN for f in running)
+        flows = [f for f in self._flows.values() if not f.paused]
+        settled = all(f.name == MAIN for f in flows)
         with self._progress:
-            self._noted = _Progress(settled, tuple(f.seen for f in running))
+            self._noted = _Progress(settled, tuple(f.seen for f in flows if f.trouble is None))
             self._progress.notify_all()
 
     def _ends(self) -> dict[TopicPartition, int]:
         self._note()
-        read = {tp for f in self._flows.values() if not f.paused for tp in f.dataflow.inputs.positions()}
+        running = [f for f in self._flows.values() if not f.paused and f.trouble is None]
+        read = {tp for f in running for tp in f.dataflow.inputs.positions()}
         return {tp: self._log.bounds(*tp)[1] for tp in read}
 
     # --- queries come and go (worker's thread) ------------------------------------
@@ -324,6 +330,7 @@ class DataflowWorker:
                     if early and start == "now":
                         quiet[topic.name, partition] = end
         try:
+            self._open(queries)
             flow.dataflow.put(queries, {}, positions, {})
         except SsqlError:
             self._end_flow(flow)
@@ -340,8 +347,17 @@ class DataflowWorker:
             self._file_relations(flow)
             self._dirty_frontier = True
             self._commit(flow, None, Outputs())
-        self._splice_if_even(flow)
+        self._join(flow)
         self._publish()
+
+    def _open(self, queries: Sequence[Query]) -> None:
+        for query in queries:
+            try:
+                query.open()
+            except RegistryUnavailable:
+                if self._thread.is_alive():
+                    raise
+                # A query that there was before this worker: it waits.
 
     def _file(self, state_id: str, arrangement: Any) -> StateFile:
         file = StateFile(self._log, state_topic(self._service, state_id), arrangement)
@@ -488,8 +504,8 @@ class DataflowWorker:
             state = QueryState.RUNNING if name == MAIN else QueryState.CATCHING_UP
             if flow.paused:
                 state = QueryState.ERROR if flow.failure is not None else QueryState.PAUSED
-            done = self._statistics.query(query.id)
-            found.append(QueryStatus(query_id, state, flow.failure, done, flow.failed_ms, flow.internal))
+            done, error = self._statistics.query(query.id), flow.failure or flow.trouble
+            found.append(QueryStatus(query_id, state, error, done, flow.failed_ms, flow.internal))
         return found
 
     # --- splicing ----------------------------------------------------------------
@@ -511,14 +527,15 @@ class DataflowWorker:
         for other in self._flows.values():
             if other is flow:
                 break
-            if other.name != MAIN and not other.paused:
+            if other.name != MAIN and not other.paused and other.trouble is None:
                 sinks = (q.plan.sink for q in other.dataflow.queries.values())
                 written |= {sink.relation.topic for sink in sinks if sink is not None}
         return bool(reads & written and reads - written)
 
     def _splice_if_even(self, flow: _Flow) -> bool:
         """Join a side dataflow to main if both have seen the same; between epochs only."""
-        if flow.name == MAIN or flow.paused or flow.quiet or self._waits(flow) or not self._even(flow):
+        held = flow.paused or flow.quiet or flow.trouble is not None
+        if flow.name == MAIN or held or self._waits(flow) or not self._even(flow):
             return False
         side, main = flow.dataflow, self._main.dataflow
         queries = list(side.queries.values())
@@ -579,7 +596,7 @@ class DataflowWorker:
         try:
             while not self._stopping:
                 self._run_calls()
-                sides = [f for f in self._flows.values() if f.name != MAIN and not f.paused and not self._waits(f)]
+                sides = [f for f in self._flows.values() if f.name != MAIN and self._may_step(f)]
                 moved = False
                 for flow in sides:
                     moved |= self._step(flow, 0.0, self._limits(flow))
@@ -596,11 +613,14 @@ class DataflowWorker:
         finally:
             self._run_calls()
 
+    def _may_step(self, flow: _Flow) -> bool:
+        return not flow.paused and flow.retry_at <= clock.monotonic() and not self._waits(flow)
+
     def _join(self, flow: _Flow) -> bool:
         try:
             return self._splice_if_even(flow)
-        except LogUnavailable as trouble:
-            LOGGER.warning("could not read the log, will try again: %s", trouble.message)
+        except (LogUnavailable, SchemaAwaited) as trouble:
+            LOGGER.warning("could not read the log, will try again: %s", trouble)
             return False
 
     def _fail(self, failure: SsqlError) -> None:
@@ -635,11 +655,17 @@ class DataflowWorker:
             epoch = flow.dataflow.inputs.take(wait_ms, limits)
         except LogFenced:
             raise
-        except (LogError, RegistryUnavailable) as trouble:
+        except LogError as trouble:
             LOGGER.warning("could not read, will try again: %s", trouble.message)
             clock.sleep(RETRY_S[1])
             return False
+        except SchemaAwaited as trouble:
+            if self._await_registry(flow, flow.dataflow.users_of(trouble.relation), trouble.cause):
+                self._commit(flow, None, Outputs())
+                self._publish()
+            return False
         if epoch is None:
+            flow.trouble = None
             flow.note()
             return False
         while flow.dataflow.queries:
@@ -648,11 +674,15 @@ class DataflowWorker:
                 break
             except QueryFailure as failure:
                 flow.dataflow.rollback()
-                self._detach(failure)
-                if flow.paused:
+                if not isinstance(failure.cause, RegistryUnavailable):
+                    self._detach(failure)
+                elif not self._await_registry(flow, [failure.query_id], failure.cause):
+                    return False
+                if flow.paused or flow.trouble is not None:
                     return True
         else:
             return True
+        flow.trouble = None
         quiet = bool(flow.quiet)
         self._commit(flow, epoch, outputs)
         self._publish()
@@ -670,6 +700,29 @@ class DataflowWorker:
         flow.internal = not isinstance(cause, SsqlError) or isinstance(cause, InternalError)
         if listener is not None:
             listener(None, reason)
+
+    def _await_registry(self, flow: _Flow, query_ids: Sequence[str], away: RegistryUnavailable) -> bool:
+        """Let queries that need the schema registry stand aside, each at the last commit, until it can be reached.
+
+        A reader's query fails instead: who has asked for rows is told that these do not come. False where the log is
+        not there to do it by: then all of the dataflow goes back to its last commit, to try again.
+        """
+        try:
+            for query_id in query_ids:
+                if not flow.dataflow.queries[query_id].durable:
+                    self._detach(QueryFailure(query_id, away))
+                    continue
+                aside = self._split(query_id)
+                if aside.trouble != away.message:
+                    LOGGER.warning("query %s waits: %s", query_id, away.message)
+                aside.paused, aside.trouble = False, away.message
+                aside.retry_at = clock.monotonic() + REGISTRY_S
+        except LogUnavailable as trouble:
+            LOGGER.warning("could not hold a query back, will try again: %s", trouble.message)
+            flow.dataflow.inputs.rewind(flow.seen, flow.reached)
+            clock.sleep(RETRY_S[1])
+            return False
+        return True
 
     def _commit(self, flow: _Flow, epoch: EpochInput | None, outputs: Outputs) -> None:
         """One transaction: outputs, rejects, state runs, positions. Tries again while the log cannot take it."""

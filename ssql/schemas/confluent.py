@@ -20,7 +20,8 @@ _NOT_FOUND = 404
 _CONFLICT = 409
 _INVALID = 422
 _TIMEOUT_S = 10
-_TRIES = 3
+#: A statement is answered soon, also where there is no registry: two more tries, after 0.2 and 0.4 s.
+_TRIES, _WAIT_MS = 2, 200
 _TYPES: Mapping[object, SchemaType] = {"AVRO": "AVRO", "PROTOBUF": "PROTOBUF", "JSON": "JSON", None: "AVRO"}
 
 
@@ -33,7 +34,13 @@ class ConfluentRegistry:
         Raises:
             ConfigError: for settings that the client does not take.
         """
-        config: dict[str, Any] = {"url": url, "timeout": _TIMEOUT_S, "max.retries": _TRIES, "cache.latest.ttl.sec": 0}
+        config: dict[str, Any] = {
+            "url": url,
+            "timeout": _TIMEOUT_S,
+            "max.retries": _TRIES,
+            "retries.wait.ms": _WAIT_MS,
+            "cache.latest.ttl.sec": 0,
+        }
         config |= {key: value for key, value in (settings or {}).items() if value != ""}
         try:
             self._client = SchemaRegistryClient(config)
@@ -87,7 +94,7 @@ class ConfluentRegistry:
         except SchemaRegistryError as trouble:
             if trouble.http_status_code == _NOT_FOUND:
                 return None
-            raise RegistryUnavailable(f"the schema registry failed: {trouble.error_message}") from None
+            raise _failed(trouble) from None
 
     @staticmethod
     def _call(call: Callable[[], T]) -> T:
@@ -101,9 +108,15 @@ class ConfluentRegistry:
         except SchemaRegistryError as trouble:
             if trouble.http_status_code in (_NOT_FOUND, _CONFLICT, _INVALID):
                 raise
-            raise RegistryUnavailable(f"the schema registry failed: {trouble.error_message}") from None
+            raise _failed(trouble) from None
         except Exception as trouble:  # of whatever library the client uses
             raise RegistryUnavailable(f"could not reach the schema registry: {trouble}") from trouble
+
+
+def _failed(trouble: SchemaRegistryError) -> RegistryUnavailable:
+    return RegistryUnavailable(
+        f"the schema registry failed: {trouble.error_message or f'it answered {trouble.http_status_code}'}"
+    )
 
 
 def _schema(definition: Definition) -> Schema:

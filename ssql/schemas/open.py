@@ -25,6 +25,14 @@ _CLIENT = {
 }
 
 
+def for_worker(registry: SchemaRegistry) -> SchemaRegistry:
+    """The registry as the worker asks it: one elsewhere does not hold it up."""
+    from ssql.schemas.background import BackgroundRegistry
+    from ssql.schemas.embedded import EmbeddedRegistry
+
+    return registry if isinstance(registry, EmbeddedRegistry) else BackgroundRegistry(registry)
+
+
 def open_registry(config: Config, log: Log) -> SchemaRegistry:
     """The registry of an installation. One elsewhere is not called yet.
 

@@ -42,6 +42,9 @@ class Operator:
         self.schema = delta_schema(step.schema)
         self.rows_out = 0
 
+    def open(self) -> None:
+        """Make ready what needs others than the log, where that is not left until the first rows come."""
+
     def on_deltas(self, *inputs: Delta) -> Delta:
         """The change of the output that the changes of the inputs make. Not called when all inputs are empty."""
         raise NotImplementedError

@@ -143,7 +143,7 @@ class Sink(Operator):
     def __init__(self, step: SinkStep, context: Context) -> None:
         super().__init__(step, context)
         relation = step.relation
-        self._encoder = RecordEncoder(relation, context.schemas)
+        self._made: RecordEncoder | None = None
         self._key = (*relation.key_names, *relation.window_key)
         self._sessions = relation.window is not None and relation.window.type == "SESSION"
         self._timestamp = None
@@ -155,6 +155,17 @@ class Sink(Operator):
         self.records: pa.RecordBatch | None = None
         self.riders: Riders = NO_RIDERS
         self.marks: Marks = NO_MARKS
+
+    @property
+    def _encoder(self) -> RecordEncoder:
+        """Made when it is needed: until then a registry may be away."""
+        if self._made is None:
+            self._made = RecordEncoder(self.step.relation, self.context.schemas)
+        return self._made
+
+    def open(self) -> None:
+        """Raises `FormatError` where its formats cannot write the rows, `RegistryUnavailable` where nobody can say."""
+        assert self._encoder is not None
 
     def begin(self, riders: Riders, marks: Marks) -> None:
         """Before an epoch: what the records that its rows come from bring along."""
