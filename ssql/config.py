@@ -218,6 +218,37 @@ PULL_RANGE_SCAN = setting(
     aliases=("ksql.query.pull.range.scan.enabled",),
     per_query=True,
 )
+SQL_EXTENSIONS = setting(
+    "sql.extensions",
+    False,
+    "Take what ksqlDB refuses although it has a clear meaning: MIN over a table, a source joined with itself, ...",
+    parse=_boolean,
+    per_query=True,
+)
+KEYS_OPTIONAL = setting(
+    "query.keys.optional",
+    False,
+    "A stream's query need not select the key columns; its result then has no key.",
+    parse=_boolean,
+    aliases=("ksql.new.query.planner.enabled",),
+    per_query=True,
+)
+COLLECT_LIST_LIMIT = setting(
+    "functions.collect_list.limit",
+    -1,
+    "Most values that COLLECT_LIST keeps of a group (below 0: all).",
+    parse=int,
+    aliases=("ksql.functions.collect_list.limit",),
+    per_query=True,
+)
+COLLECT_SET_LIMIT = setting(
+    "functions.collect_set.limit",
+    -1,
+    "Most values that COLLECT_SET keeps of a group (below 0: all).",
+    parse=int,
+    aliases=("ksql.functions.collect_set.limit",),
+    per_query=True,
+)
 MAX_PUSH_QUERIES = setting(
     "max.push.queries", 1000, "Most push queries at one time.", parse=int, aliases=("ksql.max.push.queries",)
 )

@@ -348,6 +348,17 @@ class KeyTypeMismatch(SqlError):
         )
 
 
+class RefusedAsInKsqldb(SqlError):
+    """The statement has a clear meaning, and ksqlDB refuses it."""
+
+    code = "refused_as_in_ksqldb"
+
+    def __init__(self, message: str, *, span: Span | None = None) -> None:
+        super().__init__(
+            message, span=span, hint="SET 'sql.extensions' = 'true' to have it all the same: ksqlDB would refuse it."
+        )
+
+
 class ColumnNotFound(SqlError):
     """`clause` names the clause that the column stands in: SELECT, WHERE, JOIN ON, ...; "" for none."""
 
@@ -366,6 +377,15 @@ class ColumnNotFound(SqlError):
             span=span,
             hint=f'Did you mean "{close}"?' if close else None,
         )
+
+
+class UnknownInExpression(SqlError):
+    """A column that is not there yet where the clause takes effect."""
+
+    code = "column_not_found"
+
+    def __init__(self, clause: str, name: str, *, span: Span | None = None) -> None:
+        super().__init__(f"Error in {clause} expression: Unknown column {name}.", span=span)
 
 
 class AmbiguousColumn(SqlError):

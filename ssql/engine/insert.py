@@ -23,6 +23,7 @@ from ssql.errors import (
 )
 from ssql.formats.registry import format_named
 from ssql.log.api import RECORD_SCHEMA
+from ssql.planner.options import Options
 from ssql.planner.relation import Relation
 from ssql.planner.values import plan_values
 from ssql.schemas.api import SchemaRegistry
@@ -37,7 +38,7 @@ def insert_values(request: Request, statement: InsertValues) -> None:
     name = statement.target
     relation = _target(request, name.text, name.span)
     columns = _named_columns(relation, statement)
-    plan = plan_values(columns, statement.rows, types=request.catalog.types.get)
+    plan = plan_values(columns, statement.rows, options=Options(types=request.catalog.types.get))
     try:
         batch = request.core.pool.run(plan, Schema(tuple(columns)).arrow)
     except EvaluationFailed as failed:

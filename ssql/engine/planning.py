@@ -7,11 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ssql.catalog.catalog import Catalog, PersistentQuery
-from ssql.config import DEFAULT_PARTITIONS, FAIL_ON_BAD_RECORD, FAIL_ON_BAD_TIMESTAMP, Config, Setting
+from ssql.config import (
+    COLLECT_LIST_LIMIT,
+    COLLECT_SET_LIMIT,
+    DEFAULT_PARTITIONS,
+    FAIL_ON_BAD_RECORD,
+    FAIL_ON_BAD_TIMESTAMP,
+    KEYS_OPTIONAL,
+    SQL_EXTENSIONS,
+    Config,
+    Setting,
+)
 from ssql.engine import properties, relations
 from ssql.errors import InternalError, InvalidStatement
 from ssql.log.api import Log
 from ssql.planner.bind import Analysis, analyse, analyse_create, analyse_insert, build
+from ssql.planner.options import Options
 from ssql.planner.relation import Relation
 from ssql.planner.steps import Fault, QueryPlan
 from ssql.sql import statements as sql
@@ -55,10 +66,31 @@ def query_id(source: str) -> str:
     return f"transient_{source}_{secrets.randbits(63)}"
 
 
+def options(catalog: Catalog, config: Config, log: Log | None = None) -> Options:
+    """How statements are bound under these settings; `log` knows the topics' partitions."""
+
+    def partitions(topic: str) -> int | None:
+        found = None if log is None else log.topic(topic)
+        return None if found is None else found.partitions
+
+    limits = {"COLLECT_LIST": config[COLLECT_LIST_LIMIT], "COLLECT_SET": config[COLLECT_SET_LIMIT]}
+    return Options(
+        catalog.types.get,
+        partitions,
+        extensions=config[SQL_EXTENSIONS],
+        keys_optional=config[KEYS_OPTIONAL],
+        limits={name: limit for name, limit in limits.items() if limit >= 0},
+    )
+
+
 def create_as(statement: sql.CreateAs, query_id: str, catalog: Catalog, config: Config, log: Log) -> Planned:
     """Plan a C*AS. Makes nothing."""
     with_ = properties.read(statement.properties, "AS")
-    analysis = analyse_create(statement, catalog, types=catalog.types.get)
+    # The properties' columns are checked first, as in ksqlDB.
+    chosen = options(catalog, config, log)
+    analysis = analyse_create(
+        statement, catalog, options=chosen, inspect=lambda columns: relations.check_timestamp(with_, columns)
+    )
     source_topic = log.topic(analysis.source.topic)
     sink, topic = relations.sink(
         name=statement.name.text,
@@ -77,16 +109,16 @@ def create_as(statement: sql.CreateAs, query_id: str, catalog: Catalog, config: 
 
 
 def insert_into(
-    statement: sql.InsertInto, query_id: str, target: Relation, catalog: Catalog, config: Config
+    statement: sql.InsertInto, query_id: str, target: Relation, catalog: Catalog, config: Config, *, log: Log
 ) -> QueryPlan:
     """Plan an INSERT INTO ... SELECT."""
-    analysis = analyse_insert(statement, catalog, target, types=catalog.types.get)
+    analysis = analyse_insert(statement, catalog, target, options=options(catalog, config, log))
     return built(analysis, query_id, target, config)
 
 
-def emit(query: sql.Query, query_id: str, catalog: Catalog, config: Config) -> tuple[Analysis, QueryPlan]:
+def emit(query: sql.Query, query_id: str, catalog: Catalog, config: Config, log: Log) -> tuple[Analysis, QueryPlan]:
     """Plan a query whose rows go to a reader."""
-    analysis = analyse(query, catalog, types=catalog.types.get)
+    analysis = analyse(query, catalog, options=options(catalog, config, log))
     return analysis, built(analysis, query_id, None, config)
 
 
@@ -99,17 +131,20 @@ def built(analysis: Analysis, query_id: str, sink: Relation | None, config: Conf
 def again(query: PersistentQuery, catalog: Catalog) -> QueryPlan:
     """The plan of a query that runs already: as it was when it was made, whatever was altered since."""
     statement = parse_statement(query.statement)
-    snapshot, types, sink = _Snapshot(query.reads), query.types.get, catalog.relation(query.sink)
+    snapshot, sink = _Snapshot(query.reads), catalog.relation(query.sink)
+    config = Config().with_values(query.properties)
+    # What was taken once goes on, whatever is refused by now.
+    chosen = replace(options(catalog, config), types=query.types.get, extensions=True)
     if sink is None:
         raise InternalError(f"query {query.id} has no sink")
     match statement:
         case sql.CreateAs():
-            analysis = analyse_create(statement, snapshot, types=types)
+            analysis = analyse_create(statement, snapshot, options=chosen)
         case sql.InsertInto():
-            analysis = analyse_insert(statement, snapshot, sink, types=types)
+            analysis = analyse_insert(statement, snapshot, sink, options=chosen)
         case _:
             raise InternalError(f"query {query.id} has a statement that is no query")
-    return built(analysis, query.id, sink, Config().with_values(query.properties))
+    return built(analysis, query.id, sink, config)
 
 
 def plan_only(statement: sql.Statement, catalog: Catalog, config: Config, log: Log) -> QueryPlan:
@@ -120,7 +155,7 @@ def plan_only(statement: sql.Statement, catalog: Catalog, config: Config, log: L
         case sql.InsertInto():
             target = catalog.relation(statement.target.text)
             if target is not None:
-                return insert_into(statement, "", target, catalog, config)
+                return insert_into(statement, "", target, catalog, config, log=log)
         case sql.Select():
-            return emit(statement.query, "", catalog, config)[1]
+            return emit(statement.query, "", catalog, config, log)[1]
     raise InvalidStatement("only queries can be explained", span=statement.span, hint="Give a SELECT, or a query's id.")

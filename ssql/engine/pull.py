@@ -55,7 +55,7 @@ def pull(request: Request, statement: Select, text: str) -> PullResult:
 def _planned(request: Request, query: Query) -> PullPlan:
     config, catalog = request.config, request.catalog
     scans, ranges = config[PULL_TABLE_SCAN], config[PULL_RANGE_SCAN]
-    return plan_pull(query, catalog, types=catalog.types.get, scans=scans, ranges=ranges)
+    return plan_pull(query, catalog, options=planning.options(catalog, config), scans=scans, ranges=ranges)
 
 
 def _kept(request: Request, name: str) -> TableView | None:
@@ -98,7 +98,7 @@ def _from_log(request: Request, query: Query, catalog: Catalog) -> PullResult:
         if plan is None
         else Query(items=(Star(query.span),), source=_base(query) or query.source, span=query.span)
     )
-    analysis, emit = planning.emit(read, query_id, catalog, request.config)
+    analysis, emit = planning.emit(read, query_id, catalog, request.config, core.log)
     rows = read_all(core.worker, core.log, analysis, emit)
     if plan is not None:
         answer = _computed(request, plan, rows)

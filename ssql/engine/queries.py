@@ -76,7 +76,7 @@ def insert_into(request: Request, statement: InsertInto) -> Entity:
         query_id = with_[properties.QUERY_ID] or f"INSERTQUERY_{sequence}"
         if query_id in core.catalog.queries:
             raise QueryExists(query_id, span=with_.span(properties.QUERY_ID))
-        plan = planning.insert_into(statement, query_id, relation, core.catalog, request.config)
+        plan = planning.insert_into(statement, query_id, relation, core.catalog, request.config, log=core.log)
         circle = core.catalog.fed_by(target.text) & set(plan.reads)
         if circle:
             raise InvalidStatement(

@@ -356,6 +356,11 @@ def _check_format(spec: FormatSpec, columns: tuple[Column, ...], with_: p.With, 
         raise
 
 
+def check_timestamp(with_: p.With, columns: Schema) -> None:
+    """Raise where the TIMESTAMP column of WITH cannot be one of these."""
+    timestamp_of(with_, columns)
+
+
 def timestamp_of(with_: p.With, schema: Schema) -> TimestampSpec | None:
     """The TIMESTAMP column of WITH: BIGINT or TIMESTAMP, or STRING with TIMESTAMP_FORMAT."""
     name, pattern = with_[p.TIMESTAMP], with_[p.TIMESTAMP_FORMAT]

@@ -6,7 +6,7 @@ catalog's own storage.
 
     scope, bind_expr, coerce, timestamps   names and types: the parser's trees -> typed expressions (`expr`)
     bind_from, bind_query, projection,     clauses in the order in which they take effect -> logical plan (`plan`)
-    names, bind
+    names, options, refusals, bind
     rewrites/                              plan -> plan, one rewrite a file
     dataflow, print_duckdb, grouping_sql   plan -> steps and their SQL
     pull, values                           pull queries over a snapshot; INSERT VALUES

@@ -7,12 +7,14 @@ with that sink or none, into the dataflow.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ssql.errors import InvalidStatement, NegativeLimit, TypeMismatch
+from sqlglot import exp
+
+from ssql.errors import InvalidStatement, NegativeLimit, Span, TypeMismatch
 from ssql.planner import expr as e
 from ssql.planner import plan
-from ssql.planner.bind_expr import Types
 from ssql.planner.bind_from import Key
 from ssql.planner.bind_query import Projected, QueryBinder, selected_items
 from ssql.planner.checks import check_unique
@@ -20,6 +22,7 @@ from ssql.planner.coerce import converted
 from ssql.planner.dataflow import dataflow
 from ssql.planner.explain import logical_text
 from ssql.planner.expr_text import name_list
+from ssql.planner.options import DEFAULTS, Options
 from ssql.planner.projection import Selected
 from ssql.planner.relation import KeyWindow, Kind, Relation, Relations
 from ssql.planner.rewrites import rewrite
@@ -57,14 +60,14 @@ class Analysis:
         return self.relations[0]
 
 
-def analyse(query: sql.Query, relations: Relations, *, types: Types | None = None) -> Analysis:
+def analyse(query: sql.Query, relations: Relations, *, options: Options = DEFAULTS) -> Analysis:
     """Bind a query whose rows go to a reader (a push query; or a pull query over streams, run to the end).
 
     Raises SqlError with the place of what is wrong.
     """
     if query.limit is not None and query.limit < 0:
         raise NegativeLimit("Push", span=query.limit_span)
-    projected = QueryBinder(relations, types, bounds_in_star=True).bind(query)
+    projected = QueryBinder(relations, options, bounds_in_star=True).bind(query)
     selected = _read_items(projected)
     schema = Schema(tuple(i.column for i in selected))
     check_unique(schema.columns)
@@ -76,28 +79,41 @@ def analyse(query: sql.Query, relations: Relations, *, types: Types | None = Non
     return replace(_analysis(root, schema, projected, query.limit), keys=tuple(names[x] for x in told_by))
 
 
+#: Looks at what a query selects, and raises for what its sink cannot be.
+Inspect = Callable[[Schema], None]
+
+
 def analyse_persistent(
-    query: sql.Query, relations: Relations, *, sink: str, statement: str, types: Types | None = None
+    query: sql.Query,
+    relations: Relations,
+    *,
+    sink: str,
+    statement: str,
+    options: Options = DEFAULTS,
+    inspect: Inspect = lambda _: None,
 ) -> Analysis:
     """Bind the query of a CREATE ... AS or INSERT INTO named `statement` in messages, that fills `sink`.
 
-    Raises SqlError with the place of what is wrong.
+    `inspect` sees the selected columns before their keys are looked at. Raises SqlError with the place of what is
+    wrong.
     """
     if query.limit is not None:
         raise InvalidStatement(f"{statement} statements don't support LIMIT clause.", span=query.span)
     if query.group_by is None and any(isinstance(i, sql.SelectItem) for i in query.items):
         _refuse_global(query, statement)
-    projected = QueryBinder(relations, types).bind(query)
+    _refuse_pseudo_columns(query)
+    projected = QueryBinder(relations, options).bind(query)
     for item in projected.items:
         if item.name in PSEUDO and not item.named:
-            raise InvalidStatement(
-                f"Reserved column name in select: `{item.name}`. Please remove or alias the column.", span=item.span
-            )
+            raise _reserved(item.name, item.span)
         if item.expr.type is None:
             raise TypeMismatch(
                 "Can't infer a type of null. Please explicitly cast it to a required type, e.g. CAST(null AS VARCHAR).",
                 span=item.span,
             )
+    inspect(Schema(tuple(Column(i.name, i.expr.type) for i in projected.items if i.expr.type is not None)))
+    if options.keys_optional and projected.node.changelog is plan.Changelog.APPEND:
+        projected = replace(projected, keys=tuple(k for k in projected.keys if _selected_key(projected, k)))
     keys = _key_items(projected, sink)
     values = [i for i in projected.items if i not in keys]
     if not values:
@@ -117,10 +133,12 @@ def analyse_persistent(
     return _analysis(plan.Project(projected.node, tuple(items)), schema, projected, None)
 
 
-def analyse_create(statement: sql.CreateAs, relations: Relations, *, types: Types | None = None) -> Analysis:
-    """Bind a CREATE STREAM / TABLE ... AS SELECT."""
-    words = f"CREATE {statement.kind} AS SELECT"
-    found = analyse_persistent(statement.query, relations, sink=statement.name.text, statement=words, types=types)
+def analyse_create(
+    statement: sql.CreateAs, relations: Relations, *, options: Options = DEFAULTS, inspect: Inspect = lambda _: None
+) -> Analysis:
+    """Bind a CREATE STREAM / TABLE ... AS SELECT; `inspect` as for `analyse_persistent`."""
+    words, name = f"CREATE {statement.kind} AS SELECT", statement.name.text
+    found = analyse_persistent(statement.query, relations, sink=name, statement=words, options=options, inspect=inspect)
     if found.kind != statement.kind:
         raise InvalidStatement(
             f"Invalid result type. Your SELECT query produces a {found.kind}. "
@@ -131,7 +149,7 @@ def analyse_create(statement: sql.CreateAs, relations: Relations, *, types: Type
 
 
 def analyse_insert(
-    statement: sql.InsertInto, relations: Relations, target: Relation, *, types: Types | None = None
+    statement: sql.InsertInto, relations: Relations, target: Relation, *, options: Options = DEFAULTS
 ) -> Analysis:
     """Bind an INSERT INTO ... SELECT: the result's columns are those of the target, implicitly converted."""
     if target.kind != "STREAM":
@@ -143,7 +161,7 @@ def analyse_insert(
         raise InvalidStatement(
             f"Cannot insert into {target.name} because it has header columns", span=statement.target.span
         )
-    found = analyse_persistent(statement.query, relations, sink=target.name, statement="INSERT INTO", types=types)
+    found = analyse_persistent(statement.query, relations, sink=target.name, statement="INSERT INTO", options=options)
     if found.kind != "STREAM":
         raise InvalidStatement(
             f"INSERT INTO can only be used to insert into a stream. The query produces a {found.kind}.",
@@ -215,8 +233,6 @@ def _analysis(root: plan.Node, schema: Schema, projected: Projected, limit: int 
 
 
 def _refuse_global(query: sql.Query, statement: str) -> None:
-    from sqlglot import exp
-
     from ssql.functions import is_aggregate
 
     for item in query.items:
@@ -230,6 +246,20 @@ def _refuse_global(query: sql.Query, statement: str) -> None:
                     span=item.span,
                     hint="Add GROUP BY: a table needs a key. GROUP BY 1 makes one group of all rows.",
                 )
+
+
+def _refuse_pseudo_columns(query: sql.Query) -> None:
+    """Refuse a pseudo column that is selected under its own name, whether the source has it or not. In a join it would
+    get its source's name before it."""
+    for item in query.items if isinstance(query.source, sql.SourceRef) else ():
+        if isinstance(item, sql.SelectItem) and item.alias is None and isinstance(item.expression, exp.Column):
+            name = str(item.expression.this.this)
+            if name in PSEUDO:
+                raise _reserved(name, item.span)
+
+
+def _reserved(name: str, span: Span) -> InvalidStatement:
+    return InvalidStatement(f"Reserved column name in select: `{name}`. Please remove or alias the column.", span=span)
 
 
 def _key_items(projected: Projected, sink: str) -> tuple[Selected, ...]:

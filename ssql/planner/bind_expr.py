@@ -16,6 +16,7 @@ from ssql.functions.registry import lambda_parameters, resolve_aggregate, resolv
 from ssql.planner import expr as e
 from ssql.planner.coerce import coerced, common, converted, decimal_type, integer_type
 from ssql.planner.expr_text import text_of
+from ssql.planner.options import DEFAULTS, Options
 from ssql.planner.scope import Scope
 from ssql.planner.timestamps import partial_timestamp_ms
 from ssql.sql.statements import TypeName
@@ -59,25 +60,28 @@ _BOUNDS = ("WINDOWSTART", "WINDOWEND")
 _UNIT_FIRST = frozenset({"DATEADD", "DATESUB", "TIMEADD", "TIMESUB", "TIMESTAMPADD", "TIMESTAMPSUB"})
 _UNITS = frozenset({"MILLISECONDS", "SECONDS", "MINUTES", "HOURS", "DAYS"})
 
-#: Finds a custom type by name.
-Types = Callable[[str], SqlType | None]
-
 
 class Binder:
     """Binds expressions of one clause against one scope.
 
     `clause` names it in messages (SELECT, WHERE, ...); `aggregates` and `tables` say whether aggregate and table
-    functions may stand in it; `types` finds the custom types that casts may name.
+    functions may stand in it.
     """
 
     def __init__(
-        self, scope: Scope, clause: str, *, aggregates: bool = False, tables: bool = False, types: Types | None = None
+        self,
+        scope: Scope,
+        clause: str,
+        *,
+        aggregates: bool = False,
+        tables: bool = False,
+        options: Options = DEFAULTS,
     ) -> None:
         self.scope = scope
         self.clause = clause
         self.aggregates = aggregates
         self.tables = tables
-        self.types = types or (lambda _: None)
+        self.options = options
         self._lambdas: list[dict[str, e.Parameter]] = []
         self._inside: str | None = None  # the aggregate or table function whose arguments are being bound
 
@@ -299,7 +303,7 @@ class Binder:
         return e.Cast(target, operand, span=span_of(node))
 
     def named_type(self, written: SqlType | TypeName) -> SqlType:
-        return resolve_type(written, self.types)
+        return resolve_type(written, self.options.types)
 
     # --- structure ---------------------------------------------------------------------------------------------------
 
@@ -421,7 +425,9 @@ class Binder:
         self._inside = None
         literals = [a.value if isinstance(a, e.Literal) else None for a in args]
         written = [text_of(a) for a in args]
-        call = resolve_aggregate(name, [_argument_type(a) for a in args], literals, written=written, span=span)
+        limit = self.options.limits.get(name)
+        types = [_argument_type(a) for a in args]
+        call = resolve_aggregate(name, types, literals, limit=limit, written=written, span=span)
         if distinct and not call.distinct_argument:
             raise NotSupportedYet(f"DISTINCT in {name}", span=span)
         bound = _cast_all(args, call.casts)

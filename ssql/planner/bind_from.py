@@ -8,17 +8,22 @@ from typing import Literal
 
 from sqlglot import exp
 
-from ssql.errors import LOOKING_UP, InvalidStatement, SourceNotFound, TypeMismatch
+from ssql.errors import LOOKING_UP, FormatError, InvalidStatement, SourceNotFound, TypeMismatch
+from ssql.formats.inference import RegistryFormat
+from ssql.formats.registry import format_named
+from ssql.formats.rules import refuse_map_keys
 from ssql.planner import expr as e
 from ssql.planner import plan
-from ssql.planner.bind_expr import Binder, Types
+from ssql.planner.bind_expr import Binder
 from ssql.planner.expr_text import text_of
 from ssql.planner.names import Names
+from ssql.planner.options import Options
+from ssql.planner.refusals import refuse_foreign_key_among_several, refuse_repeated
 from ssql.planner.relation import Relation, Relations
 from ssql.planner.scope import Scope, Visible
 from ssql.sql import statements as sql
 from ssql.sql.trees import span_of, without_parens
-from ssql.types import BIGINT, BOOLEAN, quote
+from ssql.types import BIGINT, BOOLEAN, Column, quote
 
 KeyKind = Literal[
     "key column", "primary key column", "join expression", "partitioning expression", "grouping expression"
@@ -75,12 +80,12 @@ class FromBinder:
     """Binds the relations of one FROM clause."""
 
     def __init__(
-        self, relations: Relations, bind_query: BindQuery, types: Types | None, *, bounds_in_star: bool = False
+        self, relations: Relations, bind_query: BindQuery, options: Options, *, bounds_in_star: bool = False
     ) -> None:
         self._relations = relations
         self._bounds_in_star = bounds_in_star
         self._bind_query = bind_query
-        self._types = types
+        self._options = options
         self._joins = 0
 
     def bind(self, relation: sql.Relation) -> Bound:
@@ -128,6 +133,8 @@ class FromBinder:
 
     def _join(self, join: sql.Join) -> Bound:
         left, right = _prefixed(self.bind(join.left)), _prefixed(self.bind(join.right))
+        for relation in right.relations:
+            refuse_repeated(self._options, relation, left.relations, join.span)
         for source in right.scope.sources:
             if source in left.scope.sources:
                 raise InvalidStatement(
@@ -151,6 +158,12 @@ class FromBinder:
             join.span,
         )
         node = _checked(node, join, left, right, on)
+        if node.foreign:
+            if left.joined or right.joined:
+                refuse_foreign_key_among_several(self._options, on.shown, span_of(join.on))
+        else:
+            _refuse_map_key(on, join)
+            self._check_partitions(join, left, right)
         # A key that an inner join has made up is none of this one's columns.
         scope = Scope(tuple(v for side in (left, right) for v in side.scope.columns if v.source))
         relations = (*left.relations, *right.relations)
@@ -174,7 +187,7 @@ class FromBinder:
                 span=span_of(on),
                 hint="Put further conditions into WHERE.",
             )
-        binder = Binder(Scope((*left.scope.columns, *right.scope.columns)), "JOIN ON", types=self._types)
+        binder = Binder(Scope((*left.scope.columns, *right.scope.columns)), "JOIN ON", options=self._options)
         sides = binder.bind(on.this), binder.bind(on.expression)
         whole = f"({text_of(sides[0], qualified=True)} = {text_of(sides[1], qualified=True)})"
         sources = [_sources_of(side) for side in sides]
@@ -197,6 +210,29 @@ class FromBinder:
             f"source references `{second}` and the left source references `{first}`",
             span=span_of(on),
         )
+
+    def _check_partitions(self, join: sql.Join, left: Bound, right: Bound) -> None:
+        """Raise where the left-most sources of the two sides have topics of different sizes."""
+        counts = [self._options.partitions(side.relations[0].topic) for side in (left, right)]
+        if None in counts or counts[0] == counts[1]:
+            return
+        one, other = (quote(side.scope.sources[0]) for side in (left, right))
+        raise InvalidStatement(
+            f"Can't join {one} with {other} since the number of partitions don't match. "
+            f"{one} partitions = {counts[0]}; {other} partitions = {counts[1]}. "
+            "Please repartition either one so that the number of partitions match.",
+            span=join.span,
+        )
+
+
+def _refuse_map_key(on: _Condition, join: sql.Join) -> None:
+    """A join's key column is named after the column of its left side."""
+    name = f"{on.left.source}_{on.left.label}" if isinstance(on.left, e.Column) else "KSQL_COL_0"
+    try:
+        refuse_map_keys([Column(name, on.left.type, key=True)] if on.left.type is not None else [], is_key=True)
+    except FormatError as refused:
+        refused.span = span_of(join.on)
+        raise
 
 
 def _sources_of(x: e.Expr) -> set[str]:
@@ -261,7 +297,11 @@ def _window_keys(join: sql.Join, left: Bound, right: Bound, on: _Condition) -> t
             "Hopping and tumbling windowed sources can only be joined to other hopping and tumbling windowed sources",
             span=join.span,
         )
-    if one.size_ms != other.size_ms or not (_is_key(left, on.left) and _is_key(right, on.right)):
+    # ksqlDB leaves keys with a registered schema where they are, whatever the sizes of their windows.
+    same = one.size_ms == other.size_ms or all(
+        isinstance(format_named(r.key_format.name), RegistryFormat) for r in (*left.relations, *right.relations)
+    )
+    if not same or not (_is_key(left, on.left) and _is_key(right, on.right)):
         raise InvalidStatement(
             "Implicit repartitioning of windowed sources is not supported. "
             "See https://github.com/confluentinc/ksql/issues/4385.",

@@ -7,19 +7,21 @@ columns that hold them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from ssql.errors import InvalidStatement, NotSupportedYet, TypeMismatch
+from ssql.errors import InvalidStatement, NotSupportedYet, TypeMismatch, UnknownAlias, UnknownInExpression
 from ssql.planner import expr as e
 from ssql.planner import plan
-from ssql.planner.bind_expr import Binder, Types
+from ssql.planner.bind_expr import Binder
 from ssql.planner.bind_from import Bound, FromBinder, Key
 from ssql.planner.expr_text import text_of
 from ssql.planner.names import Names
+from ssql.planner.options import DEFAULTS, Options
 from ssql.planner.projection import Selected, expand, named_like
+from ssql.planner.refusals import refuse_aggregates, refuse_bounds_after_grouping, refuse_kafka_values
 from ssql.planner.relation import Relations
 from ssql.planner.scope import Scope, Visible
 from ssql.sql import statements as sql
@@ -40,27 +42,40 @@ class Projected:
 
 
 class QueryBinder:
-    """Binds queries against the relations of a catalog. `types` finds custom types by name.
+    """Binds queries against the relations of a catalog.
 
     `bounds_in_star`: `*` of a windowed relation gives WINDOWSTART and WINDOWEND too. `snapshot`: the query is answered
     once, so that ORDER BY, OFFSET and DISTINCT (which the caller sees to) are no matter of keeping anything up to date.
     """
 
     def __init__(
-        self, relations: Relations, types: Types | None = None, *, bounds_in_star: bool = False, snapshot: bool = False
+        self,
+        relations: Relations,
+        options: Options = DEFAULTS,
+        *,
+        bounds_in_star: bool = False,
+        snapshot: bool = False,
     ) -> None:
         self._relations = relations
-        self._types = types
+        # A query that is answered once is ours alone, and ksqlDB's limits are not its.
+        self._options = replace(options, extensions=True) if snapshot else options
         self._bounds_in_star = bounds_in_star
         self._snapshot = snapshot
 
     def bind(self, query: sql.Query) -> Projected:
         """Bind a query. Raises SqlError."""
+        if _has_query(query.source) and not self._options.extensions:
+            return self._extended().bind(query)
         if not self._snapshot:
             _refuse_unsupported(query)
-        bound = FromBinder(self._relations, self._nested, self._types, bounds_in_star=self._bounds_in_star).bind(
+        _check_qualifiers(query)
+        bound = FromBinder(self._relations, self._nested, self._options, bounds_in_star=self._bounds_in_star).bind(
             query.source
         )
+        if isinstance(query.source, sql.Join):
+            self._refuse_kafka_values("JOIN", bound, query)
+        if query.window is not None and bound.node.window is None:
+            _refuse_bounds_before_grouping(query)
         bound = self.where(bound, query.where)
         names = Names([v.name for v in bound.scope.columns] + [n for r in bound.relations for n in r.schema.names])
         if query.group_by is not None or self._has_aggregates(query):
@@ -75,6 +90,15 @@ class QueryBinder:
             return self._partitioned(query, bound, names)
         return self._projected(query, bound, names)
 
+    def _extended(self) -> QueryBinder:
+        """A binder for queries in FROM and those around them: ksqlDB has none, so that its limits are not theirs."""
+        options = replace(self._options, extensions=True)
+        return QueryBinder(self._relations, options, bounds_in_star=self._bounds_in_star, snapshot=self._snapshot)
+
+    def _refuse_kafka_values(self, clause: str, bound: Bound, query: sql.Query) -> None:
+        sources = zip(bound.scope.sources, bound.relations, strict=False)
+        refuse_kafka_values(self._options, clause, sources, query.span)
+
     def where(self, bound: Bound, condition: exp.Expr | None) -> Bound:
         if condition is None:
             return bound
@@ -82,11 +106,11 @@ class QueryBinder:
         return replace(bound, node=plan.Filter(bound.node, predicate))
 
     def _binder(self, scope: Scope, clause: str, *, aggregates: bool = False, tables: bool = False) -> Binder:
-        return Binder(scope, clause, aggregates=aggregates, tables=tables, types=self._types)
+        return Binder(scope, clause, aggregates=aggregates, tables=tables, options=self._options)
 
     def _nested(self, query: sql.Query) -> Bound:
         """A query that stands in FROM: its selected columns, and the identity of its rows beside them."""
-        projected = self.bind(query)
+        projected = self._extended().bind(query)
         node = finished(projected)
         visible = []
         for item in projected.items:
@@ -154,6 +178,8 @@ class QueryBinder:
     def _grouped(self, query: sql.Query, bound: Bound, names: Names) -> Projected:
         if query.partition_by is not None:
             raise InvalidStatement("PARTITION BY and GROUP BY cannot both be used", span=query.span)
+        _refuse_table_functions(query)
+        self._refuse_kafka_values("GROUP BY", bound, query)
         binder = self._binder(_window_scope(bound.scope, query.window), "GROUP BY")
         exprs = [binder.typed(without_parens(x)) for x in query.group_by or ()]
         for x, tree in zip(exprs, query.group_by or (), strict=True):
@@ -164,12 +190,17 @@ class QueryBinder:
                     span=span_of(tree),
                 )
         keys, computed = _key_columns(exprs, bound, Names(()), "grouping expression")
-        scope = _window_scope(bound.scope, query.window)
+        # Over a join ksqlDB does not find a window's bounds.
+        bounds = query.window if self._options.extensions or not bound.joined else None
+        scope = _window_scope(bound.scope, bounds)
         selecting = replace(bound, scope=scope)
         items = self._select(query, selecting, names, aggregates=True, change=lambda x: x)
         having = None
         if query.having is not None:
             having = self._binder(scope, "HAVING", aggregates=True).predicate(query.having)
+            for part in having.walk() if query.window is not None else ():
+                if isinstance(part, e.Column) and part.pseudo in plan.WINDOW_BOUNDS:
+                    refuse_bounds_after_grouping(self._options, str(part.pseudo), part.span or query.span)
         _check_grouped(query, items, having)
 
         held: dict[e.Expr, e.Column] = {x: k.columns[0] for x, k in zip(exprs, keys, strict=True)}
@@ -186,6 +217,8 @@ class QueryBinder:
             raise InvalidStatement(
                 f"Non-aggregate HAVING expression not part of GROUP BY: {text_of(having)}", span=having.span
             )
+        over_table = bound.node.changelog is not plan.Changelog.APPEND
+        refuse_aggregates(self._options, grouping.calls, bound.relations[0], over_table=over_table)
         node: plan.Node = _before_grouping(bound.node, keys, computed, grouping)
         window = None
         if query.window is not None:
@@ -210,6 +243,68 @@ def _refuse_unsupported(query: sql.Query) -> None:
     for what, there in (("DISTINCT", query.distinct), ("ORDER BY", bool(query.order_by)), ("OFFSET", query.offset)):
         if there:
             raise NotSupportedYet(f"{what} in a query that is kept up to date", span=query.span)
+
+
+def _qualified(query: sql.Query) -> Iterator[exp.Column]:
+    """The qualified columns of a query's clauses."""
+    trees: list[exp.Expr | None] = [i.expression for i in query.items if isinstance(i, sql.SelectItem)]
+    trees += [query.where, query.having, *(query.group_by or ()), *(query.partition_by or ())]
+    relation = query.source
+    while isinstance(relation, sql.Join):
+        trees.append(relation.on)
+        relation = relation.left
+    for tree in trees:
+        for column in () if tree is None else tree.find_all(exp.Column):
+            if column.args.get("table") is not None:
+                yield column
+
+
+def _sources(relation: sql.Relation) -> Iterator[str]:
+    """The names and aliases of what a query reads."""
+    match relation:
+        case sql.Join():
+            yield from _sources(relation.left)
+            yield from _sources(relation.right)
+        case sql.SourceRef():
+            yield relation.alias.text
+            yield relation.name.text
+        case sql.SubqueryRef():
+            yield relation.alias.text
+
+
+def _has_query(relation: sql.Relation) -> bool:
+    match relation:
+        case sql.Join():
+            return _has_query(relation.left) or _has_query(relation.right)
+        case sql.SubqueryRef():
+            return True
+        case sql.SourceRef():
+            return False
+
+
+def _check_qualifiers(query: sql.Query) -> None:
+    """Raise UnknownAlias for a qualifier that is no source, before anything else is looked up."""
+    known = dict.fromkeys(_sources(query.source))
+    for column in _qualified(query):
+        name = str(column.args["table"].this)
+        if name not in known:
+            raise UnknownAlias(name, known, span=span_of(column))
+
+
+def _refuse_bounds_before_grouping(query: sql.Query) -> None:
+    """A window's bounds are there once rows are grouped, not in WHERE."""
+    for column in () if query.where is None else query.where.find_all(exp.Column):
+        if str(column.this.this) in plan.WINDOW_BOUNDS:
+            raise UnknownInExpression("WHERE", str(column.this.this), span=span_of(column))
+
+
+def _refuse_table_functions(query: sql.Query) -> None:
+    from ssql.functions import is_table_function
+
+    for item in query.items:
+        for call in item.expression.find_all(exp.Anonymous) if isinstance(item, sql.SelectItem) else ():
+            if is_table_function(str(call.this)):
+                raise InvalidStatement("Table functions cannot be used with aggregations.", span=span_of(call))
 
 
 def _key_columns(
@@ -271,8 +366,6 @@ def _window_scope(scope: Scope, window: sql.Window | None) -> Scope:
 
 def _check_grouped(query: sql.Query, items: tuple[Selected, ...], having: e.Expr | None) -> None:
     parts = [part for i in items for part in i.expr.walk()]
-    if any(isinstance(part, e.TableOf) for part in parts):
-        raise InvalidStatement("Table functions cannot be used with aggregations.", span=query.span)
     if having is not None:
         parts.extend(having.walk())
     if query.group_by is not None and not any(isinstance(part, e.AggregateOf) for part in parts):
@@ -318,6 +411,11 @@ class _Grouping:
             return self._aggregates.get(part) if isinstance(part, e.AggregateOf) else None
 
         return e.transform(x, change)
+
+    @property
+    def calls(self) -> tuple[e.AggregateOf, ...]:
+        """The different aggregates, in the order of the query."""
+        return tuple(self._aggregates)
 
     def aggregates(self) -> tuple[tuple[str, e.AggregateOf], ...]:
         return tuple(

@@ -13,10 +13,10 @@ from ssql.errors import InvalidStatement, NotSupportedYet
 from ssql.functions import used_in
 from ssql.planner import expr as e
 from ssql.planner import plan
-from ssql.planner.bind_expr import Types
 from ssql.planner.bind_query import Projected, QueryBinder, finished
 from ssql.planner.checks import check_unique
 from ssql.planner.grouping_sql import whole_sql
+from ssql.planner.options import DEFAULTS, Options
 from ssql.planner.print_duckdb import FAILED, chain_sql
 from ssql.planner.pull_access import check_key_types, key_lookup, why_scan
 from ssql.planner.relation import Relation, Relations
@@ -46,14 +46,14 @@ class PullPlan:
 
 
 def plan_pull(
-    query: sql.Query, relations: Relations, *, types: Types | None = None, scans: bool = True, ranges: bool = True
+    query: sql.Query, relations: Relations, *, options: Options = DEFAULTS, scans: bool = True, ranges: bool = True
 ) -> PullPlan:
     """Plan a SELECT without EMIT over one table (see `pull_clauses` for what it may say). Raises SqlError.
 
     `scans`, `ranges`: whether it may be answered by reading all rows, or those of a range of keys.
     """
     asked, order = _with_order(query)
-    projected = QueryBinder(relations, types, bounds_in_star=True, snapshot=True).bind(asked)
+    projected = QueryBinder(relations, options, bounds_in_star=True, snapshot=True).bind(asked)
     _refuse_positions(projected)
     shown = len(projected.items) - sum(1 for o in order if o.hidden)
     visible = projected.items[:shown]

@@ -8,9 +8,10 @@ from sqlglot import exp
 
 from ssql.errors import InvalidStatement, TypeMismatch
 from ssql.functions import used_in
-from ssql.planner.bind_expr import Binder, Types
+from ssql.planner.bind_expr import Binder
 from ssql.planner.coerce import converted
 from ssql.planner.expr_text import text_of
+from ssql.planner.options import DEFAULTS, Options
 from ssql.planner.print_duckdb import sql_of
 from ssql.planner.scope import Scope
 from ssql.planner.steps import Statement
@@ -19,13 +20,13 @@ from ssql.types import Column, duck_quote
 
 
 def plan_values(
-    columns: Sequence[Column], rows: Sequence[Sequence[exp.Expr]], *, types: Types | None = None
+    columns: Sequence[Column], rows: Sequence[Sequence[exp.Expr]], *, options: Options = DEFAULTS
 ) -> Statement:
     """A statement that yields the rows, in order, as `columns` (ROWTIME may be one of them, as BIGINT).
 
     Values are expressions without columns; implicit conversions apply. Raises SqlError with the place of the value.
     """
-    binder = Binder(Scope(()), "VALUES", types=types)
+    binder = Binder(Scope(()), "VALUES", options=options)
     texts = [_row(binder, columns, row) for row in rows]
     names = ", ".join(duck_quote(c.name) for c in columns)
     text = f"SELECT * FROM (VALUES {', '.join(texts)}) AS given({names})"

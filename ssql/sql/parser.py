@@ -457,7 +457,11 @@ class _Reader:
             if subject is None and id_ is None:
                 raise cursor.unexpected()
             return AssertSchema(exists, subject, id_, self.timeout(), **self.place)
-        if not exists or not self.assertions:
+        if exists and not self.assertions and cursor.is_word("VALUES", "NULL", "STREAM", "TABLE"):
+            error = cursor.unexpected()
+            error.hint = "A test's script asserts records and sources; read them with SELECT and DESCRIBE here."
+            raise error
+        if not exists:
             raise cursor.unexpected()
         if cursor.accept_words("NULL", "VALUES"):
             return self.assert_values("KEY", tombstone=True)

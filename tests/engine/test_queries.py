@@ -12,6 +12,7 @@ from ssql.errors import (
     NotSupportedYet,
     QueryExists,
     QueryNotFound,
+    RefusedAsInKsqldb,
     SourceExists,
     SourceInUse,
     SsqlError,
@@ -272,3 +273,49 @@ def test_definitions_from_several_threads_take_their_turn(bench: Bench) -> None:
     insert(bench, (1, "a", 1))
     bench.settle()
     assert all(any(bench.topic(f"O{n}", p) for p in (0, 1)) for n in range(8))
+
+
+# --- settings that a query keeps ----------------------------------------------------------------------------------
+
+
+def test_a_query_keeps_the_settings_that_it_was_made_under(bench: Bench) -> None:
+    bench.run(SOURCE + "CREATE TABLE t (id INT PRIMARY KEY, n INT) WITH (kafka_topic='t', value_format='JSON');")
+    bench.run("SET 'sql.extensions' = 'true'; SET 'ksql.functions.collect_list.limit' = '2';")
+    bench.run("SET 'functions.collect_set.limit' = '1';")
+    bench.run(
+        "CREATE TABLE lists AS SELECT v, COLLECT_LIST(n) AS l, COLLECT_SET(n) AS s FROM s GROUP BY v;"
+        "CREATE TABLE least AS SELECT n, MIN(id) AS m FROM t GROUP BY n;"
+    )
+    bench.run("UNSET 'sql.extensions'; UNSET 'ksql.functions.collect_list.limit'; UNSET 'functions.collect_set.limit';")
+    insert(bench, (1, "a", 7), (2, "a", 8))
+    bench.settle()
+    bench.reopen()
+    insert(bench, (3, "a", 9))
+    bench.run("INSERT INTO t VALUES (5, 1); INSERT INTO t VALUES (4, 1);")
+    bench.settle()
+    assert bench.rows("SELECT l, s FROM lists;") == [([7, 8], [7])]
+    assert bench.rows("SELECT m FROM least;") == [(4,)]
+    assert isinstance(bench.fails("CREATE TABLE more AS SELECT n, MIN(id) FROM t GROUP BY n;"), RefusedAsInKsqldb)
+
+
+def test_a_stream_without_its_key_columns(bench: Bench) -> None:
+    bench.run(SOURCE)
+    assert "Key missing from projection" in bench.fails("CREATE STREAM values_ AS SELECT v FROM s;").message
+    bench.run("SET 'ksql.new.query.planner.enabled' = 'true'; CREATE STREAM values_ AS SELECT v FROM s;")
+    insert(bench, (1, "a", 7))
+    bench.settle()
+    assert bench.topic("VALUES_") == [(None, b'{"V":"a"}')]
+
+
+def test_topics_of_different_sizes_are_not_joined(bench: Bench) -> None:
+    bench.run(SOURCE + "CREATE TABLE t (id INT PRIMARY KEY, n INT) "
+              "WITH (kafka_topic='t', value_format='JSON', partitions=3);")  # fmt: skip
+    error = bench.fails("CREATE STREAM j AS SELECT s.id, v FROM s JOIN t ON s.id = t.id;")
+    assert "`S` partitions = 2; `T` partitions = 3." in error.message
+    assert bench.marked(error) == "s JOIN t ON s.id = t.id"
+
+
+def test_the_columns_of_properties_are_looked_at_before_the_keys(bench: Bench) -> None:
+    bench.run(SOURCE)
+    error = bench.fails("CREATE STREAM j WITH (timestamp='nope') AS SELECT v FROM s;")
+    assert "The TIMESTAMP column set in the WITH clause does not exist in the schema: 'NOPE'" in error.message

@@ -70,6 +70,10 @@ def test_headers_ride_along_to_the_results(bench: Bench) -> None:
 
 
 def test_a_join_has_the_headers_of_the_record_that_came_last(bench: Bench) -> None:
-    bench.run(SOURCE + "CREATE STREAM pairs AS SELECT a.k, a.n, b.n FROM s a JOIN s b WITHIN 1 HOUR ON a.k = b.k;")
+    bench.run(
+        "SET 'sql.extensions' = 'true';"
+        + SOURCE
+        + "CREATE STREAM pairs AS SELECT a.k, a.n, b.n FROM s a JOIN s b WITHIN 1 HOUR ON a.k = b.k;"
+    )
     append(bench, (b"a", b'{"n": 1}', None), (b"a", b'{"n": 2}', ONE))
     assert headers_of(bench, "PAIRS") == [None, ONE, ONE, ONE]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ssql.config import BATCH_MAX_ROWS, Config
+from ssql.config import BATCH_MAX_ROWS, SQL_EXTENSIONS, Config
 from ssql.engine.api import PullResult, PushQuery, Session
 from ssql.engine.engine import LocalEngine
 from ssql.errors import SsqlError
@@ -80,7 +80,7 @@ class Run:
 
     def __init__(self, path: Path, partitions: int, max_rows: int) -> None:
         self._path, self._partitions = path, partitions
-        self._config = Config().with_values({BATCH_MAX_ROWS.key: max_rows})
+        self._config = Config().with_values({BATCH_MAX_ROWS.key: max_rows, SQL_EXTENSIONS.key: True})
         self.session = Session(properties={"auto.offset.reset": "earliest"})
         self._open()
 

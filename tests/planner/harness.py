@@ -14,6 +14,7 @@ from ssql.formats.api import FormatSpec
 from ssql.functions.udf import install
 from ssql.planner import steps as s
 from ssql.planner.bind import Analysis, analyse, analyse_create, analyse_insert, build
+from ssql.planner.options import Options
 from ssql.planner.relation import KeyWindow, Relation
 from ssql.sql.parser import parse_script, parse_statement
 from ssql.sql.statements import CreateAs, InsertInto, Select
@@ -73,26 +74,30 @@ def sink_for(name: str, analysis: Analysis) -> Relation:
     )  # fmt: skip
 
 
-def analysed(sql: str, relations: Catalog | None = None) -> Analysis:
+#: What ksqlDB would refuse is planned too.
+EXTENDED = Options(extensions=True)
+
+
+def analysed(sql: str, relations: Catalog | None = None, options: Options = EXTENDED) -> Analysis:
     given = relations or catalog()
     statement = parse_statement(sql)
     match statement:
         case CreateAs():
-            return analyse_create(statement, given)
+            return analyse_create(statement, given, options=options)
         case InsertInto():
             target = given.relation(statement.target.text)
             assert target is not None
-            return analyse_insert(statement, given, target)
+            return analyse_insert(statement, given, target, options=options)
         case Select():
-            return analyse(statement.query, given)
+            return analyse(statement.query, given, options=options)
     raise AssertionError(statement)
 
 
-def planned(sql: str, relations: Catalog | None = None) -> s.QueryPlan:
+def planned(sql: str, relations: Catalog | None = None, options: Options = EXTENDED) -> s.QueryPlan:
     """A CREATE ... AS, INSERT INTO or SELECT as a dataflow."""
     given = relations or catalog()
     statement = parse_statement(sql)
-    analysis = analysed(sql, given)
+    analysis = analysed(sql, given, options)
     sink = None
     if isinstance(statement, CreateAs):
         sink = sink_for(statement.name.text, analysis)

@@ -14,6 +14,7 @@ from ssql.errors import (
     SqlError,
     TypeMismatch,
 )
+from ssql.planner.options import DEFAULTS
 from tests.planner.harness import planned
 
 STREAM = "CREATE STREAM O AS SELECT "
@@ -23,7 +24,7 @@ TABLE = "CREATE TABLE O AS SELECT "
 def refusal(sql: str) -> tuple[SqlError, str]:
     """The error, and the text that it points at."""
     with pytest.raises(SqlError) as caught:
-        planned(sql)
+        planned(sql, options=DEFAULTS)
     span = caught.value.span
     return caught.value, "" if span is None else sql[span.start : span.end]
 

@@ -77,6 +77,7 @@ WRONG = {
     "columns with AS SELECT": "CREATE STREAM s (a INT) AS SELECT * FROM t;",
     "source with AS SELECT": "CREATE SOURCE STREAM s AS SELECT * FROM t;",
     "setting without quotes": "SET a = 'b';",
+    "assertion of a test": "ASSERT NULL VALUES s (a) KEY (1);",
     "schema of nothing": "ASSERT SCHEMA TIMEOUT 1 SECOND;",
     "union": "SELECT a FROM s UNION ALL SELECT b FROM t;",
     "common table expression": "WITH t AS (SELECT a FROM s) SELECT a FROM t;",
