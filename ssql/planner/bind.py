@@ -29,7 +29,7 @@ from ssql.planner.rewrites import rewrite
 from ssql.planner.scope import PSEUDO
 from ssql.planner.steps import QueryPlan
 from ssql.sql import statements as sql
-from ssql.types import BIGINT, Schema, quote
+from ssql.types import BIGINT, Column, Schema, quote
 
 
 @dataclass(frozen=True)
