@@ -453,12 +453,25 @@ class InsertTargetNotFound(SourceNotFound):
 class SourceExists(SqlError):
     code = "source_exists"
 
-    def __init__(self, kind: str, name: str, *, span: Span | None = None) -> None:
+    def __init__(self, kind: str, name: str, *, there: str, span: Span | None = None) -> None:
+        """`kind`: what was to be made; `there`: what has the name."""
         super().__init__(
-            f'a {kind} named "{name}" already exists',
+            f"Cannot add {kind.lower()} '{name}': A {there.lower()} with the same name already exists",
             span=span,
             hint="Use CREATE OR REPLACE to change it, or IF NOT EXISTS to keep it.",
         )
+
+
+class UpgradeRefused(SqlError):
+    """CREATE OR REPLACE or ALTER asks for what a running query, its state or its topic does not allow.
+
+    The texts are ksqlDB's, whose clients match them.
+    """
+
+    code = "upgrade_refused"
+
+    def __init__(self, why: str, *, span: Span | None = None, hint: str | None = None) -> None:
+        super().__init__(why, span=span, hint=hint or "Drop it and create it anew, or create another one beside it.")
 
 
 class FunctionNotFound(SqlError):
@@ -761,18 +774,33 @@ class ServerStopping(SsqlError):
 
 
 class SourceInUse(SqlError):
-    """A stream or table cannot go while others depend on it."""
+    """A stream or table cannot go while others depend on it.
+
+    `readers`, `writers`: the ids of INSERT INTO queries; `sources`: what other queries fill from it.
+    """
 
     code = "source_in_use"
 
     def __init__(
-        self, kind: str, name: str, *, readers: Iterable[str], writers: Iterable[str], span: Span | None = None
+        self,
+        name: str,
+        *,
+        readers: Iterable[str],
+        writers: Iterable[str],
+        sources: Iterable[str],
+        span: Span | None = None,
     ) -> None:
-        uses = [f"{what} {', '.join(ids)}" for what, ids in (("read by", readers), ("written by", writers)) if ids]
+        read, written, filled = (", ".join(sorted(names)) for names in (readers, writers, sources))
+        uses, ends = (
+            (f"The following queries read from this source: [{read}].\n"
+             f"The following queries write into this source: [{written}].", "terminate")
+            if read or written
+            else (f"The following streams and/or tables read from this source: [{filled}].", "drop")
+        )  # fmt: skip
         super().__init__(
-            f'{kind} "{name}" cannot be dropped: it is {" and ".join(uses)}',
+            f"Cannot drop {name}.\n{uses}\nYou need to {ends} them before dropping {name}.",
             span=span,
-            hint="Terminate these queries, or drop what they fill, first.",
+            hint=f"And drop {filled} too: it reads from {name}." if filled and ends == "terminate" else None,
         )
 
 

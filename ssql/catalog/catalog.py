@@ -39,8 +39,8 @@ class Source:
 class PersistentQuery:
     """A query that runs until it is terminated.
 
-    `properties`: the per-query settings in force when it was made (text). `reads`: the relations as they were then,
-    and `types` the custom types: a later ALTER does not change what the query selects.
+    `properties`: the per-query settings in force when it was made (text). `reads` and `into`: the relations as they
+    were then, and `types` the custom types: a later ALTER changes neither what it selects nor what it writes.
     """
 
     id: str
@@ -48,6 +48,7 @@ class PersistentQuery:
     sink: str
     sequence: int
     start: Literal["earliest", "latest"]
+    into: Relation
     properties: Mapping[str, str] = field(default_factory=dict)
     reads: Mapping[str, Relation] = field(default_factory=dict)
     types: Mapping[str, SqlType] = field(default_factory=dict)

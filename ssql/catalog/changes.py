@@ -115,6 +115,7 @@ def to_json(change: Change) -> dict[str, Any]:
                 "sequence": query.sequence,
                 "start": query.start,
                 "properties": dict(query.properties),
+                "into": _relation_to_json(query.into),
                 "reads": {name: _relation_to_json(relation) for name, relation in query.reads.items()},
                 "types": {name: str(sql_type) for name, sql_type in query.types.items()},
                 "paused": query.paused,
@@ -135,7 +136,8 @@ def from_json(form: Mapping[str, Any]) -> Change:
         case "PutQuery":
             reads = {name: _relation_from_json(relation) for name, relation in body["reads"].items()}
             types = {name: _type_from_text(text) for name, text in body["types"].items()}
-            return PutQuery(PersistentQuery(**{**body, "reads": reads, "types": types}))
+            into = _relation_from_json(body["into"])
+            return PutQuery(PersistentQuery(**{**body, "into": into, "reads": reads, "types": types}))
         case "PutType":
             return PutType(body["name"], _type_from_text(body["type"]))
         case "DropSource":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -56,10 +56,28 @@ class Core:
     def service_id(self) -> str:
         return self.config[SERVICE_ID]
 
-    def commit(self, statement: str, changes: Sequence[Change], properties: Mapping[str, str]) -> None:
-        """Write a command, then let it take effect. The caller holds `defining`."""
+    def commit(
+        self,
+        statement: str,
+        changes: Sequence[Change],
+        properties: Mapping[str, str],
+        *,
+        run: Callable[[], None] | None = None,
+        back: Sequence[Change] = (),
+    ) -> None:
+        """Write a command, then let it take effect. The caller holds `defining`.
+
+        `run`: what it makes the worker do, before others see the new catalog; where that fails, `back` takes the
+        command back, and the error is passed on.
+        """
         after = apply(self.catalog, changes)
         self.commands.append(Command(statement, tuple(changes), properties))
+        if run is not None:
+            try:
+                run()
+            except Exception:
+                self.commands.append(Command(statement, tuple(back), properties))
+                raise
         self.catalog = after
 
 
@@ -85,9 +103,17 @@ class Request:
     def catalog(self) -> Catalog:
         return self.core.catalog
 
-    def commit(self, statement: Statement, changes: Sequence[Change]) -> None:
+    def commit(
+        self,
+        statement: Statement,
+        changes: Sequence[Change],
+        *,
+        run: Callable[[], None] | None = None,
+        back: Sequence[Change] = (),
+    ) -> None:
+        """See `Core.commit`."""
         properties = {key: str(value) for key, value in self.session.properties.items()}
-        self.core.commit(statement.text, changes, properties)
+        self.core.commit(statement.text, changes, properties, run=run, back=back)
 
 
 def entity(kind: str, statement: Statement, /, **fields: Any) -> Entity:

@@ -15,7 +15,6 @@ from ssql.engine.relations import RESERVED, check_formats, check_topic, column_t
 from ssql.errors import (
     CustomTypeNotFound,
     InvalidStatement,
-    NotSupportedYet,
     ReadOnlySource,
     SourceExists,
     SourceInUse,
@@ -25,6 +24,7 @@ from ssql.errors import (
     TypeExists,
 )
 from ssql.planner.relation import Relation
+from ssql.planner.upgrades import check_definition
 from ssql.sql.statements import AlterSource, CreateSource, CreateType, DropSource, DropType, Kind, Name, Statement
 from ssql.sql.type_syntax import resolve_type
 from ssql.types import Column, Schema, quote
@@ -38,15 +38,11 @@ def create_source(request: Request, statement: CreateSource) -> Entity:
         if existing is not None and statement.if_not_exists:
             return already_there(statement, statement.kind, name)
         if statement.or_replace and (statement.read_only or (existing is not None and existing.relation.read_only)):
-            raise InvalidStatement(
-                f"Cannot add {kind} '{name}': CREATE OR REPLACE is not supported on source {kind}s.",
-                span=statement.name.span,
-            )
+            raise read_only_kept(statement.kind, statement.name)
         with_ = properties.read(statement.properties, "CREATE")
         relation, topic = created(statement, with_, request.config, core.catalog, core.schemas)
         if existing is not None:
             check_replaceable(existing, statement, relation)
-            refuse_while_read(request, existing.relation, statement.name)
         check_topic(core.log, topic)
         if not relation.read_only:
             schemas.register(relation, core.schemas, at=statement.name.span, over=existing is not None)
@@ -74,8 +70,8 @@ def check_replaceable(existing: Source, statement: CreateSource, new: Relation) 
     """Raise where CREATE may not take the place of what is there."""
     old, at = existing.relation, statement.name.span
     if not statement.or_replace:
-        raise SourceExists(old.kind.lower(), old.name, span=at)
-    check_compatible(old, new, statement.name)
+        raise SourceExists(statement.kind, old.name, there=old.kind, span=at)
+    check_definition(old, new, at)
     if existing.origin == "QUERY":
         raise InvalidStatement(
             f"{old.kind.lower()} {quote(old.name)} is filled by a query, and cannot become a plain one",
@@ -84,49 +80,14 @@ def check_replaceable(existing: Source, statement: CreateSource, new: Relation) 
         )
 
 
-def check_compatible(old: Relation, new: Relation, name: Name) -> None:
-    """Raise where a changed relation would not fit what its topic holds.
-
-    Name, kind, topic, formats, window and timestamp stay; keys stay; value columns may only be added, at the end.
-    """
-    prefix = f"Cannot upgrade data source: DataSource '{old.name}' has"
-    parts = (
-        ("type", old.kind, new.kind),
-        ("topic", old.topic, new.topic),
-        ("key format", old.key_format, new.key_format),
-        ("value format", old.value_format, new.value_format),
-        ("window", old.window, new.window),
-        ("timestamp column", old.timestamp, new.timestamp),
+def read_only_kept(kind: Kind, name: Name) -> InvalidStatement:
+    """What is over a topic of others stays as it is."""
+    shown = kind.lower()
+    return InvalidStatement(
+        f"Cannot add {shown} '{name}': CREATE OR REPLACE is not supported on source {shown}s.",
+        span=name.span,
+        hint="Drop it first.",
     )
-    for what, before, after in parts:
-        if before != after:
-            raise InvalidStatement(f"{prefix} another {what}", span=name.span)
-    if old.schema.keys != new.schema.keys:
-        changed = [str(c) for i, c in enumerate(old.schema.keys) if c not in new.schema.keys[i : i + 1]]
-        changed = changed or [str(c) for c in old.schema.keys or new.schema.keys]
-        raise InvalidStatement(
-            f"{prefix} schema = {old.schema}, cannot be upgraded to {new.schema}. (Key columns must be identical. The "
-            f"following key columns are changed, missing or reordered: [{', '.join(changed)}])",
-            span=name.span,
-        )
-    moved = [str(c) for i, c in enumerate(old.schema.values) if c not in new.schema.values[i : i + 1]]
-    if moved:
-        raise InvalidStatement(
-            f"{prefix} schema = {old.schema}, cannot be upgraded to {new.schema}. (The following columns are changed, "
-            f"missing or reordered: [{', '.join(moved)}])",
-            span=name.span,
-        )
-
-
-def refuse_while_read(request: Request, relation: Relation, name: Name) -> None:
-    """Raise where queries read a table whose columns are to change: they share its rows, of one shape."""
-    if relation.kind != "TABLE":
-        return
-    readers = [*request.catalog.readers(name.text), *request.core.pushes.readers(name.text)]
-    if readers:
-        raise NotSupportedYet(
-            "changing a table while queries read it", span=name.span, hint=f"Terminate {', '.join(readers)} first."
-        )
 
 
 def find(catalog: Catalog, name: Name, kind: Kind | None = None, action: str = "") -> Source:
@@ -154,7 +115,6 @@ def alter_source(request: Request, statement: AlterSource) -> Entity:
             )
         if source.origin == "QUERY":
             raise InvalidStatement("ALTER command is not supported for CREATE ... AS statements.", span=name.span)
-        refuse_while_read(request, source.relation, name)
         columns = list(source.relation.schema.columns)
         for added in statement.columns:
             if added.name.text in {c.name for c in columns}:
@@ -191,10 +151,7 @@ def drop_source(request: Request, statement: DropSource) -> Entity:
         if statement.delete_topic and source.relation.read_only:
             raise InvalidStatement(f"Cannot delete topic for read-only source: {name}", span=name.span)
         own = source.query_id if source.query_id in core.catalog.queries else None
-        readers = [q for q in core.catalog.readers(name.text) if q != own]
-        writers = [q for q in core.catalog.writers(name.text) if q != own]
-        if readers or writers:
-            raise SourceInUse(kind, name.text, readers=readers, writers=writers, span=name.span)
+        _refuse_while_used(core.catalog, name, own)
         if statement.delete_topic:
             _refuse_shared(core.catalog, source, name)
         changes: list[Change] = [SourceDropped(name.text)]
@@ -220,6 +177,22 @@ def _refuse_shared(catalog: Catalog, source: Source, name: Name) -> None:
     others = sorted(s.name for s in catalog.sources.values() if s.relation.topic == topic and s is not source)
     if others:
         raise TopicInUse(topic, others, span=name.span)
+
+
+def _refuse_while_used(catalog: Catalog, name: Name, own: str | None) -> None:
+    """`own`: the query that ends with the source."""
+    readers = [q for q in catalog.readers(name.text) if q != own]
+    writers = [q for q in catalog.writers(name.text) if q != own]
+    if not readers and not writers:
+        return
+    filling = {s.query_id: s.name for s in catalog.sources.values() if s.query_id is not None}
+    raise SourceInUse(
+        name.text,
+        readers=[q for q in readers if q not in filling],
+        writers=writers,
+        sources=[filling[q] for q in readers if q in filling],
+        span=name.span,
+    )
 
 
 def create_type(request: Request, statement: CreateType) -> Entity:

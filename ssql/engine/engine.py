@@ -262,7 +262,7 @@ def _internal(error: Exception, text: str, statement: s.Statement, entities: lis
 def _resume(worker: Worker, catalog: Catalog) -> None:
     """Give the worker all queries, in the order they were made, then pause those that were paused."""
     for start, group in groupby(catalog.queries.values(), key=lambda q: q.start):
-        worker.add([planning.again(query, catalog) for query in group], start=start)
+        worker.add([planning.again(query) for query in group], start=start)
     for query in catalog.queries.values():
         if query.paused:
             worker.pause(query.id)

@@ -66,7 +66,7 @@ def query_id(source: str) -> str:
     return f"transient_{source}_{secrets.randbits(63)}"
 
 
-def options(catalog: Catalog, config: Config, log: Log | None = None) -> Options:
+def options(types: Mapping[str, SqlType], config: Config, log: Log | None = None) -> Options:
     """How statements are bound under these settings; `log` knows the topics' partitions."""
 
     def partitions(topic: str) -> int | None:
@@ -75,7 +75,7 @@ def options(catalog: Catalog, config: Config, log: Log | None = None) -> Options
 
     limits = {"COLLECT_LIST": config[COLLECT_LIST_LIMIT], "COLLECT_SET": config[COLLECT_SET_LIMIT]}
     return Options(
-        catalog.types.get,
+        types.get,
         partitions,
         extensions=config[SQL_EXTENSIONS],
         keys_optional=config[KEYS_OPTIONAL],
@@ -87,7 +87,7 @@ def create_as(statement: sql.CreateAs, query_id: str, catalog: Catalog, config: 
     """Plan a C*AS. Makes nothing."""
     with_ = properties.read(statement.properties, "AS")
     # The properties' columns are checked first, as in ksqlDB.
-    chosen = options(catalog, config, log)
+    chosen = options(catalog.types, config, log)
     analysis = analyse_create(
         statement, catalog, options=chosen, inspect=lambda columns: relations.check_timestamp(with_, columns)
     )
@@ -112,13 +112,13 @@ def insert_into(
     statement: sql.InsertInto, query_id: str, target: Relation, catalog: Catalog, config: Config, *, log: Log
 ) -> QueryPlan:
     """Plan an INSERT INTO ... SELECT."""
-    analysis = analyse_insert(statement, catalog, target, options=options(catalog, config, log))
+    analysis = analyse_insert(statement, catalog, target, options=options(catalog.types, config, log))
     return built(analysis, query_id, target, config)
 
 
 def emit(query: sql.Query, query_id: str, catalog: Catalog, config: Config, log: Log) -> tuple[Analysis, QueryPlan]:
     """Plan a query whose rows go to a reader."""
-    analysis = analyse(query, catalog, options=options(catalog, config, log))
+    analysis = analyse(query, catalog, options=options(catalog.types, config, log))
     return analysis, built(analysis, query_id, None, config)
 
 
@@ -128,15 +128,13 @@ def built(analysis: Analysis, query_id: str, sink: Relation | None, config: Conf
     return replace(plan, fatal=frozenset(fault for fault, entry in _FATAL.items() if config[entry]))
 
 
-def again(query: PersistentQuery, catalog: Catalog) -> QueryPlan:
+def again(query: PersistentQuery) -> QueryPlan:
     """The plan of a query that runs already: as it was when it was made, whatever was altered since."""
     statement = parse_statement(query.statement)
-    snapshot, sink = _Snapshot(query.reads), catalog.relation(query.sink)
+    snapshot, sink = _Snapshot(query.reads), query.into
     config = Config().with_values(query.properties)
     # What was taken once goes on, whatever is refused by now.
-    chosen = replace(options(catalog, config), types=query.types.get, extensions=True)
-    if sink is None:
-        raise InternalError(f"query {query.id} has no sink")
+    chosen = replace(options(query.types, config), extensions=True)
     match statement:
         case sql.CreateAs():
             analysis = analyse_create(statement, snapshot, options=chosen)

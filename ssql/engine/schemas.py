@@ -84,6 +84,12 @@ def register(relation: Relation, schemas: SchemaRegistry, *, at: Span, over: boo
             raise
 
 
+def missing(relation: Relation, schemas: SchemaRegistry) -> tuple[str, ...]:
+    """The subjects of a relation's topic that have no schema yet."""
+    subjects = [spec.subject for spec, _, _ in _sides(relation) if spec.subject]
+    return tuple(subject for subject in subjects if schemas.latest(subject) is None)
+
+
 def delete(relation: Relation, schemas: SchemaRegistry) -> None:
     """Delete the subjects of a relation's topic."""
     for spec, _, _ in _sides(relation):

@@ -23,6 +23,7 @@ from ssql.planner.dataflow import dataflow
 from ssql.planner.explain import logical_text
 from ssql.planner.expr_text import name_list
 from ssql.planner.options import DEFAULTS, Options
+from ssql.planner.outline import Part, outline
 from ssql.planner.projection import Selected
 from ssql.planner.relation import KeyWindow, Kind, Relation, Relations
 from ssql.planner.rewrites import rewrite
@@ -40,6 +41,7 @@ class Analysis:
     `window`: set where the result's keys are windowed; its rows then have WINDOWSTART and WINDOWEND beside `schema`.
     `relations`: what is read, the left-most source first: formats not given in WITH are its. `lifetime_ms`: how long
     after its end a window's result is kept. `keys`: the plan's columns by which a reader tells a table's rows apart.
+    `outline`: of a persistent query, what may replace it.
     """
 
     plan: plan.Node
@@ -50,6 +52,7 @@ class Analysis:
     limit: int | None = None
     lifetime_ms: int | None = None
     keys: tuple[str, ...] = ()
+    outline: tuple[Part, ...] = ()
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -130,7 +133,8 @@ def analyse_persistent(
     if projected.node.window is not None:
         bounds = projected.node.schema.by_name
         items.extend(plan.Item(n, e.Column(bounds[n].type, n, n)) for n in plan.WINDOW_BOUNDS)
-    return _analysis(plan.Project(projected.node, tuple(items)), schema, projected, None)
+    found = _analysis(plan.Project(projected.node, tuple(items)), schema, projected, None)
+    return replace(found, outline=outline(projected.node, [i.expr for i in projected.items]))
 
 
 def analyse_create(
@@ -191,7 +195,8 @@ def build(analysis: Analysis, *, query_id: str, sink: Relation | None = None) ->
     root = rewrite(analysis.plan)
     steps = dataflow(root, sink=sink, keys=analysis.keys, lifetime_ms=analysis.lifetime_ms)
     to = None if sink is None else sink.name
-    return QueryPlan(query_id, steps, analysis.kind, logical_text(root, sink=to, limit=analysis.limit), analysis.reads)
+    logical = logical_text(root, sink=to, limit=analysis.limit)
+    return QueryPlan(query_id, steps, analysis.kind, logical, analysis.reads, analysis.outline)
 
 
 # --- helpers ---------------------------------------------------------------------------------------------------------

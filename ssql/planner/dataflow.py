@@ -1,11 +1,13 @@
 """From a logical plan to the steps that the runtime runs, with their SQL.
 
-Chains of stateless nodes are fused into one Map, or a Pick where columns are only picked. Steps are numbered in
-topological order, and named after what they do: the same query always gets the same ids, under which its state is
-filed.
+Chains of stateless nodes are fused into one Map, or a Pick where columns are only picked. Steps are named after what
+they do, and numbered among those of their name in topological order: under these ids state is filed. So a step that
+keeps rows has the same id as long as those of its kind are the same, whatever filters and projections come and go.
 """
 
 from __future__ import annotations
+
+from collections import Counter
 
 from ssql.errors import InternalError
 from ssql.planner import expr as e
@@ -71,9 +73,11 @@ class _Builder:
     def __init__(self, written: plan.Node | None) -> None:
         self.steps: list[s.Step] = []
         self._written = written
+        self._named: Counter[str] = Counter()
 
     def id(self, name: str) -> str:
-        return f"{len(self.steps)}-{name}"
+        self._named[name] += 1
+        return f"{name}-{self._named[name]}"
 
     def add(self, step: s.Step) -> s.Step:
         self.steps.append(step)

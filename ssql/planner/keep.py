@@ -12,6 +12,6 @@ from ssql.planner.time_sql import time_statement
 def keep(relation: Relation, *, query_id: str) -> QueryPlan:
     """A query that reads a table from its beginning and does nothing with it: what is read is kept."""
     source = plan.Source(relation, relation.schema.names)
-    scan = Scan("0-scan", (), source.schema, relation, time_statement(relation))
-    end = Keep("1-keep", (scan.id,), source.schema)
+    scan = Scan("scan-1", (), source.schema, relation, time_statement(relation))
+    end = Keep("keep-1", (scan.id,), source.schema)
     return QueryPlan(query_id, (scan, end), "TABLE", logical_text(source, sink=None), (relation.name,))

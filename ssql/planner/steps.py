@@ -19,9 +19,10 @@ Steps say what is computed and under which id its state is filed; `ssql.runtime.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
+from ssql.planner.outline import Part
 from ssql.planner.relation import Relation
 from ssql.types import Schema, SqlType
 
@@ -277,15 +278,16 @@ class Keep(Step):
 class QueryPlan:
     """A query, planned: steps in topological order (the last is its Sink, Emit or Keep).
 
-    `logical` is the logical plan as EXPLAIN prints it. `reads` are the relations scanned. `fatal`: what of a record
-    makes the query fail, where else the record would be put aside.
+    `logical` is the logical plan as EXPLAIN prints it. `reads` are the relations scanned. `outline` says what may
+    replace the query. `fatal`: what of a record makes the query fail, where else the record would be put aside.
     """
 
     query_id: str
     steps: tuple[Step, ...]
     kind: Literal["STREAM", "TABLE"]
     logical: str
-    reads: tuple[str, ...] = field(default=())
+    reads: tuple[str, ...] = ()
+    outline: tuple[Part, ...] = ()
     fatal: frozenset[Fault] = frozenset()
 
     @property

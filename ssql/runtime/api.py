@@ -119,6 +119,10 @@ class Worker(Protocol):
         `start` "now": from the latest, and of tables only what changes from then on.
         """
 
+    def replace(self, plan: QueryPlan, *, paused: bool) -> None:
+        """Put a plan in the place of the query of its id: it goes on from where that one stands and from its state,
+        `paused` or not; one that had failed runs again. The plan must keep the same rows (`planner.upgrades`)."""
+
     def drop(self, query_id: str, *, forget: bool = True) -> None:
         """Stop a query (or subscription) at the last commit; `forget` its state."""
 

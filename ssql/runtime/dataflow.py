@@ -8,7 +8,7 @@ of the inputs when the epoch ends.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import pyarrow as pa
@@ -19,7 +19,7 @@ from ssql.log.api import Log
 from ssql.planner.relation import Relation
 from ssql.planner.steps import QueryPlan, Scan, Sink, Statement
 from ssql.runtime.arrangement import Arrangement
-from ssql.runtime.decode import VOID, RelationDecoder
+from ssql.runtime.decode import VOID, RelationDecoder, relation_columns
 from ssql.runtime.delta import Delta, delta_schema
 from ssql.runtime.echo import Echo, Rows, echo, together
 from ssql.runtime.inputs import EpochInput, Inputs, TopicPartition
@@ -119,6 +119,14 @@ class Query:
             for name, arrangement in operator.arrangements().items():
                 yield f"{self.id}/{step_id}/{name}", arrangement
 
+    def go_on_from(self, old: Query) -> None:
+        """Take over the state of a query that keeps the same rows. Between epochs only."""
+        states = dict(old.states())
+        for state_id, arrangement in self.states():
+            arrangement.current = arrangement.committed = replace(states[state_id].committed, layout=arrangement.layout)
+        self.restore_memo(old.memo())
+        self.rows_in, self.rows_out = old.rows_in, old.rows_out
+
     def memo(self) -> dict[str, dict[str, int]]:
         return {step_id: dict(m) for step_id, op in self._stateful.items() if (m := op.memo())}
 
@@ -191,7 +199,7 @@ class Dataflow:
         added = list(queries)
         before = dict(self.queries)
         self._from_memory = None
-        self.queries |= {q.id: q for q in added}
+        self.queries |= {q.id: q for q in added}  # one of an id that is here takes its place
         try:
             names = self._wanted()
             relations = self._named_relations()
@@ -201,19 +209,11 @@ class Dataflow:
             raise
         made = self.made()
         for name in names:
-            needed = self._needed(name)
-            old = self.relations.get(name) or nodes.get(name)
-            if old is None or not needed <= old.needed:
-                wider = needed | (old.needed if old is not None else frozenset())
-                node = RelationNode(relations[name], wider, self._lifetime(name))
-                if old is not None:
-                    node.stream_time = old.stream_time
-                    node.arrangement = old.arrangement
-                old = node
-            fresh = self.relations.get(name) is not old
-            self.relations[name] = old
-            if fresh or (old.relation.topic in made and old.relation.topic not in self.inputs.skipped()):
-                self._read(old, positions, times, skips)
+            node = self._node(relations[name], nodes.get(name))
+            fresh = self.relations.get(name) is not node
+            self.relations[name] = node
+            if fresh or (node.relation.topic in made and node.relation.topic not in self.inputs.skipped()):
+                self._read(node, positions, times, skips)
         self._arrange(order)
 
     def _arrange(self, order: Sequence[str | Query]) -> None:
@@ -222,9 +222,40 @@ class Dataflow:
         for name, node in self.relations.items():
             self._over_topic.setdefault(node.relation.topic, []).append(name)
 
+    def _node(self, relation: Relation, offered: RelationNode | None) -> RelationNode:
+        """The relation's node: the one that is here, else the one offered, else an empty one. One that has not the
+        columns that queries need is made wider; of a table with the rows of both."""
+        needed, mine = self._needed(relation.name), self.relations.get(relation.name)
+        node = mine or offered
+        if node is None:
+            return RelationNode(relation, needed, self._lifetime(relation.name))
+        donor = offered if mine is not None else None
+        if needed <= node.needed and (donor is None or not node.unknown & needed - donor.unknown):
+            return node
+        known = {VOID, *(c.name for c in relation_columns(relation))}
+        node = node.wider(relation, (needed | node.needed) & known, donor)
+        if relation.topic in self.made():  # what we write ourselves has no more than what we kept of it
+            node.unknown = frozenset()
+        return node
+
+    def replace(self, query: Query) -> tuple[Query, dict[str, RelationNode]]:
+        """Put a query in the place of the one of its id, which it goes on from; answers that one and the nodes that
+        went with it. Between epochs only.
+
+        Raises `InvalidStatement` when queries would feed each other in a circle; nothing is changed then.
+        """
+        old, before = self.queries[query.id], dict(self.relations)
+        query.go_on_from(old)
+        self.put([query], {}, {}, {})
+        self._leave_unwanted()
+        return old, {name: node for name, node in before.items() if self.relations.get(name) is not node}
+
     def remove(self, query_id: str) -> tuple[Query, dict[str, RelationNode]]:
         """Take a query out; relations that nothing else needs go with it."""
         query = self.queries.pop(query_id)
+        return query, self._leave_unwanted()
+
+    def _leave_unwanted(self) -> dict[str, RelationNode]:
         self._from_memory = None
         wanted = set(self._wanted())
         gone = {name: node for name, node in self.relations.items() if name not in wanted}
@@ -233,7 +264,7 @@ class Dataflow:
             self.inputs.forget(node.relation)
         order = _topological({n: node.relation for n, node in self.relations.items()}, self.queries.values())
         self._arrange(order)
-        return query, gone
+        return gone
 
     def _wanted(self) -> list[str]:
         """Relations that are read here, and tables that are written here: these can be asked."""
@@ -245,8 +276,15 @@ class Dataflow:
         return list(names)
 
     def _named_relations(self) -> dict[str, Relation]:
-        found = {s.relation.name: s.relation for q in self.queries.values() for s in q.scans}
-        return found | {t.relation.name: t.relation for q in self.queries.values() if (t := q.plan.sink) is not None}
+        """By name. Queries may know a relation by fewer columns than it has by now: columns are only ever added."""
+        found: dict[str, Relation] = {}
+        for query in self.queries.values():
+            target = query.plan.sink
+            for relation in (*(s.relation for s in query.scans), *([target.relation] if target is not None else [])):
+                known = found.get(relation.name)
+                if known is None or len(known.schema.columns) < len(relation.schema.columns):
+                    found[relation.name] = relation
+        return found
 
     def _needed(self, name: str) -> frozenset[str]:
         """The columns that queries read of a relation; of a table all, and ROWTIME."""

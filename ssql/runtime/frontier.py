@@ -26,7 +26,8 @@ class DataflowFrontier(msgspec.Struct):
     """One dataflow: `positions` are [topic, partition, next offset]; `relations` maps names to state ids.
 
     `reached` are [topic, partition, greatest time processed], by which rows of several inputs are merged.
-    `skips` are topics in which its own records are passed over, as they came from memory.
+    `skips` are topics in which its own records are passed over, as they came from memory. `unknown`: columns of tables
+    that rows were kept without. `failed`: the plan that failed, for `failure`; another one may not.
     """
 
     queries: list[str] = []
@@ -39,6 +40,8 @@ class DataflowFrontier(msgspec.Struct):
     next_seq: int = 0
     paused: bool = False
     failure: str | None = None
+    failed: str = ""
+    unknown: dict[str, list[str]] = {}
 
 
 class Frontier(msgspec.Struct):

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from ssql.planner.relation import Relation
-from ssql.runtime.arrangement import Arrangement, Layout, View
+from ssql.runtime.arrangement import Arrangement, Layout, View, make_run
 from ssql.runtime.changes import upserts_as_changes
 from ssql.runtime.decode import relation_columns
 from ssql.runtime.delta import TIME, Delta, Mask, concat, delta_schema
@@ -20,13 +20,15 @@ class RelationNode:
     """Yields a relation's delta of the epoch. A table is kept here, once for all queries that read it.
 
     State (tables): the last row of each key; of a windowed table those whose lifetime is not over in stream time.
-    `columns` are those that this node's rows have: all of a table's, the needed ones of a stream's.
+    `columns` are those that this node's rows have: all of a table's, the needed ones of a stream's. `unknown`: columns
+    of a table that came after rows that are kept: these rows have NULL there, whatever the topic holds.
     """
 
     def __init__(self, relation: Relation, needed: frozenset[str], lifetime_ms: int | None = None) -> None:
         self.relation = relation
         self.needed = needed
         self.lifetime_ms = lifetime_ms
+        self.unknown: frozenset[str] = frozenset()
         columns = [c for c in relation_columns(relation) if c.name in needed]
         self.schema = Schema(tuple(columns))
         self.delta_schema = delta_schema(self.schema)
@@ -64,6 +66,30 @@ class RelationNode:
             self.arrangement.expire(self.stream_time - self.lifetime_ms)
         return changes
 
+    def wider(self, relation: Relation, needed: frozenset[str], donor: RelationNode | None = None) -> RelationNode:
+        """A node with these columns and this node's rows. Values of columns that are not here come from `donor`, which
+        has seen the same records of the topic, or else are NULL. Cost: O(rows)."""
+        node = RelationNode(relation, needed, self.lifetime_ms)
+        node.stream_time = self.stream_time
+        if node.arrangement is None or self.arrangement is None:
+            return node
+        missing = frozenset(node.schema.names) - (frozenset(self.schema.names) - self.unknown)
+        given = missing & frozenset(donor.schema.names) - donor.unknown if donor is not None else frozenset()
+        rows = self.arrangement.current.scan()
+        found = _by_key(donor, rows, node.key, given)
+        columns = [
+            found[field.name] if field.name in given
+            else rows.column(field.name) if field.name in rows.schema.names
+            else pa.nulls(rows.num_rows, field.type)
+            for field in node.arrangement.layout.schema
+        ]  # fmt: skip
+        batch = pa.RecordBatch.from_arrays(columns, schema=node.arrangement.layout.schema)
+        node.arrangement.expire(self.arrangement.current.horizon)
+        if batch.num_rows:
+            node.arrangement.restore(make_run(node.arrangement.layout, batch, np.ones(batch.num_rows, np.bool_)))
+            node.unknown = missing - given
+        return node
+
     def _conform(self, delta: Delta) -> pa.RecordBatch:
         """A query's rows with this node's columns; ROWTIME is the row's time, offsets do not exist yet."""
         arrays = []
@@ -77,6 +103,19 @@ class RelationNode:
         return pa.RecordBatch.from_arrays(arrays, schema=self.delta_schema)
 
 
+def _by_key(
+    donor: RelationNode | None, rows: pa.RecordBatch, key: tuple[str, ...], names: frozenset[str]
+) -> dict[str, pa.Array]:
+    """The donor's values of these columns for each of the rows; NULL for a row that it has not."""
+    if donor is None or donor.arrangement is None or not names:
+        return {}
+    found = donor.arrangement.current.gather([rows.column(n) for n in key], rows.num_rows)
+    places = np.full(rows.num_rows, -1, dtype=np.int64)
+    places[found.query] = np.arange(len(found.query))
+    taken = pa.array(places, mask=places < 0)
+    return {name: found.rows.column(name).take(taken) for name in names}
+
+
 class ArrangedTable:
     """`TableView` over the view of a table's node: its rows as of one frontier."""
 
@@ -88,6 +127,10 @@ class ArrangedTable:
         bounds = [n for n in ("WINDOWSTART", "WINDOWEND") if relation.window is not None]
         keys = list(relation.key_names)
         self._names = [*keys, *bounds, *(n for n in names if n not in keys and n not in bounds), "ROWTIME"]
+
+    def wider_than(self, relation: Relation) -> bool:
+        """Whether this knows more columns of the table: some came after what others read of it."""
+        return len(self.relation.schema.columns) > len(relation.schema.columns)
 
     def scan(self) -> pa.Table:
         return self._answer(self._view.scan())

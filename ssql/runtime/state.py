@@ -55,6 +55,8 @@ class StateFile:
     arrangement: Arrangement
     full_bytes: int = 0
     appended_bytes: int = 0
+    #: columns of the arrangement that rows were filed without: they have NULL there
+    missing: frozenset[str] = frozenset()
     #: what these two become, and what may be cut off, once the transaction at hand is committed
     _written: tuple[int, int] = (0, 0)
     _truncate_before: int | None = None
@@ -69,7 +71,9 @@ class StateFile:
                 self.full_bytes, self.appended_bytes = 0, 0
             body = value.as_buffer()
             self.appended_bytes += body.size
-            self.arrangement.restore(_read_run(self.arrangement, body))
+            run, missing = _read_run(self.arrangement, body)
+            self.missing |= missing
+            self.arrangement.restore(run)
 
     def rewrite(self) -> None:
         """Write the whole arrangement at the next commit."""
@@ -167,8 +171,12 @@ def _run_bytes(run: Run, start: int, rows: int) -> bytes:
     return bytes(sink.getvalue().to_pybytes())
 
 
-def _read_run(arrangement: Arrangement, body: pa.Buffer) -> Run:
+def _read_run(arrangement: Arrangement, body: pa.Buffer) -> tuple[Run, frozenset[str]]:
+    """The run, and the columns that it was filed without."""
     with pa.ipc.open_stream(body) as stream:
         batch = concat(list(stream))
     live = batch.column("_live").to_numpy(zero_copy_only=False)
-    return make_run(arrangement.layout, batch.select(arrangement.layout.schema.names), live)
+    schema = arrangement.layout.schema
+    missing = frozenset(schema.names) - frozenset(batch.schema.names)
+    columns = [pa.nulls(batch.num_rows, f.type) if f.name in missing else batch.column(f.name) for f in schema]
+    return make_run(arrangement.layout, pa.RecordBatch.from_arrays(columns, schema=schema), live), missing

@@ -133,6 +133,8 @@ class DataflowWorker:
         self._frontier = self._settled_frontier()
         self._sides = self._frontier.sides
         self._dirty_frontier = False
+        #: nodes that are no more, whose state the last frontier still names
+        self._gone: list[RelationNode] = []
 
     # --- calls from other threads -----------------------------------------------
 
@@ -170,6 +172,9 @@ class DataflowWorker:
                 raise
 
         self._call(begin)
+
+    def replace(self, plan: QueryPlan, *, paused: bool) -> None:
+        self._call(lambda: self._replace(plan, paused))
 
     def drop(self, query_id: str, *, forget: bool = True) -> None:
         self._call(lambda: self._drop(query_id, forget))
@@ -294,8 +299,10 @@ class DataflowWorker:
             self._flow_of[query.id] = name
         positions = {(t, p): o for t, p, o in filed.positions}
         flow.dataflow.inputs.next_seq = max(flow.dataflow.inputs.next_seq, filed.next_seq)
-        # Whether a query is paused is for those to say who keep the definitions.
-        flow.paused, flow.failure = filed.failure is not None, filed.failure
+        # Whether a query is paused is for those to say who keep the definitions. One that failed is paused, unless
+        # another plan has come in its place since.
+        if filed.failure is not None and filed.failed in ("", plans[0].logical):
+            flow.paused, flow.failure = True, filed.failure
         times = {(t, p): time for t, p, time in filed.reached}
         flow.seen, flow.reached = positions, times
         existing = set(flow.dataflow.relations)
@@ -303,10 +310,15 @@ class DataflowWorker:
         for relation, node in flow.dataflow.relations.items():
             if relation not in existing and node.arrangement is not None and relation in filed.relations:
                 node.stream_time = filed.times.get(relation, node.stream_time)
+                node.unknown = frozenset(filed.unknown.get(relation, ()))
                 files.append(self._file(filed.relations[relation], node.arrangement))
                 if node.lifetime_ms is not None:
                     node.arrangement.expire(node.stream_time - node.lifetime_ms)
         restore(self._log, files)
+        for relation, node in flow.dataflow.relations.items():
+            file = self._files.get(filed.relations.get(relation, ""))
+            if file is not None and relation not in existing and node.relation.topic not in flow.dataflow.made():
+                node.unknown |= file.missing
         self._publish()
 
     def _begin_side(self, queries: Sequence[Query], start: ReaderStart) -> None:
@@ -404,17 +416,34 @@ class DataflowWorker:
             raise QueryNotFound(query_id, candidates=self._flow_of)
         return self._flows[name]
 
+    def _replace(self, plan: QueryPlan, paused: bool) -> None:
+        flow = self._flow_with(plan.query_id)
+        query = self._query(plan, durable=True)
+        try:
+            old, gone = flow.dataflow.replace(query)
+        except SsqlError:
+            query.close()
+            raise
+        for state_id, arrangement in query.states():
+            self._files[state_id].arrangement = arrangement
+        old.close()
+        flow.paused, flow.failure = paused, None
+        self._gone += gone.values()
+        self._file_relations(flow)
+        self._dirty_frontier = True
+        self._commit(flow, None, Outputs())
+        self._publish()
+
     def _drop(self, query_id: str, forget: bool) -> None:
         flow = self._flow_with(query_id)
         query, gone = flow.dataflow.remove(query_id)
         del self._flow_of[query_id]
         self._listeners.pop(query_id, None)
         self._statistics.forget(query_id)
+        self._gone += gone.values()
         if query.durable:
             self._dirty_frontier = True
             self._commit(flow, None, Outputs())
-        for node in gone.values():
-            self._forget_node(node)
         for state_id, _ in query.states():
             if forget:
                 self._forget_state(state_id)
@@ -447,7 +476,7 @@ class DataflowWorker:
         copies: dict[str, RelationNode] = {}
         for name, node in nodes.items():
             copy = RelationNode(node.relation, node.needed, node.lifetime_ms)
-            copy.stream_time = node.stream_time
+            copy.stream_time, copy.unknown = node.stream_time, node.unknown
             if copy.arrangement is not None and node.arrangement is not None:
                 copy.arrangement.current = copy.arrangement.committed = node.arrangement.committed
             copies[name] = copy
@@ -456,11 +485,10 @@ class DataflowWorker:
         flow.paused = True
         flow.note()
         self._flow_of[query_id] = flow.name
+        self._gone += gone.values()
         if query.durable:
             self._file_relations(flow)
             self._dirty_frontier = True
-        for node in gone.values():
-            self._forget_node(node)
         return flow
 
     def _past_own(self, source: _Flow, topics: set[str]) -> dict[TopicPartition, int]:
@@ -539,17 +567,15 @@ class DataflowWorker:
             return False
         side, main = flow.dataflow, self._main.dataflow
         queries = list(side.queries.values())
+        before = [*main.relations.values(), *side.relations.values()]
         positions = side.inputs.positions()
         try:
             main.put(queries, side.relations, positions, side.inputs.times())
         except SsqlError as refused:
             flow.paused, flow.failure = True, refused.message
             return False
-        left_over = [
-            n
-            for name, n in side.relations.items()
-            if main.relations.get(name) is not n and (main.relations[name].arrangement is not n.arrangement)
-        ]
+        kept = {id(node) for node in main.relations.values()}
+        left_over = [node for node in before if id(node) not in kept]
         main.inputs.next_seq = max(main.inputs.next_seq, side.inputs.next_seq)
         self._main.note()
         for query in queries:
@@ -557,12 +583,11 @@ class DataflowWorker:
         side.queries = {}
         side.relations = {}
         self._end_flow(flow)
-        if any(q.durable for q in queries):
+        self._gone += left_over
+        if any(q.durable for q in queries) or any(self._state_id_of(node) for node in left_over):
             self._file_relations(self._main)
             self._dirty_frontier = True
             self._commit(self._main, None, Outputs())
-        for node in left_over:
-            self._forget_node(node)
         self._publish()
         return True
 
@@ -759,6 +784,9 @@ class DataflowWorker:
             self._frontier_file.committed()
             for file in files:
                 file.committed()
+            gone, self._gone = self._gone, []
+            for node in gone:
+                self._forget_node(node)
         for arrangement in flow.dataflow.arrangements():
             arrangement.commit()
         memory, queries = flow.dataflow.from_memory(), flow.dataflow.queries.values()
@@ -818,6 +846,7 @@ class DataflowWorker:
                 queries=[q.id for q in queries],
                 relations={n: state_ids[id(r.arrangement)] for n, r in nodes.items() if id(r.arrangement) in state_ids},
                 times={n: r.stream_time for n, r in nodes.items() if r.lifetime_ms is not None},
+                unknown={n: sorted(r.unknown) for n, r in nodes.items() if r.unknown},
                 positions=[(t, p, at) for (t, p), at in flow.dataflow.inputs.positions().items()],
                 reached=[(t, p, at) for (t, p), at in flow.dataflow.inputs.times().items()],
                 skips=sorted(flow.dataflow.inputs.skipped()),
@@ -825,6 +854,7 @@ class DataflowWorker:
                 next_seq=flow.dataflow.inputs.next_seq,
                 paused=flow.paused,
                 failure=flow.failure,
+                failed=queries[0].plan.logical if flow.failure is not None else "",
             )
         return filed
 
@@ -846,6 +876,8 @@ class DataflowWorker:
         tables: dict[str, ArrangedTable] = {}
         for flow in sorted(self._flows.values(), key=lambda f: f.name == MAIN):
             for name, node in flow.dataflow.relations.items():
-                if node.arrangement is not None:
-                    tables[name] = ArrangedTable(node.relation, node.arrangement.committed, complete=flow.name == MAIN)
+                other = tables.get(name)
+                if node.arrangement is None or (other is not None and other.wider_than(node.relation)):
+                    continue
+                tables[name] = ArrangedTable(node.relation, node.arrangement.committed, complete=flow.name == MAIN)
         self._cut = Cut(tables, self._main.seen, self._frontier.epoch)

@@ -70,6 +70,7 @@ QUERY = PersistentQuery(
     sink="T",
     sequence=3,
     start="earliest",
+    into=relation("T"),
     properties={"auto.offset.reset": "earliest"},
     reads={"S": relation()},
     types={"ADDR": Struct((("N", BIGINT),))},

@@ -152,7 +152,7 @@ class _Script:
             properties=statement.properties,
         )
         core = self.made.engine._core
-        return created(create, p.read(statement.properties, "CREATE"), core.config, core.catalog)[0]
+        return created(create, p.read(statement.properties, "CREATE"), core.config, core.catalog, core.schemas)[0]
 
 
 def _properties(relation: Relation) -> dict[str, Json]:

@@ -268,9 +268,13 @@ def test_or_replace_adds_columns_at_the_end(bench: Bench) -> None:
         ("v STRING", "v BIGINT", "The following columns are changed, missing or reordered: [`V` STRING]"),
         ("id INT KEY", "id BIGINT KEY", "Key columns must be identical"),
         ("id INT KEY, ", "", "Key columns must be identical"),
-        ("kafka_topic='s'", "kafka_topic='other'", "another topic"),
-        ("'JSON'", "'DELIMITED'", "another value format"),
-        ("'JSON'", "'JSON', key_format='JSON'", "another key format"),
+        ("kafka_topic='s'", "kafka_topic='other'", "has topic = KsqlTopic{kafkaTopicName='s'"),
+        ("'JSON'", "'DELIMITED'", "which is not upgradeable to KsqlTopic{"),
+        (
+            "'JSON'",
+            "'JSON', key_format='JSON'",
+            "keyFormat=KeyFormat{format=FormatInfo{format=JSON, properties={}}, features=[UNWRAP_SINGLES]",
+        ),
         ("CREATE OR REPLACE STREAM", "CREATE OR REPLACE SOURCE STREAM", "not supported on source streams"),
     ],
 )
