@@ -185,12 +185,12 @@ def _refuse_while_used(catalog: Catalog, name: Name, own: str | None) -> None:
     writers = [q for q in catalog.writers(name.text) if q != own]
     if not readers and not writers:
         return
-    filling = {s.query_id: s.name for s in catalog.sources.values() if s.query_id is not None}
+    filling = {s.query_id for s in catalog.sources.values()}
     raise SourceInUse(
         name.text,
         readers=[q for q in readers if q not in filling],
         writers=writers,
-        sources=[filling[q] for q in readers if q in filling],
+        sources=catalog.fed_directly(name.text),
         span=name.span,
     )
 

@@ -134,7 +134,7 @@ def explain(request: Request, statement: Explain) -> Entity:
         query = request.catalog.queries.get(statement.query.text)
         if query is None:
             raise QueryNotFound(statement.query.text, span=statement.query.span, candidates=request.catalog.queries)
-        described = query_description(query, statuses(request).get(query.id))
+        described = query_description(request, query, statuses(request).get(query.id))
         return entity("queryDescription", statement, queryDescription=described)
     inner = statement.statement
     if inner is None:
@@ -149,7 +149,7 @@ def explain(request: Request, statement: Explain) -> Entity:
     return entity("queryDescription", statement, queryDescription=described)
 
 
-def query_description(query: PersistentQuery, status: QueryStatus | None) -> Json:
+def query_description(request: Request, query: PersistentQuery, status: QueryStatus | None) -> Json:
     """A persistent query with its plan, its state and why it stopped."""
     described = _description(planning.again(query), query.statement, query.id)
     state = state_of(query, status)

@@ -58,7 +58,7 @@ def _queries(request: Request, statement: Show) -> Entity:
     catalog, running = request.catalog, statuses(request)
     queries = list(catalog.queries.values())
     if statement.extended:
-        described = [query_description(q, running.get(q.id)) for q in queries]
+        described = [query_description(request, q, running.get(q.id)) for q in queries]
         return entity("query_descriptions", statement, queryDescriptions=described)
     listed = [query_json(q, running.get(q.id), catalog) for q in queries]
     listed += [

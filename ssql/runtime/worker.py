@@ -879,5 +879,6 @@ class DataflowWorker:
                 other = tables.get(name)
                 if node.arrangement is None or (other is not None and other.wider_than(node.relation)):
                     continue
-                tables[name] = ArrangedTable(node.relation, node.arrangement.committed, complete=flow.name == MAIN)
+                complete = flow.name == MAIN and not node.unknown
+                tables[name] = ArrangedTable(node.relation, node.arrangement.committed, complete=complete)
         self._cut = Cut(tables, self._main.seen, self._frontier.epoch)

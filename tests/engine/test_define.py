@@ -101,7 +101,7 @@ def test_variables_and_types_are_resolved_before_they_are_stored(bench: Bench) -
 
 # (statement, error class, the words of the message, the text pointed at)
 REFUSED: list[tuple[str, type[SsqlError], str, str]] = [
-    (STREAM, SourceExists, 'a stream named "S" already exists', "s"),
+    (STREAM, SourceExists, "Cannot add stream 'S': A stream with the same name already exists", "s"),
     (STREAM.replace("STREAM", "TABLE").replace("KEY", "PRIMARY KEY"), SourceExists, "stream", "s"),
     ("CREATE STREAM x (v INT) WITH (kafka_topic='x');", InvalidProperty, "'VALUE_FORMAT'", "x"),
     ("CREATE STREAM x (v INT) WITH (value_format='JSON');", InvalidProperty, "KAFKA_TOPIC", "x"),

@@ -68,7 +68,7 @@ def test_what_reads_it_does_not_hold_it_and_others_do(bench: Bench) -> None:
     bench.run(SOURCE + "CREATE TABLE u AS SELECT k, v + 1 AS w FROM t;")
     write(bench, (b"a", b'{"V":1}'))
     assert bench.rows("SELECT * FROM u;") == [("a", 2)]
-    assert "read by CTAS_U_1" in bench.fails("DROP TABLE t;").message
+    assert "read from this source: [U]" in bench.fails("DROP TABLE t;").message
     bench.run("DROP TABLE u; DROP TABLE t;")
 
 
