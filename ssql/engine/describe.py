@@ -140,9 +140,8 @@ def explain(request: Request, statement: Explain) -> Entity:
     if inner is None:
         raise InternalError("an EXPLAIN of nothing")
     if isinstance(inner, Select) and inner.query.emit is None and isinstance(inner.query.source, SourceRef):
-        described = _pull_description(
-            plan_pull(inner.query, request.catalog, options=planning.options(request.catalog, request.config)), inner
-        )
+        options = planning.options(request.catalog.types, request.config)
+        described = _pull_description(plan_pull(inner.query, request.catalog, options=options), inner)
     else:
         plan = planning.plan_only(inner, request.catalog, request.config, request.core.log)
         described = _description(plan, inner.text, "")

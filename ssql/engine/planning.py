@@ -27,6 +27,7 @@ from ssql.planner.relation import Relation
 from ssql.planner.steps import Fault, QueryPlan
 from ssql.sql import statements as sql
 from ssql.sql.parser import parse_statement
+from ssql.types import SqlType
 
 _FATAL: Mapping[Fault, Setting[bool]] = {"unreadable": FAIL_ON_BAD_RECORD, "timeless": FAIL_ON_BAD_TIMESTAMP}
 

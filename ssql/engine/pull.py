@@ -55,7 +55,7 @@ def pull(request: Request, statement: Select, text: str) -> PullResult:
 def _planned(request: Request, query: Query) -> PullPlan:
     config, catalog = request.config, request.catalog
     scans, ranges = config[PULL_TABLE_SCAN], config[PULL_RANGE_SCAN]
-    return plan_pull(query, catalog, options=planning.options(catalog, config), scans=scans, ranges=ranges)
+    return plan_pull(query, catalog, options=planning.options(catalog.types, config), scans=scans, ranges=ranges)
 
 
 def _kept(request: Request, name: str) -> TableView | None:

@@ -18,7 +18,7 @@ from ssql.sql.statements import Query, Select
 def start(request: Request, statement: Select) -> Push:
     """Start a push query. Raises `TooManyPushQueries` and what is wrong with the statement."""
     query, catalog = statement.query, request.catalog
-    analysis = analyse(query, catalog, options=planning.options(catalog, request.config, request.core.log))
+    analysis = analyse(query, catalog, options=planning.options(catalog.types, request.config, request.core.log))
     begin: ReaderStart = "earliest" if request.config[AUTO_OFFSET_RESET] == "earliest" else "latest"
     scalable = begin == "latest" and _is_scalable(request, query, analysis)
     if scalable:
