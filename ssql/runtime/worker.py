@@ -83,6 +83,11 @@ class _Flow:
     def name(self) -> str:
         return self.dataflow.name
 
+    def clear(self) -> None:
+        """What was wrong with it is no more, or is to be tried again."""
+        self.failure, self.failed_ms, self.internal = None, 0, False
+        self.trouble, self.retry_at = None, 0.0
+
     def note(self) -> None:
         """What its inputs have processed is committed."""
         self.seen, self.reached = self.dataflow.inputs.positions(), self.dataflow.inputs.times()
@@ -420,6 +425,7 @@ class DataflowWorker:
         flow = self._flow_with(plan.query_id)
         query = self._query(plan, durable=True)
         try:
+            self._open([query])
             old, gone = flow.dataflow.replace(query)
         except SsqlError:
             query.close()
@@ -427,7 +433,8 @@ class DataflowWorker:
         for state_id, arrangement in query.states():
             self._files[state_id].arrangement = arrangement
         old.close()
-        flow.paused, flow.failure = paused, None
+        flow.paused = paused
+        flow.clear()
         self._gone += gone.values()
         self._file_relations(flow)
         self._dirty_frontier = True
@@ -519,7 +526,7 @@ class DataflowWorker:
     def _resume(self, query_id: str) -> None:
         flow = self._flow_with(query_id)
         flow.paused = False
-        flow.failure, flow.failed_ms, flow.internal = None, 0, False
+        flow.clear()
         if any(q.durable for q in flow.dataflow.queries.values()):
             self._dirty_frontier = True
             self._commit(flow, None, Outputs())
