@@ -450,6 +450,15 @@ class InsertTargetNotFound(SourceNotFound):
         self.args = (self.message,)
 
 
+class InsertFailed(SqlError):
+    """The values of an INSERT VALUES do not fit what they are for; `why` is a sentence."""
+
+    code = "insert_failed"
+
+    def __init__(self, target: str, why: str, *, span: Span | None = None, hint: str | None = None) -> None:
+        super().__init__(f"Failed to insert values into '{target}'. {why}", span=span, hint=hint)
+
+
 class SourceExists(SqlError):
     code = "source_exists"
 

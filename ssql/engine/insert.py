@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ssql.config import INSERT_VALUES_ENABLED
 from ssql.engine.api import InsertAck
@@ -14,12 +15,13 @@ from ssql.engine.context import Request
 from ssql.engine.relations import is_read_only
 from ssql.engine.rows_json import typed_rows
 from ssql.errors import (
-    ColumnNotFound,
     EvaluationFailed,
+    InsertFailed,
     InsertTargetNotFound,
     InvalidStatement,
     Span,
     SsqlError,
+    nearest,
 )
 from ssql.formats.registry import format_named
 from ssql.log.api import RECORD_SCHEMA
@@ -27,6 +29,7 @@ from ssql.planner.options import Options
 from ssql.planner.relation import Relation
 from ssql.planner.values import plan_values
 from ssql.schemas.api import SchemaRegistry
+from ssql.sql.printer import print_expression
 from ssql.sql.statements import InsertValues, Name
 from ssql.types import BIGINT, Column, Schema, quote
 
@@ -38,7 +41,7 @@ def insert_values(request: Request, statement: InsertValues) -> None:
     name = statement.target
     relation = _target(request, name.text, name.span)
     columns = _named_columns(relation, statement)
-    plan = plan_values(columns, statement.rows, options=Options(types=request.catalog.types.get))
+    plan = plan_values(name.text, columns, statement.rows, options=Options(types=request.catalog.types.get))
     try:
         batch = request.core.pool.run(plan, Schema(tuple(columns)).arrow)
     except EvaluationFailed as failed:
@@ -83,7 +86,7 @@ def _target(request: Request, name: str, span: Span | None) -> Relation:
     if is_read_only(relation.topic, request.core.config):
         raise InvalidStatement(f"Cannot insert values into read-only topic: {relation.topic}", span=span)
     if relation.window is not None:
-        raise InvalidStatement("Cannot insert into windowed stream/table!", span=span)
+        raise InvalidStatement("Cannot insert values into windowed stream/table!", span=span)
     return relation
 
 
@@ -99,25 +102,34 @@ def _named_columns(relation: Relation, statement: InsertValues) -> list[Column]:
             )
         for row in statement.rows:
             if len(row) != len(columns):
-                raise InvalidStatement(
-                    f"Expected a value for each column. Expected Columns: {[c.name for c in columns]}. "
-                    f"Got {len(row)} values",
+                wanted, given = ", ".join(quote(c.name) for c in columns), ", ".join(map(print_expression, row))
+                raise InsertFailed(
+                    relation.name,
+                    f"Expected a value for each column. Expected Columns: [{wanted}]. Got [{given}]",
                     span=statement.target.span,
                 )
         return columns
     found: dict[str, Column] = {}
     for name in statement.columns:
-        found[name.text] = _column(name, offered, headers, found)
+        found[name.text] = _column(relation, name, offered, headers, found)
     return list(found.values())
 
 
-def _column(name: Name, offered: Mapping[str, Column], headers: set[str], before: Mapping[str, Column]) -> Column:
+def _column(
+    relation: Relation, name: Name, offered: Mapping[str, Column], headers: set[str], before: Mapping[str, Column]
+) -> Column:
     if name.text in ("ROWPARTITION", "ROWOFFSET"):
         raise InvalidStatement(f"Inserting into column {quote(name.text)} is not allowed.", span=name.span)
     if name.text in headers:
         raise InvalidStatement(f"Cannot insert into HEADER columns: {name}", span=name.span)
     if name.text not in offered:
-        raise ColumnNotFound(name.text, span=name.span, candidates=offered)
+        close = nearest(name.text, offered)
+        raise InsertFailed(
+            relation.name,
+            f"Column name {quote(name.text)} does not exist.",
+            span=name.span,
+            hint=f'Did you mean "{close}"?' if close else None,
+        )
     if name.text in before:
         raise InvalidStatement(f"column {quote(name.text)} is named twice", span=name.span)
     return offered[name.text]
@@ -171,16 +183,15 @@ def _encode(
 
 
 def _require_keys(relation: Relation, batch: pa.RecordBatch, errors: dict[int, SsqlError]) -> None:
-    names = set(batch.schema.names)
+    """Refuse rows of a table that lack some of its key."""
+    missing: dict[int, list[str]] = {}
     for column in relation.schema.keys:
-        missing = range(batch.num_rows)
-        if column.name in names:
-            missing_rows = batch.column(column.name).is_null().to_pylist()
-            missing = [i for i, null in enumerate(missing_rows) if null]  # type: ignore[assignment]
-        for index in missing:
-            errors.setdefault(
-                index, InvalidStatement(f"Value for primary key column(s) {column.name} is required for tables")
-            )
+        given = batch.column(column.name) if column.name in batch.schema.names else pa.nulls(batch.num_rows)
+        for index in pc.indices_nonzero(given.is_null()).to_pylist():
+            missing.setdefault(index, []).append(column.name)
+    for index, names in missing.items():
+        why = f"Value for primary key column(s) {', '.join(names)} is required for tables"
+        errors.setdefault(index, InsertFailed(relation.name, why))
 
 
 def _rowtime(batch: pa.RecordBatch, errors: dict[int, SsqlError]) -> pa.Array:

@@ -17,6 +17,7 @@ from ssql.errors import Span, WrongKeyRole
 from ssql.sql.cursor import Cursor, lexical_error
 from ssql.sql.expressions import read_expression, read_number
 from ssql.sql.lexer import KEYWORDS, NUMBERS, Kind, Token, split_statements, tokens
+from ssql.sql.printer import print_expression
 from ssql.sql.queries import not_supported, read_interval, read_query
 from ssql.sql.statements import (
     AlterSource,
@@ -303,7 +304,8 @@ class _Reader:
         for row in rows:
             if names and len(row) != len(names):
                 span = Span(span_of(row[0]).start, span_of(row[-1]).end) if row else cursor.last.span
-                raise cursor.error(f"{len(names)} columns are named, and {len(row)} values given", span)
+                wanted, given = ", ".join(n.text for n in names), ", ".join(map(print_expression, row))
+                raise cursor.error(f"Expected number columns and values to match: [{wanted}], [{given}]", span)
         return InsertValues(target, names, rows, **self.place)
 
     def names(self) -> tuple[Name, ...]:

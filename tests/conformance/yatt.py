@@ -107,7 +107,7 @@ class _Script:
         known = {**relation.schema.by_name, "ROWTIME": _ROWTIME}
         columns = [known[name.text] for name in statement.columns] or list(relation.schema.columns)
         core = self.made.engine._core
-        plan = plan_values(columns, [statement.values], types=core.catalog.types.get)
+        plan = plan_values(relation.name, columns, [statement.values], types=core.catalog.types.get)
         row = core.pool.run(plan, Schema(tuple(columns)).arrow)
         return {c.name: _json(plain(_scalar(row.column(i)), c.type)) for i, c in enumerate(columns)}
 

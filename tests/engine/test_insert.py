@@ -147,21 +147,29 @@ def test_values_flow_through_queries_in_the_same_script(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("sql", "words", "marked"),
     [
-        ("INSERT INTO v (k, nope) VALUES ('a', 1);", "Column 'NOPE' cannot be resolved.", "nope"),
+        ("INSERT INTO v (k, nope) VALUES ('a', 1);", "'V'. Column name `NOPE` does not exist.", "nope"),
         ("INSERT INTO v (k, k) VALUES ('a', 'b');", "named twice", "k"),
         (
             "INSERT INTO v (k, rowoffset) VALUES ('a', 1);",
             "Inserting into column `ROWOFFSET` is not allowed.",
             "rowoffset",
         ),
-        ("INSERT INTO v VALUES ('a', 1);", "Expected a value for each column", "v"),
+        (
+            "INSERT INTO v VALUES ('a', 1);",
+            "Failed to insert values into 'V'. Expected a value for each column. "
+            "Expected Columns: [`K`, `N`, `D`, `TS`, `A`]. Got ['a', 1]",
+            "v",
+        ),
         ("INSERT INTO v (k, n) VALUES ('a', 'x');", "", "'x'"),
-        ("INSERT INTO v (k, n) VALUES ('a', ARRAY[1]);", "column `N` is INTEGER", "ARRAY[1]"),
+        ("INSERT INTO v (k, n) VALUES ('a', ARRAY[1]);", "Expected type INTEGER for field `N`", "ARRAY[1]"),
         ("INSERT INTO nope VALUES (1);", "unknown stream/table: `NOPE`", "nope"),
         ("INSERT INTO ro VALUES (1);", "Cannot insert values into read-only stream: RO", "ro"),
         ("INSERT INTO h VALUES (1, 'b');", "Cannot insert into HEADER columns: B", "h"),
         ("INSERT INTO h (b) VALUES ('b');", "Cannot insert into HEADER columns: B", "b"),
-        ("INSERT INTO t (v) VALUES (1);", "primary key", "t"),
+        ("INSERT INTO t (v) VALUES (1);", "Value for primary key column(s) K is required for tables", "t"),
+        ("INSERT INTO t2 (v) VALUES (1);", "Value for primary key column(s) A, B is required for tables", "t2"),
+        ("INSERT INTO t2 (b, v) VALUES (1, 1);", "Value for primary key column(s) A is required for tables", "t2"),
+        ("INSERT INTO w (k, v) VALUES (1, 1);", "Cannot insert values into windowed stream/table!", "w"),
     ],
 )
 def test_values_that_are_refused(bench: Bench, sql: str, words: str, marked: str) -> None:
@@ -169,11 +177,13 @@ def test_values_that_are_refused(bench: Bench, sql: str, words: str, marked: str
         VALUES + "CREATE SOURCE STREAM ro (v INT) WITH (kafka_topic='ro', value_format='JSON');"
         "CREATE STREAM h (v INT, b BYTES HEADER('b')) WITH (kafka_topic='h', value_format='JSON');"
         "CREATE TABLE t (k INT PRIMARY KEY, v INT) WITH (kafka_topic='t', value_format='JSON');"
+        "CREATE TABLE t2 (a INT PRIMARY KEY, b INT PRIMARY KEY, v INT) WITH (kafka_topic='t2', format='JSON');"
+        "CREATE STREAM w (k INT KEY, v INT) WITH (kafka_topic='w', value_format='JSON', window_type='session');"
     )
     error = bench.fails(sql)
     assert words in error.message
     assert bench.marked(error) == marked
-    for topic in ("v", "ro", "h", "t"):
+    for topic in ("v", "ro", "h", "t", "t2", "w"):
         assert bench.topic(topic) == []
 
 

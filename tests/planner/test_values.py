@@ -20,7 +20,7 @@ def inserted(columns: str, *rows: str) -> list[tuple[Any, ...]]:
     statement = parse_statement(f"INSERT INTO X VALUES {', '.join(rows)};")
     assert isinstance(statement, InsertValues)
     schema = parse_schema(columns)
-    planned = plan_values(schema.columns, statement.rows)
+    planned = plan_values("X", schema.columns, statement.rows)
     table = run_sql(planned.sql, planned.udfs)
     assert table.schema.names == list(schema.names)
     return [tuple(row.values()) for row in table.to_pylist()]
@@ -63,12 +63,16 @@ def test_rows_keep_their_order() -> None:
 @pytest.mark.parametrize(
     ("kind", "written", "message"),
     [
-        ("INT", "'x'", "column `C` is INTEGER"),
-        ("INT", "1.5", "column `C` is INTEGER"),
-        ("DATE", "'soon'", "column `C` is DATE"),
+        ("INT", "'x'", "Failed to insert values into 'X'. Expected type INTEGER for field `C` but got STRING(x)"),
+        ("INT", "1.5", "Expected type INTEGER for field `C` but got DECIMAL(1.5)"),
+        ("INT", "ARRAY[1, 2]", "Expected type INTEGER for field `C` but got ARRAY(ARRAY[1, 2])"),
+        ("DATE", "'soon'", "Expected type DATE for field `C` but got STRING(soon). Date format must be yyyy-mm-dd"),
+        ("TIME", "'soon'", "but got STRING(soon). Time format must be hh:mm:ss[.S]"),
+        ("TIMESTAMP", "'soon'", "but got STRING(soon). Timestamp format must be yyyy-mm-ddThh:mm:ss[.S]"),
+        ("BIGINT", "5000000000.5", "Expected type BIGINT for field `C` but got DECIMAL(5000000000.5)"),
         ("INT", "FOO", "VALUES column 'FOO' cannot be resolved."),
         ("INT", "FOO.BAR", "'FOO' is not a valid stream/table name or alias."),
-        ("INT", "1, 2", "Expected number columns and values to match"),
+        ("INT", "1, 'b'", "Expected number columns and values to match: [C], [1, 'b']"),
         ("INT", "COUNT(*)", "does not support aggregate functions"),
     ],
 )
