@@ -18,12 +18,8 @@ def kafka() -> Iterator[str]:
     if given:
         yield given
         return
-    from tests.support import kafka_broker
+    from tests.support import java, kafka_broker
 
-    lacks = kafka_broker.missing()
-    if lacks is not None:
-        if os.environ.get("CI") or os.environ.get("SSQL_REQUIRE_KAFKA"):
-            pytest.fail(lacks, pytrace=False)
-        pytest.skip(lacks)
+    java.need(kafka_broker.missing())
     with kafka_broker.running() as broker:
         yield broker.bootstrap

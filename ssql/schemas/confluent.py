@@ -85,7 +85,7 @@ class ConfluentRegistry:
         return () if fits in (True, None) else ("the schema registry says that it is not compatible with the latest",)
 
     def close(self) -> None:
-        """The client holds connections only while it is used."""
+        self._client.close()
 
     def _find(self, call: Callable[[], T]) -> T | None:
         """What the registry answers; None where it has no such thing."""

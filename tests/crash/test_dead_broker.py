@@ -4,7 +4,6 @@ meanwhile."""
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -17,7 +16,7 @@ from ssql.engine.engine import LocalEngine
 from ssql.log.api import RECORD_SCHEMA
 from ssql.log.kafka import KafkaLog
 from tests.crash.support import records_of
-from tests.support import kafka_broker
+from tests.support import java, kafka_broker
 
 ROWS = 20_000
 EPOCH_ROWS = 500
@@ -34,11 +33,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 @pytest.fixture
 def broker() -> Iterator[kafka_broker.Broker]:
     """A broker of the test's own: the others' must not die."""
-    lacks = kafka_broker.missing()
-    if lacks is not None:
-        if os.environ.get("CI") or os.environ.get("SSQL_REQUIRE_KAFKA"):
-            pytest.fail(lacks, pytrace=False)
-        pytest.skip(lacks)
+    java.need(kafka_broker.missing())
     with kafka_broker.running() as one:
         yield one
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -30,5 +31,6 @@ def server(embedded: EmbeddedRegistry) -> Iterator[RegistryServer]:
 
 
 @pytest.fixture
-def confluent(server: RegistryServer) -> ConfluentRegistry:
-    return ConfluentRegistry(server.url, {"max.retries": 0})
+def confluent(server: RegistryServer) -> Iterator[ConfluentRegistry]:
+    with closing(ConfluentRegistry(server.url, {"max.retries": 0})) as registry:
+        yield registry

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 from ssql.errors import RegistryUnavailable, SchemaRefused, SchemaUnreadable
@@ -113,7 +115,8 @@ def test_a_registry_elsewhere_may_refuse_what_is_incompatible(confluent: Conflue
 def test_latest_is_what_others_registered_since(confluent: ConfluentRegistry, server: RegistryServer) -> None:
     confluent.register("a", INT)
     assert confluent.latest("a") is not None
-    ConfluentRegistry(server.url).register("a", LONG)
+    with closing(ConfluentRegistry(server.url)) as other:
+        other.register("a", LONG)
     assert confluent.latest("a") == Registered(2, "a", 2, LONG)
 
 

@@ -5,11 +5,7 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,44 +17,23 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-_ROOT = Path(__file__).resolve().parents[2]
-_POM = _ROOT / "tests" / "kafka" / "pom.xml"
-_CACHE = _ROOT / "target" / "kafka"
+from tests.support import java
+from tests.support.java import ProgramFailedError
+
 #: Any fixed id will do: the storage is made anew for each broker.
 _CLUSTER = "c3NxbC10ZXN0LWNsdXN0ZQ"
 _START_S = 90.0
 
 
-class BrokerFailedError(Exception):
-    """The broker could not be fetched or started; the text says why."""
-
-
 def missing() -> str | None:
     """What this machine lacks to run a broker, or None."""
-    lacks = [program for program in ("java", "mvn") if shutil.which(program) is None]
+    lacks = java.lacks()
     return f"no Kafka: {' and '.join(lacks)} not found, and SSQL_TEST_KAFKA is not set" if lacks else None
 
 
 def class_path() -> str:
-    """Kafka's class path; Maven fetches it when the pom has changed."""
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    libraries = _CACHE / hashlib.sha256(_POM.read_bytes()).hexdigest()[:16]
-    with (_CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not libraries.exists():
-            partial = libraries.with_suffix(".partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            command = ["mvn", "-q", "-B", "-f", str(_POM), "dependency:copy-dependencies"]
-            made = subprocess.run(
-                [*command, "-DincludeScope=runtime", f"-DoutputDirectory={partial}"],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if made.returncode != 0:
-                raise BrokerFailedError(f"Maven could not fetch Kafka:\n{made.stdout}{made.stderr}")
-            partial.rename(libraries)
-    return f"{libraries}/*"
+    """Kafka's class path."""
+    return f"{java.fetched('kafka', 'dependency:copy-dependencies', '-DincludeScope=runtime')}/*"
 
 
 class Broker:
@@ -66,7 +41,7 @@ class Broker:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        broker, controller = _free_ports(2)
+        broker, controller = java.free_ports(2)
         self.bootstrap = f"127.0.0.1:{broker}"
         self._properties = directory / "server.properties"
         self._properties.write_text(
@@ -110,14 +85,12 @@ class Broker:
         return self.directory / "broker.log"
 
     def _java(self, main: str, *arguments: str) -> list[str]:
-        # A small heap, and compiled only lightly: tests are short.
-        options = ["-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xshare:auto"]
-        return ["java", *options, "-cp", class_path(), main, *arguments]
+        return ["java", *java.OPTIONS, "-cp", class_path(), main, *arguments]
 
     def _run(self, main: str, *arguments: str) -> None:
         done = subprocess.run(self._java(main, *arguments), capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise BrokerFailedError(f"{main} failed:\n{done.stdout}{done.stderr}")
+            raise ProgramFailedError(f"{main} failed:\n{done.stdout}{done.stderr}")
 
     def start(self) -> None:
         """Start it, and return when it answers."""
@@ -129,7 +102,7 @@ class Broker:
         deadline = time.monotonic() + _START_S
         while True:
             if self._process.poll() is not None:
-                raise BrokerFailedError(f"the broker ended:\n{self.log.read_text()[-4000:]}")
+                raise ProgramFailedError(f"the broker ended:\n{self.log.read_text()[-4000:]}")
             try:
                 if client.list_topics(timeout=1).brokers:
                     return
@@ -137,7 +110,7 @@ class Broker:
                 pass
             if time.monotonic() > deadline:
                 self.stop()
-                raise BrokerFailedError(f"the broker does not answer:\n{self.log.read_text()[-4000:]}")
+                raise ProgramFailedError(f"the broker does not answer:\n{self.log.read_text()[-4000:]}")
 
     def stop(self) -> None:
         """End it at once, as a crash would; the storage stays."""
@@ -159,17 +132,6 @@ def running() -> Iterator[Broker]:
             broker.stop()
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
-
-
 def main() -> int:
     lacks = missing()
     if lacks is not None:
@@ -182,7 +144,7 @@ def main() -> int:
             signal.pause()
     except KeyboardInterrupt:
         return 0
-    except BrokerFailedError as failed:
+    except ProgramFailedError as failed:
         print(failed, file=sys.stderr)
         return 1
     return 0
