@@ -11,6 +11,7 @@ import pyarrow as pa
 from ssql.engine import properties as p
 from ssql.engine.relations import created
 from ssql.errors import SsqlError
+from ssql.planner.options import Options
 from ssql.planner.relation import Relation
 from ssql.planner.values import plan_values
 from ssql.sql.parser import parse_statement
@@ -107,7 +108,7 @@ class _Script:
         known = {**relation.schema.by_name, "ROWTIME": _ROWTIME}
         columns = [known[name.text] for name in statement.columns] or list(relation.schema.columns)
         core = self.made.engine._core
-        plan = plan_values(relation.name, columns, [statement.values], types=core.catalog.types.get)
+        plan = plan_values(relation.name, columns, [statement.values], options=Options(core.catalog.types.get))
         row = core.pool.run(plan, Schema(tuple(columns)).arrow)
         return {c.name: _json(plain(_scalar(row.column(i)), c.type)) for i, c in enumerate(columns)}
 
