@@ -7,12 +7,22 @@ beginning to where its topics end as the query comes.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 
 from ssql.catalog.catalog import Catalog
-from ssql.config import PULL_QUERY_MAX_ROWS, PULL_RANGE_SCAN, PULL_TABLE_SCAN
+from ssql.config import (
+    COLLECT_LIST_LIMIT,
+    COLLECT_SET_LIMIT,
+    PULL_QUERY_MAX_ROWS,
+    PULL_RANGE_SCAN,
+    PULL_TABLE_SCAN,
+    SQL_EXTENSIONS,
+    Setting,
+)
 from ssql.engine import planning
 from ssql.engine.api import PullResult
 from ssql.engine.context import Request
@@ -22,7 +32,7 @@ from ssql.engine.statements_pool import one_batch
 from ssql.engine.subscriptions import LIMIT_REACHED
 from ssql.errors import PullTooLarge
 from ssql.planner.pull import PullPlan, plan_pull
-from ssql.planner.pull_clauses import refuse_clauses
+from ssql.planner.pull_clauses import refuse_clauses, refuse_positions, selected_and_where
 from ssql.runtime.api import TableView
 from ssql.sql.statements import Query, Select, SourceRef, Star, SubqueryRef
 from ssql.types import Column, Schema
@@ -32,22 +42,37 @@ QUERY_COMPLETED = "Query Completed"
 
 def known(request: Request, text: str) -> PullResult | None:
     """The answer of a pull query that was planned before, without parsing it again."""
-    # What was planned for a client that allows table scans may not be for one that does not.
-    plan = request.core.pull_plans.get(text, request.catalog) if request.config[PULL_TABLE_SCAN] else None
+    plan = request.core.pull_plans.get(_kept_as(request, text), request.catalog)
     view = _kept(request, plan.relation.name) if plan is not None else None
     return None if plan is None or view is None else _from_table(request, plan, view)
+
+
+#: The settings that a plan depends on.
+_PLANNED_UNDER: tuple[Setting[Any], ...] = (
+    PULL_TABLE_SCAN,
+    PULL_RANGE_SCAN,
+    SQL_EXTENSIONS,
+    COLLECT_LIST_LIMIT,
+    COLLECT_SET_LIMIT,
+)
+
+
+def _kept_as(request: Request, text: str) -> tuple[Hashable, ...]:
+    """What a plan is kept under: a client that asks for the same under other settings gets its own."""
+    config = request.config
+    return (text, *(config[entry] for entry in _PLANNED_UNDER))
 
 
 def pull(request: Request, statement: Select, text: str) -> PullResult:
     """Answer a pull query; `text` is what the user sent, under which its plan is kept."""
     query, catalog = statement.query, request.catalog
-    refuse_clauses(query)
+    refuse_clauses(query, planning.options(catalog, request.config))
     base = _base(query)
     view = _kept(request, base.name.text) if base is not None else None
     if view is not None:
         plan = _planned(request, query)
         if "${" not in text:
-            request.core.pull_plans.put(text, catalog, plan)
+            request.core.pull_plans.put(_kept_as(request, text), catalog, plan)
         return _from_table(request, plan, view)
     return _from_log(request, query, catalog)
 
@@ -99,6 +124,8 @@ def _from_log(request: Request, query: Query, catalog: Catalog) -> PullResult:
         else Query(items=(Star(query.span),), source=_base(query) or query.source, span=query.span)
     )
     analysis, emit = planning.emit(read, query_id, catalog, request.config, core.log)
+    if not request.config[SQL_EXTENSIONS]:
+        refuse_positions(*selected_and_where(analysis.plan))
     rows = read_all(core.worker, core.log, analysis, emit)
     if plan is not None:
         answer = _computed(request, plan, rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Hashable
 
 from ssql.catalog.catalog import Catalog
 from ssql.planner.pull import PullPlan
@@ -13,22 +14,22 @@ _KEPT = 512
 
 
 class PullPlans:
-    """Plans of pull queries over kept tables by their text, for as long as nothing is defined anew."""
+    """Plans of pull queries over kept tables, by what they depend on, for as long as nothing is defined anew."""
 
     def __init__(self) -> None:
-        self._plans: OrderedDict[str, tuple[Catalog, PullPlan]] = OrderedDict()
+        self._plans: OrderedDict[Hashable, tuple[Catalog, PullPlan]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, text: str, catalog: Catalog) -> PullPlan | None:
+    def get(self, key: Hashable, catalog: Catalog) -> PullPlan | None:
         with self._lock:
-            found = self._plans.get(text)
+            found = self._plans.get(key)
             if found is None or found[0] is not catalog:
                 return None
-            self._plans.move_to_end(text)
+            self._plans.move_to_end(key)
             return found[1]
 
-    def put(self, text: str, catalog: Catalog, plan: PullPlan) -> None:
+    def put(self, key: Hashable, catalog: Catalog, plan: PullPlan) -> None:
         with self._lock:
-            self._plans[text] = (catalog, plan)
+            self._plans[key] = (catalog, plan)
             if len(self._plans) > _KEPT:
                 self._plans.popitem(last=False)

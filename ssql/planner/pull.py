@@ -19,6 +19,7 @@ from ssql.planner.grouping_sql import whole_sql
 from ssql.planner.options import DEFAULTS, Options
 from ssql.planner.print_duckdb import FAILED, chain_sql
 from ssql.planner.pull_access import check_key_types, key_lookup, why_scan
+from ssql.planner.pull_clauses import refuse_positions, selected_and_where
 from ssql.planner.relation import Relation, Relations
 from ssql.planner.rewrites.merge_projections import merge_projections
 from ssql.planner.rewrites.push_filters import push_filters
@@ -54,7 +55,8 @@ def plan_pull(
     """
     asked, order = _with_order(query)
     projected = QueryBinder(relations, options, bounds_in_star=True, snapshot=True).bind(asked)
-    _refuse_positions(projected)
+    _, wheres = selected_and_where(projected.node)
+    refuse_positions([i.expr for i in projected.items], wheres)
     shown = len(projected.items) - sum(1 for o in order if o.hidden)
     visible = projected.items[:shown]
     columns = tuple(_column(projected, i.name, i.expr) for i in visible)
@@ -83,19 +85,6 @@ def plan_pull(
 
 
 # --- what is asked ---------------------------------------------------------------------------------------------------
-
-
-def _refuse_positions(projected: Projected) -> None:
-    """ROWPARTITION and ROWOFFSET belong to records; a table's rows have none."""
-    wheres = [n.predicate for n in projected.node.walk() if isinstance(n, plan.Filter)]
-    for clause, exprs in (("WHERE", wheres), ("SELECT", [i.expr for i in projected.items])):
-        for x in exprs:
-            found = [p for p in x.walk() if isinstance(p, e.Column) and p.pseudo in plan.POSITION]
-            if found:
-                raise InvalidStatement(
-                    f"Pull queries don't support the following columns in {clause} clauses: `{found[0].pseudo}`",
-                    span=found[0].span,
-                )
 
 
 def _column(projected: Projected, name: str, x: e.Expr) -> Column:

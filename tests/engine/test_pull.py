@@ -111,7 +111,6 @@ def test_a_stream_is_read_to_its_end(filled: Bench) -> None:
     limited = asked(filled, "SELECT v FROM s LIMIT 2;")
     assert (limited.rows.num_rows, limited.final_message) == (2, "Limit Reached")
     assert asked(filled, "SELECT v FROM s LIMIT 9;").final_message == "Query Completed"
-    assert filled.rows("SELECT ROWOFFSET, v FROM s WHERE k = 'a';") == [(0, 1), (1, 3)]
     assert filled.engine._core.worker.status()[0].query_id == "CTAS_TOTALS_1"
     assert len(filled.engine._core.worker.status()) == 1
 
@@ -241,6 +240,46 @@ def test_a_key_is_asked_for_in_its_own_type(filled: Bench) -> None:
 def test_clauses_that_pull_queries_do_not_have(filled: Bench, sql: str) -> None:
     with pytest.raises(PullQueryRefused, match=r"Pull queries don't support (GROUP BY|JOIN) clauses"):
         asked(filled, sql)
+
+
+EXTENSIONS = {"sql.extensions": True}
+
+
+@pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        ("SELECT n, COUNT(*) AS c FROM totals GROUP BY n;", [(1, 2), (2, 1)]),
+        ("SELECT n FROM totals GROUP BY n HAVING COUNT(*) > 1;", [(1,)]),
+        ("SELECT k, SUM(v) AS t FROM s GROUP BY k;", [("a", 4), ("b", 2), ("c", -1)]),
+        ("SELECT s.k AS k, v, n FROM s JOIN totals ON s.k = totals.k WHERE v = 3;", [("a", 3, 2)]),
+        ("SELECT ROWOFFSET, v FROM s WHERE k = 'a';", [(0, 1), (1, 3)]),
+    ],
+)
+def test_what_ksqldb_has_no_answer_to_is_answered_for_who_asks_for_it(
+    filled: Bench, sql: str, rows: list[tuple[object, ...]]
+) -> None:
+    with pytest.raises(PullQueryRefused):
+        asked(filled, sql)
+    filled.session.properties |= EXTENSIONS
+    assert filled.rows(sql) == rows
+    filled.session.properties.pop("sql.extensions")
+    with pytest.raises(PullQueryRefused):
+        asked(filled, sql)
+
+
+@pytest.mark.parametrize(
+    ("sql", "said", "marked"),
+    [
+        ("SELECT v, ROWOFFSET + 1 FROM s;", "SELECT clauses: `ROWOFFSET`.", "ROWOFFSET"),
+        ("SELECT v FROM s WHERE ROWPARTITION = 0;", "WHERE clauses: `ROWPARTITION`.", "ROWPARTITION"),
+        ("SELECT k, ROWPARTITION FROM totals;", "SELECT clauses: `ROWPARTITION`.", "ROWPARTITION"),
+    ],
+)
+def test_places_of_records_are_no_columns_of_rows(filled: Bench, sql: str, said: str, marked: str) -> None:
+    with pytest.raises(PullQueryRefused) as caught:
+        asked(filled, sql)
+    assert f"Pull queries don't support the following columns in {said}" in caught.value.message
+    assert filled.marked(caught.value) == marked
 
 
 # --- which rows LIMIT takes --------------------------------------------------

@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 
 from ssql.errors import NegativeLimit, PullQueryRefused, SqlError
+from ssql.planner.options import Options
 from ssql.planner.pull_clauses import refuse_clauses
 from ssql.sql.parser import parse_statement
 from ssql.sql.statements import Select
 
 
-def check(sql: str) -> None:
+def check(sql: str, *, extensions: bool = False) -> None:
     statement = parse_statement(sql)
     assert isinstance(statement, Select)
-    refuse_clauses(statement.query)
+    refuse_clauses(statement.query, Options(extensions=extensions))
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,7 @@ def test_a_clause_is_refused_where_it_stands(sql: str, clause: str, marked: str)
     )
     assert error.span is not None
     assert sql[error.span.start : error.span.end] == marked
+    check(sql, extensions=True)
 
 
 def test_a_negative_limit_is_refused() -> None:
