@@ -66,7 +66,7 @@ def _kept_as(request: Request, text: str) -> tuple[Hashable, ...]:
 def pull(request: Request, statement: Select, text: str) -> PullResult:
     """Answer a pull query; `text` is what the user sent, under which its plan is kept."""
     query, catalog = statement.query, request.catalog
-    refuse_clauses(query, planning.options(catalog, request.config))
+    refuse_clauses(query, planning.options(catalog.types, request.config))
     base = _base(query)
     view = _kept(request, base.name.text) if base is not None else None
     if view is not None:

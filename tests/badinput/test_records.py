@@ -202,12 +202,6 @@ CASES = {
         "could not write the row: ",
         [b"\x00\x00\x00\x00\x01\x0a"] * 2,
     ),
-    "a map with a null key": Case(
-        "CREATE STREAM o AS SELECT k, MAP(t := n) AS m FROM s;",
-        b'{"N":1}',
-        "map keys can not be NULL",
-        [b'{"M":{"a":5}}', b'{"M":null}', b'{"M":{"a":5}}'],
-    ),
     "a null join key": Case(
         "CREATE STREAM o AS SELECT s.t AS t, n, w FROM s LEFT JOIN u ON s.t = u.k;",
         b'{"N":1}',
