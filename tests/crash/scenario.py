@@ -30,9 +30,9 @@ SOURCES = """
 CREATE STREAM IF NOT EXISTS orders (id STRING KEY, item STRING, qty INT)
     WITH (kafka_topic='orders', value_format='JSON', partitions=2);
 CREATE TABLE IF NOT EXISTS items (item STRING PRIMARY KEY, price INT, kind STRING)
-    WITH (kafka_topic='items', value_format='JSON', partitions=1);
+    WITH (kafka_topic='items', value_format='JSON', partitions=2);
 CREATE TABLE IF NOT EXISTS stock (item STRING PRIMARY KEY, there INT)
-    WITH (kafka_topic='stock', value_format='JSON', partitions=1);
+    WITH (kafka_topic='stock', value_format='JSON', partitions=2);
 """
 #: Filter; stream-table join; windows; table-table join; tables of derived streams and of derived tables.
 QUERIES = (
@@ -62,7 +62,7 @@ UPGRADES = (
     "CREATE OR REPLACE TABLE by_kind AS SELECT kind, COUNT(*) AS n, SUM(cost) AS cost, COUNT_DISTINCT(item) AS items, "
     "kind + '!' AS loud FROM priced WHERE kind <> 'a1' GROUP BY kind EMIT CHANGES;",
     "CREATE OR REPLACE TABLE items (item STRING PRIMARY KEY, price INT, kind STRING, colour STRING) "
-    "WITH (kafka_topic='items', value_format='JSON', partitions=1);",
+    "WITH (kafka_topic='items', value_format='JSON', partitions=2);",
     "CREATE TABLE IF NOT EXISTS priciest AS SELECT item, price, colour FROM items WHERE price > 11 EMIT CHANGES;",
     "CREATE OR REPLACE TABLE priciest AS SELECT item, price, colour, kind FROM items WHERE price > 12 EMIT CHANGES;",
 )
