@@ -51,7 +51,7 @@ def test_ctrl_c_stops_the_query_and_not_the_prompt(tmp_path: Path) -> None:
         terminal.wait_for("a  | 1\n")
         terminal.send("\x03")
         terminal.wait_for("query stopped")
-        assert push.closed.wait(5)
+        assert push.closed.wait(30)
         terminal.wait_for("ssql>")
         terminal.send("half a statement\x03")
         terminal.wait_for("ssql>")
