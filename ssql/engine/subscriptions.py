@@ -72,7 +72,7 @@ class Push:
         self._schema = pa.schema([*(pa.field(c.name, c.type.arrow) for c in columns), pa.field("_diff", pa.int8())])
         end = plan.steps[-1]
         self._keys = end.keys if plan.kind == "TABLE" and isinstance(end, Emit) else None
-        self._left = limit
+        self._limit = self._left = limit
         self._deletions = deletions
         self._buffer_bytes = buffer_bytes
         self._release = release
@@ -99,7 +99,7 @@ class Push:
 
     def begin(self) -> None:
         """Called once the worker runs the query: LIMIT 0 ends before any row."""
-        if self._left == 0:
+        if self._limit == 0:  # not what is left: the worker may have seen the last row already
             self._end("caller", message=LIMIT_REACHED)
 
     # --- the worker's side ---------------------------------------------------

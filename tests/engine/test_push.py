@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from ssql.engine.api import PushQuery
-from ssql.engine.subscriptions import visible_changes
+from ssql.engine.subscriptions import Push, visible_changes
 from ssql.errors import ColumnNotFound, NegativeLimit, TooManyPushQueries, WrongEndpoint
 from ssql.runtime.api import QueryState
 from tests.engine.conftest import WAIT_S, Bench
@@ -40,6 +40,32 @@ def taken(query: PushQuery, rows: int) -> list[tuple[Any, ...]]:
         assert batch.num_rows, "no more rows came"
         found += [tuple(r.values()) for r in batch.to_pylist()]
     return found
+
+
+def test_rows_that_fill_the_limit_before_the_query_is_begun_are_kept(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.run(STREAM)
+    insert(bench, "s", ("a", 1), ("b", 2))
+    counted, begun = threading.Event(), threading.Event()
+    shown, begin = Push._shown, Push.begin
+
+    def count_first(push: Push, batch: pa.RecordBatch) -> pa.RecordBatch:
+        rows = shown(push, batch)
+        counted.set()
+        assert begun.wait(WAIT_S)
+        return rows
+
+    def begin_then(push: Push) -> None:
+        assert counted.wait(WAIT_S)
+        begin(push)
+        begun.set()
+
+    monkeypatch.setattr(Push, "_shown", count_first)
+    monkeypatch.setattr(Push, "begin", begin_then)
+    query = bench.push("SELECT k FROM s EMIT CHANGES LIMIT 2;")
+    assert [k for k, _ in taken(query, 2)] == ["a", "b"]
+    assert query.final_message == "Limit Reached"
 
 
 def test_a_stream_gives_its_history_and_then_what_comes(bench: Bench) -> None:
