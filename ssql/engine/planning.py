@@ -10,7 +10,6 @@ from ssql.catalog.catalog import Catalog, PersistentQuery
 from ssql.config import (
     COLLECT_LIST_LIMIT,
     COLLECT_SET_LIMIT,
-    DEFAULT_PARTITIONS,
     FAIL_ON_BAD_RECORD,
     FAIL_ON_BAD_TIMESTAMP,
     KEYS_OPTIONAL,
@@ -92,15 +91,13 @@ def create_as(statement: sql.CreateAs, query_id: str, catalog: Catalog, config: 
     analysis = analyse_create(
         statement, catalog, options=chosen, inspect=lambda columns: relations.check_timestamp(with_, columns)
     )
-    source_topic = log.topic(analysis.source.topic)
     sink, topic = relations.sink(
         name=statement.name.text,
         kind=statement.kind,
         schema=analysis.schema,
         window=analysis.window,
         base=analysis.source,
-        base_partitions=source_topic.partitions if source_topic else config[DEFAULT_PARTITIONS],
-        base_replicas=source_topic.replicas if source_topic else None,
+        base_topic=log.topic(analysis.source.topic),
         retention_ms=window.retention.ms if (window := statement.query.window) and window.retention else None,
         with_=with_,
         config=config,

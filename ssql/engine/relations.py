@@ -233,8 +233,7 @@ def sink(
     schema: Schema,
     window: KeyWindow | None,
     base: Relation,
-    base_partitions: int,
-    base_replicas: int | None,
+    base_topic: Topic | None,
     retention_ms: int | None,
     with_: p.With,
     config: Config,
@@ -242,8 +241,9 @@ def sink(
 ) -> tuple[Relation, TopicWanted]:
     """The relation that C*AS fills, and its topic.
 
-    `base` is the left-most source of the query, whose topic has `base_partitions` and `base_replicas`; `retention_ms`
-    is what the query's WINDOW says; `unkeyed` says that PARTITION BY NULL took the key away.
+    `base` is the left-most source of the query, and `base_topic` its topic if that is there: the sink's takes its
+    partitions, replicas and retention where no others are asked for. `retention_ms` is what the query's WINDOW says; `unkeyed` says that
+    PARTITION BY NULL took the key away.
     """
     asked_key = with_[p.KEY_FORMAT] or (with_[p.FORMAT] if schema.keys else None)
     if unkeyed and with_[p.KEY_FORMAT] not in (None, "NONE"):
@@ -271,7 +271,8 @@ def sink(
     )
     check_formats(relation, with_)
     relation = _wrapped(relation, config)
-    return relation, _topic(relation, with_, base_partitions, base_replicas, retention_ms)
+    partitions = config[DEFAULT_PARTITIONS] if base_topic is None else base_topic.partitions
+    return relation, _topic(relation, with_, partitions, base_topic, retention_ms)
 
 
 # --- shared ------------------------------------------------------------------
@@ -390,7 +391,7 @@ def _topic(
     relation: Relation,
     with_: p.With,
     default_partitions: int,
-    default_replicas: int | None = None,
+    base: Topic | None = None,
     window_retention_ms: int | None = None,
 ) -> TopicWanted:
     windowed = relation.window is not None
@@ -401,15 +402,17 @@ def _topic(
             "Invalid config variable in the WITH clause: RETENTION_MS. Non-windowed tables do not support retention.",
             span=with_.name_span(p.RETENTION_MS),
         )
+    if retention is None and base is not None and (inherited := base.config.get("retention.ms")) is not None:
+        retention = int(inherited)
     # The larger of the two; -1 is for ever.
     asked = [ms for ms in (retention, window_retention_ms) if ms is not None]
     config = {"cleanup.policy": policy}
-    if asked:
+    if asked and policy != "compact":
         config["retention.ms"] = str(-1 if -1 in asked else max(asked))
     return TopicWanted(
         relation.topic,
         default_partitions,
-        default_replicas,
+        None if base is None else base.replicas,
         with_[p.PARTITIONS],
         with_[p.REPLICAS],
         config,

@@ -284,7 +284,6 @@ def test_killed_on_the_embedded_log(embedded: Callable[[str], Place], tmp_path: 
     killed_and_not(embedded, tmp_path, kills=10)
 
 
-@pytest.mark.xfail(reason="known fault: tables differ after kills on Kafka; the embedded log is right", strict=False)
 @pytest.mark.slow
 @pytest.mark.kafka
 def test_killed_on_kafka(on_kafka: Callable[[str], Place], tmp_path: Path) -> None:

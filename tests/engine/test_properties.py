@@ -71,6 +71,17 @@ def test_a_query_takes_the_replicas_of_its_source(bench: Bench) -> None:
     assert topic(bench, "E").replicas == 1
 
 
+def test_a_query_takes_the_retention_of_its_source(bench: Bench) -> None:
+    bench.run(SOURCE.replace("partitions=2", f"partitions=2, retention_ms={SIX_DAYS}"))
+    bench.run("CREATE STREAM d AS SELECT * FROM s; CREATE STREAM e WITH (RETENTION_MS=5) AS SELECT * FROM d;")
+    assert topic(bench, "D").config["retention.ms"] == SIX_DAYS
+    assert topic(bench, "E").config["retention.ms"] == "5"
+    # Of a window's and the source's the longer one holds; a table that is compacted alone has none.
+    bench.run(f"CREATE TABLE w {WINDOWED}; CREATE TABLE c {COUNTS.format('')};")
+    assert topic(bench, "W").config["retention.ms"] == SIX_DAYS
+    assert topic(bench, "C").config == {"cleanup.policy": "compact"}
+
+
 def test_a_topic_that_is_there_must_be_as_asked_for(bench: Bench) -> None:
     bench.run(SOURCE)
     other = "CREATE STREAM o (v INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', {});"
