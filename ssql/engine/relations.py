@@ -242,8 +242,8 @@ def sink(
     """The relation that C*AS fills, and its topic.
 
     `base` is the left-most source of the query, and `base_topic` its topic if that is there: the sink's takes its
-    partitions, replicas and retention where no others are asked for. `retention_ms` is what the query's WINDOW says; `unkeyed` says that
-    PARTITION BY NULL took the key away.
+    partitions, replicas and retention where no others are asked for. `retention_ms` is what the query's WINDOW says;
+    `unkeyed` says that PARTITION BY NULL took the key away.
     """
     asked_key = with_[p.KEY_FORMAT] or (with_[p.FORMAT] if schema.keys else None)
     if unkeyed and with_[p.KEY_FORMAT] not in (None, "NONE"):
