@@ -1,0 +1,96 @@
+"""Queries that ask for what there is no answer to, and answers that nobody takes."""
+
+from __future__ import annotations
+
+from ssql.errors.base import Span, SqlError, SsqlError
+
+_SEE_QUERIES = "See https://cnfl.io/queries for more info."
+
+
+class NegativeLimit(SqlError):
+    """LIMIT with a number below 0; `kind` is the kind of query that has it."""
+
+    code = "negative_limit"
+
+    def __init__(self, kind: str, *, span: Span | None = None) -> None:
+        super().__init__(
+            f"{kind} queries don't support negative integers in the LIMIT clause. {_SEE_QUERIES}", span=span
+        )
+
+
+class PullQueryRefused(SqlError):
+    """A pull query asks for what such queries do not give; `why` is a sentence."""
+
+    code = "pull_query_refused"
+
+    def __init__(self, why: str, *, span: Span | None = None, hint: str | None = None) -> None:
+        super().__init__(
+            f"{why} {_SEE_QUERIES}\nAdd EMIT CHANGES if you intended to issue a push query.", span=span, hint=hint
+        )
+
+
+class TableScanNeeded(PullQueryRefused):
+    """A pull query that only reading the whole table can answer, where that is switched off."""
+
+    code = "table_scan_needed"
+
+    def __init__(self, why: str, *, span: Span | None = None) -> None:
+        super().__init__(
+            why, span=span, hint="Give every key column a value, or set query.pull.table.scan.enabled to true."
+        )
+
+
+class KeyTypeMismatch(SqlError):
+    """A value that a key is compared with cannot be a key; `column` is the key column as it is declared."""
+
+    code = "key_type_mismatch"
+
+    def __init__(self, value: str, column: str, *, span: Span | None = None) -> None:
+        super().__init__(
+            f"'{value}' can not be converted to the type of the key column: {column}",
+            span=span,
+            hint="Write the value in the column's own type.",
+        )
+
+
+class TooManyPushQueries(SqlError):
+    code = "too_many_push_queries"
+    ksql_code = 40003
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"{limit} push queries are running already", hint="End one of them, or raise max.push.queries."
+        )
+
+
+class ReaderIdle(SsqlError):
+    """A row stream was ended: its reader took nothing of it for too long."""
+
+    code = "reader_idle"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"the answer was ended: its reader took nothing for {seconds:g} s",
+            hint="Read on, or raise idle.connection.timeout.seconds.",
+        )
+
+
+class PullTooLarge(SqlError):
+    """A pull query has more rows than it may answer."""
+
+    code = "pull_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"the answer has more than {limit} rows",
+            hint="Add a LIMIT or a narrower WHERE, or raise query.pull.max.rows.",
+        )
+
+
+class EvaluationFailed(SqlError):
+    """An expression has no value for what it was given."""
+
+    code = "evaluation_failed"
+
+    def __init__(self, *, span: Span | None = None) -> None:
+        super().__init__("an expression cannot be computed for the values given", span=span)

@@ -1,0 +1,105 @@
+"""Requests over HTTP: what they ask for, and who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ssql.errors.base import Span, SqlError, SsqlError
+
+
+class BadRequest(SsqlError):
+    """The request itself cannot be read: its JSON, its fields, or what it names."""
+
+    code = "bad_request"
+    status = 400
+    ksql_code = 40000
+
+
+class WrongEndpoint(SqlError):
+    """The statement is right, and another path carries it out."""
+
+    code = "wrong_endpoint"
+    ksql_code = 40002
+
+    def __init__(self, kind: str, path: str, *, instead: str, span: Span | None = None) -> None:
+        super().__init__(f"{path} cannot carry out {kind} statements", span=span, hint=f"Send it to {instead}.")
+
+
+class Unauthorized(SsqlError):
+    """A request without credentials, or with wrong ones."""
+
+    code = "unauthorized"
+    status = 401
+    ksql_code = 40100
+
+    def __init__(self) -> None:
+        super().__init__("you are not authorized: a user and password, or an API key, are needed")
+
+
+class Forbidden(SqlError):
+    """Known, and without the right to do this."""
+
+    code = "forbidden"
+    status = 403
+    ksql_code = 40300
+
+    def __init__(self, right: str, needed: str, *, span: Span | None = None) -> None:
+        super().__init__(f"this needs the right to {needed}: yours is to {right}", span=span)
+
+
+class PathNotFound(SsqlError):
+    code = "path_not_found"
+    status = 404
+    ksql_code = 40400
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f'path "{path}" does not exist')
+
+
+class MethodNotAllowed(SsqlError):
+    code = "method_not_allowed"
+    status = 405
+    ksql_code = 40500
+
+    def __init__(self, method: str, path: str, allowed: Iterable[str]) -> None:
+        super().__init__(f"{path} cannot be called with {method}", hint=f"Use {' or '.join(sorted(allowed))}.")
+
+
+class NotAcceptable(SsqlError):
+    code = "not_acceptable"
+    status = 406
+    ksql_code = 40600
+
+    def __init__(self, accept: str, offered: Iterable[str]) -> None:
+        super().__init__(f'no answer can be given as "{accept}"', hint=f"Accept one of: {', '.join(offered)}.")
+
+
+class BodyTooLarge(SsqlError):
+    code = "body_too_large"
+    status = 413
+    ksql_code = 41300
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(
+            f"the request is larger than {limit_bytes} bytes", hint="Send rows in smaller parts, or to /inserts-stream."
+        )
+
+
+class ServerStarting(SsqlError):
+    """The server listens, and the engine is not open yet."""
+
+    code = "server_starting"
+    status = 503
+    ksql_code = 50302
+
+    def __init__(self) -> None:
+        super().__init__("the server is starting", hint="Try again in a few seconds.")
+
+
+class ServerStopping(SsqlError):
+    code = "server_stopping"
+    status = 503
+    ksql_code = 50303
+
+    def __init__(self) -> None:
+        super().__init__("the server is shutting down")
