@@ -228,7 +228,7 @@ def scalar(
         function = python
 
         def translation(args: Args) -> str:
-            return args.call(parsed.name, by_row(function, args.result, nulls=nulls))
+            return args.call(parsed.name, by_row(function, args.result, nulls=nulls, name=parsed.name))
 
     elif vectorised is not None:
         columns = vectorised

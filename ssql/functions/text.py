@@ -15,6 +15,11 @@ from ssql.types import BOOLEAN, DATE, DOUBLE, TIME, TIMESTAMP, Array, Decimal, M
 _DAY_US = 86_400_000_000
 
 
+def shortened(value: str, most: int = 60) -> str:
+    """A value as reasons name it: in quotes, and not too long."""
+    return f'"{value}"' if len(value) <= most else f'"{value[:most]}..."'
+
+
 def double_text(value: float) -> str:
     """A DOUBLE as Java's Double.toString has it: 1.0, 1.0E10, NaN, -Infinity."""
     if isnan(value):

@@ -1,8 +1,9 @@
 """Python functions that DuckDB calls where its own do not do what ksqlDB's do.
 
 Comes in: a Python function over Arrow arrays with its SQL types. Goes out: a name (`ssql_...`, one for each concrete
-signature) that SQL text may call once `install` has made it known to the connection. A function never raises for
-bad values: the row's result is NULL.
+signature) that SQL text may call once `install` has made it known to the connection. Where a value cannot be
+computed, a function raises `NoValue` if it was made with a name (the statement's careful form then makes NULL of it,
+and the row is reported); else the row's result is NULL.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 #: Takes one Arrow array an argument, all of one length, and answers one of that length in the result's type.
 Vectorised = Callable[..., pa.Array]
+
+
+class NoValue(Exception):
+    """A function has no value for what it was given; the text says which function, and why."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +104,17 @@ def _with_arity(known: Udf) -> Callable[..., pa.Array]:
     return call
 
 
-def by_row(function: Callable[..., Any], result: SqlType, *, nulls: Literal["skip", "pass"] = "skip") -> Vectorised:
+def by_row(
+    function: Callable[..., Any],
+    result: SqlType,
+    *,
+    nulls: Literal["skip", "pass"] = "skip",
+    name: str | None = None,
+) -> Vectorised:
     """A vectorised function that calls a plain one for each row.
 
     Values come and go as `to_python` and `to_arrow` have them. With nulls="skip" a row with a NULL argument is NULL
-    and not asked for. What the function raises becomes NULL.
+    and not asked for. What the function raises becomes NULL, or with a `name` (its name in SQL) a `NoValue`.
     """
 
     def vectorised(*columns: pa.Array) -> pa.Array:
@@ -114,11 +125,18 @@ def by_row(function: Callable[..., Any], result: SqlType, *, nulls: Literal["ski
                 continue
             try:
                 rows.append(function(*row))
-            except Exception:  # whatever a bad value makes a function raise, the answer for its row is NULL
+            except Exception as failure:  # whatever a bad value makes a function raise
+                if name is not None:
+                    raise NoValue(f"{name}: {_why(failure)}") from None
                 rows.append(None)
         return to_arrow(rows, result)
 
     return vectorised
+
+
+def _why(failure: Exception) -> str:
+    """The reason in the user's words: a plain ValueError is one of our own functions'."""
+    return str(failure) if type(failure) is ValueError else "there is no value for these arguments"
 
 
 def plain_arrow(t: SqlType) -> pa.DataType:

@@ -68,11 +68,15 @@ def literal(value: e.Value, kind: SqlType | None) -> str:
 def sql_of(x: e.Expr, *, strict: bool = False) -> str:
     """The expression as DuckDB's SQL over the columns of its node's input.
 
-    What cannot be computed for a row is NULL; `strict`: it raises, so that the row can be reported.
+    What cannot be cast or divided for a row is NULL, and so is an element that cannot be computed of an array, a map or
+    a struct, beside the others; `strict`: it raises, so that the row can be reported.
     """
 
     def inner(part: e.Expr) -> str:
         return sql_of(part, strict=strict)
+
+    def element(part: e.Expr) -> str:
+        return inner(part) if strict or not may_fail(part) else tried(inner(part))
 
     match x:
         case e.Column() | e.Parameter():
@@ -94,7 +98,8 @@ def sql_of(x: e.Expr, *, strict: bool = False) -> str:
             op = "+" if x.op == "||" else x.op
             right = inner(x.right)
             computed = arithmetic(op, inner(x.left), x.left.type, right, x.right.type, span=x.span)[0]
-            if not strict or op not in "/%" or x.type == DOUBLE or isinstance(x.right, e.Literal):
+            constant = isinstance(x.right, e.Literal) and x.right.value != 0
+            if not strict or op not in "/%" or x.type == DOUBLE or constant:
                 return computed
             return _or_error(computed, f"{right} = 0", "'division by zero'")
         case e.Negate():
@@ -122,12 +127,12 @@ def sql_of(x: e.Expr, *, strict: bool = False) -> str:
         case e.Field():
             return f"struct_extract({inner(x.base)}, {text_literal(x.name)})"
         case e.ArrayOf():
-            return f"CAST([{', '.join(map(inner, x.items))}] AS {_typed(x).duckdb})"
+            return f"CAST([{', '.join(map(element, x.items))}] AS {_typed(x).duckdb})"
         case e.MapOf():
-            return _map_sql(x, [inner(k) for k in x.keys], [inner(v) for v in x.values])
+            return _map_sql(x, [inner(k) for k in x.keys], [element(v) for v in x.values])
         case e.StructOf():
             named = zip(struct_names(x), x.values, strict=True)
-            return f"struct_pack({', '.join(f'{duck_quote(n)} := {inner(v)}' for n, v in named)})"
+            return f"struct_pack({', '.join(f'{duck_quote(n)} := {element(v)}' for n, v in named)})"
         case e.TableOf():
             return x.call.render([inner(a) for a in x.args])
     raise InternalError(f"a {type(x).__name__} is left in a plan")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ssql.errors import InvalidStatement
 from ssql.functions import used_in
 from ssql.functions.registry import resolve_scalar
-from ssql.planner.print_duckdb import text_literal
+from ssql.planner.print_duckdb import text_literal, tried
 from ssql.planner.relation import Relation
 from ssql.planner.steps import Statement
 from ssql.types import BIGINT, STRING, TIMESTAMP, duck_quote
@@ -25,7 +25,7 @@ def time_statement(relation: Relation) -> Statement | None:
     name = duck_quote(column.name)
     if column.type == STRING and spec.format is not None:
         call = resolve_scalar("STRINGTOTIMESTAMP", [STRING, STRING])
-        value = call.render([name, text_literal(spec.format)])
+        value = tried(call.render([name, text_literal(spec.format)]))
     elif column.type == TIMESTAMP:
         value = f"epoch_ms({name})"
     elif column.type == BIGINT:

@@ -6,12 +6,20 @@ import struct
 from collections.abc import Callable
 
 from ssql.functions.registry import scalar
+from ssql.functions.text import shortened
+
+_ORDERS = {"BIG_ENDIAN": ">", "LITTLE_ENDIAN": "<"}
 
 
 def _reader(code: str) -> Callable[..., int | float]:
+    size = struct.calcsize(f">{code}")
+
     def read(value: bytes, order: str = "BIG_ENDIAN") -> int | float:
-        sign = {"BIG_ENDIAN": ">", "LITTLE_ENDIAN": "<"}[order.upper()]
-        found: int | float = struct.unpack(sign + code, value)[0]
+        if order.upper() not in _ORDERS:
+            raise ValueError(f"there is no byte order {shortened(order)}")
+        if len(value) != size:
+            raise ValueError(f"{size} bytes are needed, not {len(value)}")
+        found: int | float = struct.unpack(_ORDERS[order.upper()] + code, value)[0]
         return found
 
     return read

@@ -113,7 +113,7 @@ def _formatted(a: Args) -> str:
     native = java_time.to_strftime(pattern) if pattern is not None and len(a) == 2 else None
     if native is not None:
         return f"strftime({a[0]}, {quoted(native)})"
-    return a.call("format_timestamp", by_row(java_time.format_timestamp, STRING))
+    return a.call("format_timestamp", by_row(java_time.format_timestamp, STRING, name="FORMAT_TIMESTAMP"))
 
 
 for _zone in ("", ", STRING"):

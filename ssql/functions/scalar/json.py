@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any
 
 from ssql.functions.registry import Args, scalar
-from ssql.functions.text import double_text
+from ssql.functions.text import double_text, shortened
 from ssql.functions.udf import by_row
 from ssql.types import BOOLEAN, BYTES, DOUBLE, STRING, Array, Decimal, Map, SqlType, Struct
 
@@ -24,7 +24,7 @@ class Number(str):
 
 
 def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is not JSON")
+    raise ValueError(constant)
 
 
 _DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=_refuse)
@@ -32,7 +32,10 @@ _DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant
 
 def parse(text: str) -> Any:
     """The first JSON value in `text`; raises ValueError if there is none."""
-    value, _ = _DECODER.raw_decode(text.lstrip(" \t\r\n"))
+    try:
+        value, _ = _DECODER.raw_decode(text.lstrip(" \t\r\n"))
+    except (ValueError, RecursionError):
+        raise ValueError(f"{shortened(text)} is not JSON") from None
     return value
 
 
@@ -74,7 +77,7 @@ def _steps(path: str) -> tuple[str, ...]:
         steps.append(next(g for g in found.groups() if g is not None))
         at = found.end()
     if at < 0:
-        raise ValueError(f"not a JSON path: {path}")
+        raise ValueError(f"{shortened(path)} is not a JSON path")
     return tuple(steps)
 
 

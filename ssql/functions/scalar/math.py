@@ -8,6 +8,7 @@ from math import asin, cos, isfinite, radians, sin, sqrt
 
 from ssql.functions.casts import cast, wrap32, wrap64
 from ssql.functions.registry import Translation, scalar
+from ssql.functions.text import shortened
 from ssql.types import BIGINT, DOUBLE, Decimal, SqlType
 
 
@@ -171,10 +172,10 @@ def _geo_distance(
     if lat1 is None or lon1 is None or lat2 is None or lon2 is None:
         return None
     if abs(lat1) > 90 or abs(lat2) > 90 or abs(lon1) > 180 or abs(lon2) > 180:
-        raise ValueError("outside the globe")
+        raise ValueError("a latitude is within 90 degrees, a longitude within 180")
     kind = (unit or "KM").upper()
     if not kind.startswith(("KM", "MI")):
-        raise ValueError("not a unit")
+        raise ValueError(f"{shortened(kind)} is no unit of distance: use KM or MILES")
     radius = _EARTH_MILES if kind.startswith("MI") else _EARTH_KM
     phi, lam = radians(lat2 - lat1), radians(lon2 - lon1)
     part = sin(phi / 2) ** 2 + sin(lam / 2) ** 2 * cos(radians(lat1)) * cos(radians(lat2))

@@ -9,6 +9,7 @@ import re
 from functools import lru_cache
 
 from ssql.functions.registry import scalar
+from ssql.functions.text import shortened
 
 _POSIX = {
     "Lower": "a-z",
@@ -34,7 +35,7 @@ _CLASS = re.compile(r"\\([pP])(?:\{(?:Is|java)?(\w+)\}|(\w))")
 
 @lru_cache(maxsize=1024)
 def compiled(pattern: str) -> re.Pattern[str]:
-    """A Java pattern, compiled; raises ValueError or re.error for what neither can read."""
+    """A Java pattern, compiled; raises ValueError for what is none."""
     out: list[str] = []
     at = 0
     in_class = 0
@@ -69,7 +70,10 @@ def compiled(pattern: str) -> re.Pattern[str]:
         in_class += {"[": 1, "]": -1}.get(pattern[at], 0)
         out.append(pattern[at])
         at += 1
-    return re.compile("".join(out))
+    try:
+        return re.compile("".join(out))
+    except (re.error, OverflowError) as bad:
+        raise ValueError(f"the pattern {shortened(pattern)} cannot be read: {bad}") from None
 
 
 def _extract(pattern: str, text: str, group: int = 0) -> str | None:

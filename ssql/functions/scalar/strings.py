@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import re
 from uuid import UUID
 
 from ssql.functions.literals import int_literal, quoted
 from ssql.functions.registry import Args, scalar
+from ssql.functions.text import shortened
 
 _S = "string"
 
@@ -152,18 +154,20 @@ _RPAD = "The value with padding after it, up to a length; cut to the length if i
 _PAD = "pad({0}, CASE WHEN {1} >= 0 THEN {1} END, nullif({2}, ''))"
 
 
-def _lpad(value: bytes, length: int, padding: bytes) -> bytes:
+def _lpad(value: bytes, length: int, padding: bytes) -> bytes | None:
     missing = _missing(value, length, padding)
-    return missing + value[: length - len(missing)]
+    return None if missing is None else missing + value[: length - len(missing)]
 
 
-def _rpad(value: bytes, length: int, padding: bytes) -> bytes:
-    return (value + _missing(value, length, padding))[:length]
+def _rpad(value: bytes, length: int, padding: bytes) -> bytes | None:
+    missing = _missing(value, length, padding)
+    return None if missing is None else (value + missing)[:length]
 
 
-def _missing(value: bytes, length: int, padding: bytes) -> bytes:
+def _missing(value: bytes, length: int, padding: bytes) -> bytes | None:
+    """What is to be added; None where there is no such length, or nothing to add."""
     if length < 0 or not padding:
-        raise ValueError("no length to pad to, or nothing to pad with")
+        return None
     count = max(length - len(value), 0)
     return (padding * (count // len(padding) + 1))[:count]
 
@@ -203,9 +207,9 @@ scalar(
 scalar("SPLIT(BYTES, BYTES) -> ARRAY<BYTES>", python=_split_bytes, category=_S, doc=_SPLIT)
 
 
-def _split_to_map(text: str, entry_delimiter: str, pair_delimiter: str) -> list[tuple[str, str]]:
+def _split_to_map(text: str, entry_delimiter: str, pair_delimiter: str) -> list[tuple[str, str]] | None:
     if not entry_delimiter or not pair_delimiter:
-        raise ValueError("a delimiter is empty")
+        return None
     pairs = (entry.split(pair_delimiter) for entry in text.split(entry_delimiter) if entry)
     return list({p[0]: p[1] for p in pairs if len(p) > 1}.items())
 
@@ -232,14 +236,12 @@ scalar(
 )
 
 
-def _chr(code: str) -> str:
+def _chr(code: str) -> str | None:
     units = re.fullmatch(r"(?:\\u[0-9A-Fa-f]{4}){1,2}", code)
     if units is None:
-        raise ValueError("not an escape")
-    text = bytes.fromhex(code.replace("\\u", "")).decode("utf-16-be")
-    if len(text) != 1:
-        raise ValueError("not one character")
-    return text
+        return None
+    text = bytes.fromhex(code.replace("\\u", "")).decode("utf-16-be", "ignore")
+    return text if len(text) == 1 else None
 
 
 _CHR = "The character of a code point, given as a number or as \\u escapes."
@@ -277,8 +279,8 @@ scalar(
 )
 
 
-def _uuid(value: bytes) -> str:
-    return str(UUID(bytes=value))
+def _uuid(value: bytes) -> str | None:
+    return str(UUID(bytes=value)) if len(value) == 16 else None
 
 
 scalar(
@@ -292,15 +294,18 @@ def decode(text: str, encoding: str) -> bytes:
     if kind == "hex":
         digits = re.fullmatch(r"(?:0x|(?P<x>X'))?([0-9A-Fa-f]*)(?(x)')", text)
         if digits is None:
-            raise ValueError("not hexadecimal")
+            raise ValueError(f"{shortened(text)} is not hexadecimal")
         return bytes.fromhex(digits[2] if len(digits[2]) % 2 == 0 else "0" + digits[2])
     if kind == "utf8":
         return text.encode()
     if kind == "ascii":
         return text.encode("ascii", "replace")
     if kind == "base64":
-        return base64.b64decode(text, validate=True)
-    raise ValueError(f"no encoding {encoding}")
+        try:
+            return base64.b64decode(text, validate=True)
+        except binascii.Error:
+            raise ValueError(f"{shortened(text)} is not base64") from None
+    raise ValueError(f"there is no encoding {shortened(encoding)}")
 
 
 def encode(value: bytes, encoding: str) -> str:
@@ -314,7 +319,7 @@ def encode(value: bytes, encoding: str) -> str:
         return value.decode("ascii", errors="replace")
     if kind == "base64":
         return base64.b64encode(value).decode()
-    raise ValueError(f"no encoding {encoding}")
+    raise ValueError(f"there is no encoding {shortened(encoding)}")
 
 
 def _recode(text: str, source: str, target: str) -> str:
@@ -363,7 +368,7 @@ def _masks(given: tuple[str | None, ...]) -> tuple[str | None, ...]:
 
 def _count(n: int | None) -> int:
     if n is None or n < 0:
-        raise ValueError("not a number of characters")
+        raise ValueError("the number of characters must not be negative")
     return n
 
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from urllib.parse import quote, unquote, unquote_plus
 
 from ssql.functions.registry import scalar
+from ssql.functions.text import shortened
 
 _URI = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):)?(?://(?P<authority>[^/?#]*))?(?P<path>[^?#]*)"
@@ -19,12 +20,14 @@ _ILLEGAL = re.compile(r"[\x00-\x20\x7f\"<>\\^`{|}]|%(?![0-9A-Fa-f]{2})")
 _AUTHORITY = re.compile(r"(?:[^@]*@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^:@]*)(?::(?P<port>\d*))?")
 
 
+#: What text that is no URL is made of.
+_NOTHING: dict[str, str | None] = dict.fromkeys(_URI.groupindex)
+
+
 @lru_cache(maxsize=4096)
 def _parts(text: str) -> dict[str, str | None]:
     found = _URI.fullmatch(text)
-    if found is None or _ILLEGAL.search(text):
-        raise ValueError("not a URL")
-    return found.groupdict()
+    return _NOTHING if found is None or _ILLEGAL.search(text) else found.groupdict()
 
 
 def _decoded(part: str) -> Callable[[str], str | None]:
@@ -60,7 +63,7 @@ def _encode(text: str) -> str:
 
 def _decode(text: str) -> str:
     if re.search(r"%(?![0-9A-Fa-f]{2})", text):
-        raise ValueError("not encoded")
+        raise ValueError(f"in {shortened(text)} a % has no two digits after it")
     return unquote_plus(text)
 
 

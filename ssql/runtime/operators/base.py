@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from ssql.errors import InternalError
+from ssql.functions.udf import NoValue
 from ssql.planner.steps import Step
 from ssql.runtime.arrangement import Arrangement
 from ssql.runtime.delta import Delta, delta_schema
@@ -85,8 +86,11 @@ def make_operator(step: Step, context: Context) -> Operator:
     return OPERATORS[type(step)](step, context)
 
 
-#: Rows that are examined one by one after a statement failed on a batch; the others are reported without detail.
+#: Rows of one batch that are reported with what exactly failed on them; of more, those that may have failed are.
 EXAMINED = 256
+#: Beyond that, so many rows are looked at together.
+TOGETHER = 1024
+_MAYBE = "an expression may have failed on this row (one of very many in its batch)"
 
 
 class Evaluator:
@@ -108,19 +112,31 @@ class Evaluator:
         batch, failed = self._prepared.run_careful(delta=delta.batch)
         out = Delta(batch)
         flagged = failed.is_valid().to_numpy(zero_copy_only=False)
-        suspects = set(out.seq[flagged].tolist()) | set(np.setdiff1d(delta.seq, out.seq).tolist())
-        rows = np.flatnonzero(np.isin(delta.seq, list(suspects)) & (delta.diff > 0))
-        reasons = [(row, self._reason(delta, row, 1)) for row in rows[:EXAMINED].tolist()]
-        found = [(row, reason) for row, reason in reasons if reason is not None]
-        if not found:  # a part of a value failed, and the rest of it is there: look for the rows by halves
-            found = self._by_halves(delta, 0, len(delta))
-        for row, reason in found:
-            self._report(int(delta.seq[row]), reason)
-        for row in rows[EXAMINED:].tolist():
-            self._report(
-                int(delta.seq[row]), "an expression may have failed on this row (one of very many in its batch)"
-            )
+        missing = np.isin(delta.seq, out.seq[flagged]) | ~np.isin(delta.seq, out.seq)
+        # Where a part of a value failed the rest of it is there: such rows are among the others.
+        for rows in (np.flatnonzero(missing), np.flatnonzero(~missing)):
+            self._report_failures(delta.take(rows))
         return out
+
+    def _report_failures(self, delta: Delta) -> None:
+        """Report the rows (+1) on which the plain form fails, found by halves."""
+        left, waiting = EXAMINED, [(0, len(delta))]
+        while waiting:
+            start, rows = waiting.pop()
+            reason = self._reason(delta, start, rows) if rows else None
+            if reason is None:
+                continue
+            if rows == 1:
+                left -= 1
+                self._report(delta, start, reason)
+            elif left > 0 or rows > TOGETHER:
+                half = rows // 2
+                waiting += [(start + half, rows - half), (start, half)]
+            else:
+                for row in range(start, start + rows):
+                    self._report(
+                        delta, row, "an expression may have failed on this row (one of very many in its batch)"
+                    )
 
     def _reason(self, delta: Delta, start: int, rows: int) -> str | None:
         """Why the plain form fails on these rows; None where it does not."""
@@ -130,21 +146,9 @@ class Evaluator:
             return reason_of(failure)
         return None
 
-    def _by_halves(self, delta: Delta, start: int, rows: int) -> list[tuple[int, str]]:
-        """The rows (+1) on which the plain form fails, at most `EXAMINED`."""
-        reason = self._reason(delta, start, rows)
-        if reason is None:
-            return []
-        if rows == 1:
-            return [(start, reason)] if delta.diff[start] > 0 else []
-        half = rows // 2
-        found = self._by_halves(delta, start, half)
-        if len(found) < EXAMINED:
-            found += self._by_halves(delta, start + half, rows - half)
-        return found
-
-    def _report(self, seq: int, reason: str) -> None:
-        self._context.rejects.errors.append(Reject(self._context.query_id, reason, seq=seq))
+    def _report(self, delta: Delta, row: int, reason: str) -> None:
+        if delta.diff[row] > 0:
+            self._context.rejects.errors.append(Reject(self._context.query_id, reason, seq=int(delta.seq[row])))
 
     def close(self) -> None:
         self._prepared.close()
@@ -153,6 +157,9 @@ class Evaluator:
 def reason_of(failure: Exception) -> str:
     """Why an expression failed, in a line, without the name of the engine's error class."""
     line = str(failure).split("\n", 1)[0]
+    _, ours, said = line.partition(f" {NoValue.__name__}: ")
+    if ours:
+        return said
     _, _, message = line.partition("Error: ")
     text = (message or line).rstrip("!. ")
     return text[:1].lower() + text[1:]
