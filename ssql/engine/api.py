@@ -7,14 +7,14 @@ thread.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from ssql.rights import Right
-from ssql.runtime.api import QueryStatus, Throughput
+from ssql.runtime.api import Offsets, QueryStatus, Throughput
 from ssql.types import Column
 
 #: A JSON-able answer with `@type`, as section "entities" of ksqlDB's API describes them; `statementText` always.
@@ -23,11 +23,16 @@ Entity = dict[str, Any]
 
 @dataclass
 class Session:
-    """What a client carries from statement to statement: SET properties and DEFINEd variables; and what it may do."""
+    """What a client carries from statement to statement: SET properties and DEFINEd variables; and what it may do.
+
+    `full_sql`: a SELECT without EMIT may say all that SQL can; else what ksqlDB's pull queries can (unless
+    `sql.extensions` is set).
+    """
 
     properties: dict[str, object] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     right: Right = Right.ADMIN
+    full_sql: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,48 @@ class PushQuery(Protocol):
     @property
     def final_message(self) -> str | None:
         """ "Limit Reached" when it ended by its LIMIT."""
+
+    @property
+    def error(self) -> Exception | None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One step of a subscription: its rows went from one frontier to the next.
+
+    `rows`: `_diff` (int8: +1 the row is now there, -1 it is gone), then the subscription's columns, in SQL types' Arrow
+    form. `snapshot`: whatever was there before is void, these rows are all; a large one goes on in the frames after it,
+    which have no `token` until it is whole. `frontier`: the next offsets of what the query reads. `token`: a
+    subscription with the same statement that starts after it goes on behind this frame, in this process or the next.
+
+    Subscribers of one computation are given the same frames: `rendered` keeps the forms that a server made of one.
+    """
+
+    rows: pa.RecordBatch
+    snapshot: bool
+    frontier: Offsets
+    token: str | None
+    rendered: dict[Hashable, bytes] = field(default_factory=dict, repr=False)
+
+
+class Subscription(Protocol):
+    """A query that is followed: frames in order, for ever."""
+
+    query_id: str
+    columns: tuple[Column, ...]
+    #: Columns that say which row an upsert or a deletion is about; () for a stream.
+    keys: tuple[str, ...]
+
+    def on_frame(self, wake: Callable[[], None]) -> None:
+        """Register what is called (in any thread) when `take` has something new."""
+
+    def take(self, timeout_s: float | None = None) -> Frame | None:
+        """The next frame. None when the subscription has ended (see `error`), or on time-out (`ended` is False)."""
+
+    @property
+    def ended(self) -> bool: ...
 
     @property
     def error(self) -> Exception | None: ...
@@ -100,6 +147,27 @@ class Engine(Protocol):
         """Run one SELECT: with EMIT a push query, else a pull query on the last committed epoch.
 
         PRINT is a push query of one column, LINE: text for people.
+        """
+
+    def subscribe(
+        self,
+        sql: str,
+        session: Session | None = None,
+        *,
+        after: str | None = None,
+        snapshot: bool = True,
+        every_change: bool = False,
+    ) -> Subscription:
+        """Follow one SELECT (EMIT CHANGES may be left away): what is there, then what changes.
+
+        `after`: the token of the last frame that was processed; the next one continues it. `snapshot` False: a table's
+        rows that are there already are not told. Streams are told from the session's `auto.offset.reset`.
+        `every_change`: every change that the query makes; else a slow subscriber gets the net changes since its last
+        frame, and an update of a table is its +1 alone.
+
+        Raises:
+            TokenExpired: what comes after the token is no longer there (a stream's records were deleted).
+            TokenRefused: it is no token, or another statement's.
         """
 
     def push_query(self, query_id: str) -> PushQuery | None:

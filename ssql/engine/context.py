@@ -13,9 +13,9 @@ from ssql.catalog.commands import Command, CommandTopic
 from ssql.config import SERVICE_ID, VARIABLE_SUBSTITUTION, Config
 from ssql.engine.api import Entity, Session
 from ssql.engine.pull_plans import PullPlans
+from ssql.engine.pushes import Pushes
 from ssql.engine.session import effective, substitutes
 from ssql.engine.statements_pool import StatementPool
-from ssql.engine.subscriptions import Pushes
 from ssql.log.api import Log
 from ssql.runtime.api import Worker
 from ssql.schemas.api import SchemaRegistry

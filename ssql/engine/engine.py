@@ -37,12 +37,12 @@ from ssql.engine import (
     show,
     system,
 )
-from ssql.engine.api import Entity, InsertAck, Metrics, PullResult, PushQuery, Session
+from ssql.engine.api import Entity, InsertAck, Metrics, PullResult, PushQuery, Session, Subscription
 from ssql.engine.context import Core, Request
 from ssql.engine.pull_plans import PullPlans
+from ssql.engine.pushes import Pushes
 from ssql.engine.statements_pool import StatementPool
-from ssql.engine.subscriptions import Pushes
-from ssql.errors import InternalError, InvalidStatement, SsqlError, WrongEndpoint
+from ssql.errors import InternalError, InvalidStatement, NotSupportedYet, SsqlError, WrongEndpoint
 from ssql.log.api import Log
 from ssql.runtime.api import QueryState, Worker
 from ssql.schemas.api import SchemaRegistry
@@ -200,6 +200,17 @@ class LocalEngine:
             raise
         except Exception as error:
             raise _internal(error, sql, statement, []) from error
+
+    def subscribe(
+        self,
+        sql: str,  # noqa: ARG002
+        session: Session | None = None,  # noqa: ARG002
+        *,
+        after: str | None = None,  # noqa: ARG002
+        snapshot: bool = True,  # noqa: ARG002
+        every_change: bool = False,  # noqa: ARG002
+    ) -> Subscription:
+        raise NotSupportedYet("a subscription")
 
     def push_query(self, query_id: str) -> PushQuery | None:
         return self._core.pushes.get(query_id)

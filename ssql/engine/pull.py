@@ -27,9 +27,9 @@ from ssql.engine import planning
 from ssql.engine.api import PullResult
 from ssql.engine.context import Request
 from ssql.engine.history import read_all
+from ssql.engine.pushes import LIMIT_REACHED
 from ssql.engine.record_order import in_record_order
 from ssql.engine.statements_pool import one_batch
-from ssql.engine.subscriptions import LIMIT_REACHED
 from ssql.errors import PullTooLarge
 from ssql.planner.pull import PullPlan, plan_pull
 from ssql.planner.pull_clauses import refuse_clauses, refuse_positions, selected_and_where

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ssql.config import AUTO_OFFSET_RESET, PUSH_V2
 from ssql.engine import planning
 from ssql.engine.context import Request
-from ssql.engine.subscriptions import Push
+from ssql.engine.pushes import Push
 from ssql.planner.bind import Analysis, analyse
 from ssql.planner.scalable import is_scalable, with_keys_only
 from ssql.runtime.api import ReaderStart

@@ -27,6 +27,8 @@ from ssql.errors.answers import (
     PullTooLarge,
     ReaderIdle,
     TableScanNeeded,
+    TokenExpired,
+    TokenRefused,
     TooManyPushQueries,
 )
 from ssql.errors.base import (
@@ -179,6 +181,8 @@ __all__ = [
     "SsqlError",
     "SyntaxSqlError",
     "TableScanNeeded",
+    "TokenExpired",
+    "TokenRefused",
     "TooManyPushQueries",
     "TopicInUse",
     "TopicNotFound",

@@ -94,3 +94,29 @@ class EvaluationFailed(SqlError):
 
     def __init__(self, *, span: Span | None = None) -> None:
         super().__init__("an expression cannot be computed for the values given", span=span)
+
+
+class TokenRefused(SqlError):
+    """A subscription is to go on after a token that is none, or that another statement gave."""
+
+    code = "token_refused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the token is not one of this subscription",
+            hint="Start again without it: the rows that are there come first.",
+        )
+
+
+class TokenExpired(SqlError):
+    """What comes after a token is no longer in the log."""
+
+    code = "token_expired"
+    status = 410
+    ksql_code = 41000
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(
+            f'the subscription cannot go on: records after its token were deleted from topic "{topic}"',
+            hint="Start again without the token, or keep the topic's records for longer.",
+        )

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from ssql.engine.api import PushQuery
-from ssql.engine.subscriptions import Push, visible_changes
+from ssql.engine.pushes import Push, visible_changes
 from ssql.errors import ColumnNotFound, NegativeLimit, TooManyPushQueries, WrongEndpoint
 from ssql.runtime.api import QueryState
 from tests.engine.conftest import WAIT_S, Bench
