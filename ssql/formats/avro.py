@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -10,32 +10,27 @@ import pyarrow as pa
 from ssql import kernels
 from ssql.errors import FormatError
 from ssql.formats import framing, registered, rules
-from ssql.formats.api import BadRow, Decoder, Encoder, FormatSpec
+from ssql.formats.api import BadRow, FormatSpec
 from ssql.formats.avro_fast import KernelReader, NotFastError
 from ssql.formats.avro_values import ExactReader
 from ssql.formats.avro_writer_fast import KernelWriter
 from ssql.formats.avro_writers import ExactWriter
-from ssql.formats.columns import read_rows, selected, settled
-from ssql.formats.none import NoColumns
-from ssql.formats.plain import plain
-from ssql.formats.scalars import MisfitError
+from ssql.formats.columns import read_rows, settled, written_rows
+from ssql.formats.losses import NOTHING, Loss
 from ssql.schemas import avro
-from ssql.schemas.api import Definition, SchemaRegistry, SchemaType, referenced
+from ssql.schemas.api import Definition, SchemaType
 from ssql.types import STRING, Column, Map, Struct
 
 #: From this many rows on the compiled kernel is faster than the exact reader (see benchmarks/bench_formats.py).
 KERNEL_ROWS = 16
 
 
-class AvroFormat:
-    """The AVRO format, for keys and values."""
+class AvroFormat(registered.RegisteredFormat[avro.Avro]):
+    """The AVRO format."""
 
     name = "AVRO"
     wraps: tuple[bool, ...] = (True, False)
     schema_type: SchemaType = "AVRO"
-
-    def __init__(self, schemas: SchemaRegistry | None = None) -> None:
-        self.schemas = schemas
 
     def check(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> None:
         rules.refuse_properties(spec, (registered.FULL_NAME, registered.SCHEMA_ID))
@@ -53,54 +48,34 @@ class AvroFormat:
                 avro.check_name(column.name)
 
     def definition(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> Definition:
-        """The schema to register for the columns."""
         name = spec.properties.get(registered.FULL_NAME, avro.RECORD)
         record = rules.is_record(spec, columns, is_key=is_key)
         return Definition("AVRO", avro.text(columns, record=record, full_name=name))
 
     def columns(self, spec: FormatSpec, definition: Definition, *, is_key: bool) -> tuple[Column, ...]:
-        """The columns that a registered schema says, with the names that it has."""
-        found = avro.sql_type(self._parse(definition))
+        found = avro.sql_type(self.parsed(definition))
         return rules.inferred(found, is_key=is_key, bare=is_key or spec.wrap is False)
 
-    def decoder(
-        self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool, needed: frozenset[str] | None = None
-    ) -> Decoder:
-        self.check(spec, columns, is_key=is_key)
-        if is_key and not columns:
-            return NoColumns()
-        wanted = selected(columns, needed)
-        record = rules.is_record(spec, columns, is_key=is_key)
+    def parse(self, text: str, references: Mapping[str, str]) -> avro.Avro:
+        return avro.parse(text, references)
 
-        def opener(definition: Definition) -> AvroReader:
-            return AvroReader(self._parse(definition), wanted, record=record)
+    def reader(self, schema: avro.Avro, columns: Sequence[Column], *, record: bool) -> AvroReader:
+        return AvroReader(schema, columns, record=record)
 
-        return registered.RegisteredDecoder(
-            wanted, registered.needed(self.schemas, self.name), self.schema_type, self.name, opener
-        )
+    def writer(
+        self,
+        number: int,
+        schema: avro.Avro,
+        spec: FormatSpec,  # noqa: ARG002
+        columns: Sequence[Column],
+        *,
+        record: bool,
+    ) -> AvroWriter:
+        return AvroWriter(number, schema, columns, record=record)
 
-    def encoder(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> Encoder:
-        self.check(spec, columns, is_key=is_key)
-        if is_key and not columns:
-            return NoColumns()
-        record = rules.is_record(spec, columns, is_key=is_key)
-
-        def fits(definition: Definition) -> bool:
-            try:
-                ExactWriter(self._parse(definition), columns, record=record)
-            except FormatError:
-                return False
-            return True
-
-        schemas = registered.needed(self.schemas, self.name)
-        derived = self.definition(spec, columns, is_key=is_key)
-        number, definition = registered.to_write_with(schemas, spec, derived, fits, self.name)
-        writer = AvroWriter(number, self._parse(definition), columns, record=record)
-        return registered.RegisteredEncoder(writer, registered.losses(definition, derived))
-
-    def _parse(self, definition: Definition) -> avro.Avro:
-        texts = referenced(self.schemas, definition) if definition.references and self.schemas is not None else {}
-        return avro.parse(definition.text, texts)
+    def losses(self, definition: Definition, derived: Definition) -> frozenset[Loss]:
+        # A schema that is not the one made for the columns may have a default in the place of null.
+        return NOTHING if definition == derived else frozenset({Loss.NULL})
 
 
 class AvroReader:
@@ -177,16 +152,4 @@ class AvroWriter:
         return whole, [BadRow(doubtful[row.index], row.reason) for row in bad]
 
     def _exactly(self, batch: pa.RecordBatch) -> tuple[pa.BinaryArray, list[BadRow]]:
-        columns = [
-            plain(array, column.type).to_pylist() for array, column in zip(batch.columns, self.columns, strict=True)
-        ]
-        bad: list[BadRow] = []
-        rows: list[bytes | None] = []
-        for index, values in enumerate(zip(*columns, strict=True)):
-            row: bytes | None = None
-            try:
-                row = self.exact.write(values)
-            except MisfitError as misfit:
-                bad.append(BadRow(index, misfit.reason))
-            rows.append(None if row is None else self.frame + row)
-        return pa.array(rows, pa.binary()), bad
+        return written_rows(batch, self.columns, self.exact.write, self.frame)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ssql.formats.api import BadRow
+from ssql.formats.plain import plain
 from ssql.formats.scalars import MisfitError
 from ssql.types import Column
 
@@ -89,6 +90,8 @@ def _undecodable(data: pa.BinaryArray, first: int) -> list[int]:
 
 #: One row as text or bytes -> one value a column, or None where the row is null. Raises `MisfitError`.
 ReadRow = Callable[[Any], Sequence[Any] | None]
+#: The bytes of one row; None where it is nothing. Raises `MisfitError`.
+WriteRow = Callable[[Sequence[Any]], bytes | None]
 
 
 def read_rows(data: pa.Array, columns: Sequence[Column], read: ReadRow) -> tuple[list[pa.Array], list[BadRow]]:
@@ -106,6 +109,24 @@ def read_rows(data: pa.Array, columns: Sequence[Column], read: ReadRow) -> tuple
         pa.array([None if row is None else row[at] for row in rows], type=column.type.arrow)
         for at, column in enumerate(columns)
     ], bad
+
+
+def written_rows(
+    batch: pa.RecordBatch, columns: Sequence[Column], write: WriteRow, head: bytes
+) -> tuple[pa.BinaryArray, list[BadRow]]:
+    """The bytes of rows written one by one, each behind `head`: the exact way. Bad rows, and those that are nothing,
+    are null."""
+    values = [plain(array, column.type).to_pylist() for array, column in zip(batch.columns, columns, strict=True)]
+    bad: list[BadRow] = []
+    rows: list[bytes | None] = []
+    for index, row in enumerate(zip(*values, strict=True)):
+        written: bytes | None = None
+        try:
+            written = write(row)
+        except MisfitError as misfit:
+            bad.append(BadRow(index, misfit.reason))
+        rows.append(None if written is None else head + written)
+    return pa.array(rows, pa.binary()), bad
 
 
 def settled(

@@ -14,27 +14,21 @@ import pyarrow.compute as pc
 
 from ssql.errors import FormatError, SchemaUnreadable
 from ssql.formats import framing, registered, rules
-from ssql.formats.api import BadRow, Decoder, Encoder, FormatSpec
-from ssql.formats.columns import selected
+from ssql.formats.api import BadRow, FormatSpec
 from ssql.formats.json import JsonDecoder, JsonEncoder, JsonFormat
 from ssql.formats.json_values import members
-from ssql.formats.losses import NOTHING
-from ssql.formats.none import NoColumns
 from ssql.schemas import json_schema
-from ssql.schemas.api import Definition, SchemaRegistry, SchemaType, referenced
+from ssql.schemas.api import Definition, SchemaType
 from ssql.schemas.json_schema import JsonSchema
 from ssql.types import STRING, Array, Column, Map, SqlType, Struct
 
 
-class JsonSchemaFormat:
-    """The JSON_SR format, for keys and values."""
+class JsonSchemaFormat(registered.RegisteredFormat[JsonSchema]):
+    """The JSON_SR format."""
 
     name = "JSON_SR"
     wraps: tuple[bool, ...] = (True, False)
     schema_type: SchemaType = "JSON"
-
-    def __init__(self, schemas: SchemaRegistry | None = None) -> None:
-        self.schemas = schemas
 
     def check(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> None:
         rules.refuse_properties(spec, (registered.FULL_NAME, registered.SCHEMA_ID))
@@ -44,51 +38,28 @@ class JsonSchemaFormat:
         rules.require_string_map_keys(JsonFormat.name, columns)
 
     def definition(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> Definition:
-        """The schema to register for the columns."""
         return Definition("JSON", json_schema.text(columns, record=rules.is_record(spec, columns, is_key=is_key)))
 
     def columns(self, spec: FormatSpec, definition: Definition, *, is_key: bool) -> tuple[Column, ...]:
-        """The columns that a registered schema says, with the names that it has."""
-        found = json_schema.sql_type(definition.text, self._texts(definition))
+        found = json_schema.sql_type(definition.text, self.references(definition))
         return rules.inferred(found, is_key=is_key, bare=is_key or spec.wrap is False)
 
-    def decoder(
-        self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool, needed: frozenset[str] | None = None
-    ) -> Decoder:
-        self.check(spec, columns, is_key=is_key)
-        if is_key and not columns:
-            return NoColumns()
-        wanted = selected(columns, needed)
-        record = rules.is_record(spec, columns, is_key=is_key)
+    def parse(self, text: str, references: Mapping[str, str]) -> JsonSchema:
+        return JsonSchema(text, references)
 
-        def opener(definition: Definition) -> JsonSchemaReader:
-            return JsonSchemaReader(JsonSchema(definition.text, self._texts(definition)), wanted, record=record)
+    def reader(self, schema: JsonSchema, columns: Sequence[Column], *, record: bool) -> JsonSchemaReader:
+        return JsonSchemaReader(schema, columns, record=record)
 
-        return registered.RegisteredDecoder(
-            wanted, registered.needed(self.schemas, self.name), self.schema_type, self.name, opener
-        )
-
-    def encoder(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> Encoder:
-        self.check(spec, columns, is_key=is_key)
-        if is_key and not columns:
-            return NoColumns()
-        record = rules.is_record(spec, columns, is_key=is_key)
-
-        def fits(definition: Definition) -> bool:
-            try:
-                JsonSchemaWriter(0, JsonSchema(definition.text, self._texts(definition)), columns, record=record)
-            except (FormatError, SchemaUnreadable):
-                return False
-            return True
-
-        schemas = registered.needed(self.schemas, self.name)
-        derived = self.definition(spec, columns, is_key=is_key)
-        number, definition = registered.to_write_with(schemas, spec, derived, fits, self.name)
-        schema = JsonSchema(definition.text, self._texts(definition))
-        return registered.RegisteredEncoder(JsonSchemaWriter(number, schema, columns, record=record), NOTHING)
-
-    def _texts(self, definition: Definition) -> Mapping[str, str]:
-        return referenced(self.schemas, definition) if definition.references and self.schemas is not None else {}
+    def writer(
+        self,
+        number: int,
+        schema: JsonSchema,
+        spec: FormatSpec,  # noqa: ARG002
+        columns: Sequence[Column],
+        *,
+        record: bool,
+    ) -> JsonSchemaWriter:
+        return JsonSchemaWriter(number, schema, columns, record=record)
 
 
 def form(schema: JsonSchema, node: Any, t: SqlType) -> SqlType:

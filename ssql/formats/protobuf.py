@@ -6,7 +6,7 @@ PROTOBUF_NOSR is the message alone, laid out as the columns are declared: the fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -18,15 +18,14 @@ from ssql.errors import FormatError, SchemaUnreadable
 from ssql.formats import framing, registered, rules
 from ssql.formats.api import BadRow, Decoded, Decoder, Encoded, Encoder, FormatSpec
 from ssql.formats.avro_writers import varint
-from ssql.formats.columns import batch_of, nulled, read_rows, selected, sorted_bad, valid_mask
+from ssql.formats.columns import batch_of, nulled, read_rows, selected, sorted_bad, valid_mask, written_rows
 from ssql.formats.losses import Loss
 from ssql.formats.none import NoColumns
-from ssql.formats.plain import plain
 from ssql.formats.protobuf_fast import FastReader, FastWriter, NotFastError
 from ssql.formats.protobuf_values import ExactReader, ExactWriter
 from ssql.formats.scalars import MisfitError
 from ssql.schemas import proto
-from ssql.schemas.api import Definition, SchemaRegistry, SchemaType, referenced
+from ssql.schemas.api import Definition, SchemaType
 from ssql.types import STRING, Array, Column, Map, Struct
 
 NULLABLE = "nullableRepresentation"
@@ -60,15 +59,12 @@ def nullable(spec: FormatSpec) -> proto.Nullable:
     return cast("proto.Nullable", given)
 
 
-class ProtobufFormat:
-    """The PROTOBUF format, for keys and values: always messages, for a single column too."""
+class ProtobufFormat(registered.RegisteredFormat[proto.ProtoSchema]):
+    """The PROTOBUF format: always messages, for a single column too."""
 
     name = "PROTOBUF"
     wraps: tuple[bool, ...] = (True,)
     schema_type: SchemaType = "PROTOBUF"
-
-    def __init__(self, schemas: SchemaRegistry | None = None) -> None:
-        self.schemas = schemas
 
     def check(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> None:
         rules.refuse_properties(spec, (registered.FULL_NAME, registered.SCHEMA_ID, NULLABLE, UNWRAP))
@@ -77,55 +73,34 @@ class ProtobufFormat:
         _check(self.name, spec, columns, is_key=is_key)
 
     def definition(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> Definition:  # noqa: ARG002
-        """The schema to register for the columns."""
         name = spec.properties.get(registered.FULL_NAME, proto.MESSAGE)
         return Definition("PROTOBUF", proto.text(columns, full_name=name, nullable=nullable(spec)))
 
     def columns(self, spec: FormatSpec, definition: Definition, *, is_key: bool) -> tuple[Column, ...]:
-        """The columns that a registered schema says, with the names that it has."""
-        schema = self._parse(definition)
+        schema = self.parsed(definition)
         found = proto.sql_type(schema, schema.message(spec.properties.get(registered.FULL_NAME)))
         return rules.inferred(found, is_key=is_key, bare=False)
 
-    def decoder(
-        self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool, needed: frozenset[str] | None = None
-    ) -> Decoder:
-        self.check(spec, columns, is_key=is_key)
-        if is_key and not columns:
-            return NoColumns()
-        wanted = selected(columns, needed)
+    def parse(self, text: str, references: Mapping[str, str]) -> proto.ProtoSchema:
+        return proto.ProtoSchema(text, references)
 
-        def opener(definition: Definition) -> IndexedReader:
-            return IndexedReader(self._parse(definition), wanted)
+    def reader(self, schema: proto.ProtoSchema, columns: Sequence[Column], *, record: bool) -> IndexedReader:  # noqa: ARG002
+        return IndexedReader(schema, columns)
 
-        return registered.RegisteredDecoder(
-            wanted, registered.needed(self.schemas, self.name), self.schema_type, self.name, opener
-        )
+    def writer(
+        self,
+        number: int,
+        schema: proto.ProtoSchema,
+        spec: FormatSpec,
+        columns: Sequence[Column],
+        *,
+        record: bool,  # noqa: ARG002
+    ) -> MessageWriter:
+        message = schema.message(spec.properties.get(registered.FULL_NAME))
+        return MessageWriter(framing.frame(number) + indexes(schema.path(message)), message, columns)
 
-    def encoder(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> Encoder:
-        self.check(spec, columns, is_key=is_key)
-        if is_key and not columns:
-            return NoColumns()
-        name = spec.properties.get(registered.FULL_NAME)
-
-        def fits(definition: Definition) -> bool:
-            try:
-                ExactWriter(self._parse(definition).message(name), columns)
-            except (FormatError, SchemaUnreadable):
-                return False
-            return True
-
-        schemas = registered.needed(self.schemas, self.name)
-        derived = self.definition(spec, columns, is_key=is_key)
-        number, definition = registered.to_write_with(schemas, spec, derived, fits, self.name)
-        schema = self._parse(definition)
-        message = schema.message(name)
-        head = framing.frame(number) + indexes(schema.path(message))
-        return registered.RegisteredEncoder(MessageWriter(head, message, columns), LOSSES)
-
-    def _parse(self, definition: Definition) -> proto.ProtoSchema:
-        texts = referenced(self.schemas, definition) if definition.references and self.schemas is not None else {}
-        return proto.ProtoSchema(definition.text, texts)
+    def losses(self, definition: Definition, derived: Definition) -> frozenset[Loss]:  # noqa: ARG002
+        return LOSSES
 
 
 class ProtobufNoRegistryFormat:
@@ -290,18 +265,7 @@ class MessageWriter:
                 return pc.binary_join_element_wise(self.head, data, b"") if self.head else data, []
             except NotFastError:
                 pass
-        columns = [
-            plain(array, column.type).to_pylist() for array, column in zip(batch.columns, self.columns, strict=True)
-        ]
-        bad: list[BadRow] = []
-        rows: list[bytes | None] = []
-        for index, values in enumerate(zip(*columns, strict=True)):
-            try:
-                rows.append(self.head + self.exact.write(values))
-            except MisfitError as misfit:
-                bad.append(BadRow(index, misfit.reason))
-                rows.append(None)
-        return pa.array(rows, pa.binary()), bad
+        return written_rows(batch, self.columns, self.exact.write, self.head)
 
 
 class PlainDecoder:

@@ -6,20 +6,24 @@ is settled when the encoder is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from ssql.errors import FormatError, SchemaUnreadable
-from ssql.formats import framing
-from ssql.formats.api import BadRow, Decoded, Encoded, FormatSpec
-from ssql.formats.columns import batch_of, nulled, sorted_bad
+from ssql.formats import framing, rules
+from ssql.formats.api import BadRow, Decoded, Decoder, Encoded, Encoder, FormatSpec
+from ssql.formats.columns import batch_of, nulled, selected, sorted_bad
 from ssql.formats.losses import NOTHING, Loss
+from ssql.formats.none import NoColumns
 from ssql.formats.scalars import MisfitError
-from ssql.schemas.api import Definition, SchemaRegistry, SchemaType
+from ssql.schemas.api import Definition, SchemaRegistry, SchemaType, referenced
 from ssql.types import Column
+
+S = TypeVar("S")
 
 #: Properties of a format, named as ksqlDB names them.
 SCHEMA_ID = "schemaId"
@@ -38,12 +42,6 @@ class PayloadWriter(Protocol):
 
 #: Makes the reader of one schema. Raises `MisfitError` or `SchemaUnreadable` where rows of it cannot be read.
 Open = Callable[[Definition], PayloadReader]
-
-
-def needed(schemas: SchemaRegistry | None, name: str) -> SchemaRegistry:
-    if schemas is None:
-        raise FormatError(f"{name} needs a schema registry, and there is none")
-    return schemas
 
 
 def check_properties(spec: FormatSpec) -> None:
@@ -101,9 +99,89 @@ def to_write_with(
     return schemas.register(spec.subject, derived), derived
 
 
-def losses(definition: Definition, derived: Definition) -> frozenset[Loss]:
-    """What is lost where a schema that is not the one made for the columns may have a default in the place of null."""
-    return NOTHING if definition == derived else frozenset({Loss.NULL})
+class RegisteredFormat(ABC, Generic[S]):
+    """A format whose schemas, read as an `S` each, are in the registry; for keys and values."""
+
+    name: str
+    wraps: tuple[bool, ...]
+    schema_type: SchemaType
+
+    def __init__(self, schemas: SchemaRegistry | None = None) -> None:
+        self.schemas = schemas
+
+    @abstractmethod
+    def check(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> None:
+        """See `Format.check`."""
+
+    @abstractmethod
+    def definition(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> Definition:
+        """The schema to register for the columns."""
+
+    @abstractmethod
+    def columns(self, spec: FormatSpec, definition: Definition, *, is_key: bool) -> tuple[Column, ...]:
+        """The columns that a registered schema says, with the names that it has."""
+
+    @abstractmethod
+    def parse(self, text: str, references: Mapping[str, str]) -> S:
+        """A schema from its text, and the texts that it refers to. Raises `SchemaUnreadable`."""
+
+    @abstractmethod
+    def reader(self, schema: S, columns: Sequence[Column], *, record: bool) -> PayloadReader: ...
+
+    @abstractmethod
+    def writer(
+        self, number: int, schema: S, spec: FormatSpec, columns: Sequence[Column], *, record: bool
+    ) -> PayloadWriter:
+        """Raises `FormatError` or `SchemaUnreadable` where the schema has no place for the columns."""
+
+    def losses(self, definition: Definition, derived: Definition) -> frozenset[Loss]:  # noqa: ARG002
+        """What does not come back of what is written by `definition`; `derived` is what was made for the columns."""
+        return NOTHING
+
+    def parsed(self, definition: Definition) -> S:
+        return self.parse(definition.text, self.references(definition))
+
+    def references(self, definition: Definition) -> Mapping[str, str]:
+        return referenced(self.schemas, definition) if definition.references and self.schemas is not None else {}
+
+    def decoder(
+        self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool, needed: frozenset[str] | None = None
+    ) -> Decoder:
+        self.check(spec, columns, is_key=is_key)
+        if is_key and not columns:
+            return NoColumns()
+        wanted = selected(columns, needed)
+        record = rules.is_record(spec, columns, is_key=is_key)
+
+        def opener(definition: Definition) -> PayloadReader:
+            return self.reader(self.parsed(definition), wanted, record=record)
+
+        return RegisteredDecoder(wanted, self._registry(), self.schema_type, self.name, opener)
+
+    def encoder(self, spec: FormatSpec, columns: Sequence[Column], *, is_key: bool) -> Encoder:
+        self.check(spec, columns, is_key=is_key)
+        if is_key and not columns:
+            return NoColumns()
+        record = rules.is_record(spec, columns, is_key=is_key)
+
+        def writer(number: int, definition: Definition) -> PayloadWriter:
+            return self.writer(number, self.parsed(definition), spec, columns, record=record)
+
+        def fits(definition: Definition) -> bool:
+            try:
+                writer(0, definition)
+            except (FormatError, SchemaUnreadable):
+                return False
+            return True
+
+        derived = self.definition(spec, columns, is_key=is_key)
+        number, definition = to_write_with(self._registry(), spec, derived, fits, self.name)
+        return RegisteredEncoder(writer(number, definition), self.losses(definition, derived))
+
+    def _registry(self) -> SchemaRegistry:
+        if self.schemas is None:
+            raise FormatError(f"{self.name} needs a schema registry, and there is none")
+        return self.schemas
 
 
 class RegisteredDecoder:
