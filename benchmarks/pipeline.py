@@ -277,7 +277,7 @@ def main(rows: int = 1_000_000, table_rows: int = 1_000_000, *, with_kafka: bool
     can_run_kafka = with_kafka and (kafka_broker.missing() is None or "SSQL_TEST_KAFKA" in os.environ)
     with (
         tempfile.TemporaryDirectory() as directory,
-        kafka_broker.running() if can_run_kafka else nullcontext() as broker,
+        kafka_broker.Broker.running() if can_run_kafka else nullcontext() as broker,
     ):
         os.sched_setaffinity(0, {cores[0]})
         kernels.warm_up()

@@ -21,5 +21,5 @@ def kafka() -> Iterator[str]:
     from tests.support import java, kafka_broker
 
     java.need(kafka_broker.missing())
-    with kafka_broker.running() as broker:
+    with kafka_broker.Broker.running() as broker:
         yield broker.bootstrap

@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 def broker() -> Iterator[kafka_broker.Broker]:
     """A broker of the test's own: the others' must not die."""
     java.need(kafka_broker.missing())
-    with kafka_broker.running() as one:
+    with kafka_broker.Broker.running() as one:
         yield one
 
 

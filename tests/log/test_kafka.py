@@ -172,7 +172,7 @@ def test_a_record_that_is_too_large_is_named_and_nothing_is_written(log: KafkaLo
 def test_a_broker_that_goes_away_is_said_and_its_return_is_used(kafka: str) -> None:
     if kafka_broker.missing() is not None:
         pytest.skip("needs a broker of its own")
-    with kafka_broker.running() as broker:
+    with kafka_broker.Broker.running() as broker:
         log = KafkaLog(broker.bootstrap, timeout_s=3)
         log.create_topic("t")
         reader, writer = log.reader(), log.writer("w")

@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def url() -> Iterator[str]:
     """The address of a registry, one for all tests."""
     java.need(apicurio.missing())
-    with apicurio.running() as registry:
+    with apicurio.Registry.running() as registry:
         yield registry.url
 
 
@@ -38,7 +38,7 @@ def url() -> Iterator[str]:
 def mortal() -> Iterator[apicurio.Registry]:
     """A registry of the test's own, that may be stopped."""
     java.need(apicurio.missing())
-    with apicurio.running() as registry:
+    with apicurio.Registry.running() as registry:
         yield registry
 
 

@@ -6,10 +6,17 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
-from collections.abc import Callable
+import sys
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar, Self
 
 import pytest
 
@@ -61,6 +68,101 @@ def fetched(name: str, *goal: str, put_together: Callable[[Path], None] | None =
                 put_together(partial)
             partial.rename(folder)
     return folder
+
+
+class Server(ABC):
+    """A server under Java with its storage in `directory`. May be stopped and started again."""
+
+    #: What people call it.
+    kind: ClassVar[str]
+    #: How long it may take to answer (s).
+    patience_s: ClassVar[float]
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """Where it answers."""
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "server.log"
+
+    @abstractmethod
+    def command(self) -> Sequence[str]:
+        """Java's arguments."""
+
+    @abstractmethod
+    def asked(self) -> Callable[[], bool]:
+        """What asks it for something, again and again until the answer is true; it may raise until then."""
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                ["java", *OPTIONS, *self.command()],
+                cwd=self.directory,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
+        answers = self.asked()
+        deadline = time.monotonic() + self.patience_s
+        trouble: Exception | None = None
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise ProgramFailedError(f"the {self.kind} ended:\n{self._said()}")
+            try:
+                if answers():
+                    return
+            except Exception as raised:  # of whatever library the client uses
+                trouble = raised
+            time.sleep(0.1)
+        self.stop()
+        raise ProgramFailedError(f"the {self.kind} does not answer ({trouble}):\n{self._said()}") from trouble
+
+    def _said(self) -> str:
+        return self.log.read_text()[-4000:]
+
+    def stop(self) -> None:
+        """End it at once, as a crash would; the storage stays."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    @classmethod
+    @contextmanager
+    def running(cls) -> Iterator[Self]:
+        """One that runs while the block does."""
+        with tempfile.TemporaryDirectory(prefix=f"ssql-{cls.kind}-") as directory:
+            server = cls(Path(directory))
+            try:
+                server.start()
+                yield server
+            finally:
+                server.stop()
+
+
+def serve(server: type[Server], missing: str | None) -> int:
+    """Run one until the process is ended, its address on stdout; the process's exit code."""
+    if missing is not None:
+        print(missing, file=sys.stderr)
+        return 1
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        with server.running() as running:
+            print(running.address, flush=True)
+            signal.pause()
+    except KeyboardInterrupt:
+        return 0
+    except ProgramFailedError as failed:
+        print(failed, file=sys.stderr)
+        return 1
+    return 0
 
 
 def free_ports(count: int) -> list[int]:

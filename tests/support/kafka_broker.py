@@ -5,16 +5,11 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tests.support import java
@@ -22,7 +17,6 @@ from tests.support.java import ProgramFailedError
 
 #: Any fixed id will do: the storage is made anew for each broker.
 _CLUSTER = "c3NxbC10ZXN0LWNsdXN0ZQ"
-_START_S = 90.0
 
 
 def missing() -> str | None:
@@ -36,11 +30,14 @@ def class_path() -> str:
     return f"{java.fetched('kafka', 'dependency:copy-dependencies', '-DincludeScope=runtime')}/*"
 
 
-class Broker:
-    """One node, broker and controller in one, with its storage in `directory`. May be stopped and started again."""
+class Broker(java.Server):
+    """One node, broker and controller in one."""
+
+    kind = "broker"
+    patience_s = 90.0
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory
+        super().__init__(directory)
         broker, controller = java.free_ports(2)
         self.bootstrap = f"127.0.0.1:{broker}"
         self._properties = directory / "server.properties"
@@ -78,77 +75,24 @@ class Broker:
             )
         )
         self._run("kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", str(self._properties))
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
-    def log(self) -> Path:
-        return self.directory / "broker.log"
+    def address(self) -> str:
+        return self.bootstrap
 
-    def _java(self, main: str, *arguments: str) -> list[str]:
-        return ["java", *java.OPTIONS, "-cp", class_path(), main, *arguments]
+    def command(self) -> Sequence[str]:
+        return ("-cp", class_path(), "kafka.Kafka", str(self._properties))
+
+    def asked(self) -> Callable[[], bool]:
+        client = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 100})
+        return lambda: bool(client.list_topics(timeout=1).brokers)
 
     def _run(self, main: str, *arguments: str) -> None:
-        done = subprocess.run(self._java(main, *arguments), capture_output=True, text=True, check=False)
+        command = ["java", *java.OPTIONS, "-cp", class_path(), main, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise ProgramFailedError(f"{main} failed:\n{done.stdout}{done.stderr}")
 
-    def start(self) -> None:
-        """Start it, and return when it answers."""
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._java("kafka.Kafka", str(self._properties)), stdout=log, stderr=log, stdin=subprocess.DEVNULL
-            )
-        client = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 100})
-        deadline = time.monotonic() + _START_S
-        while True:
-            if self._process.poll() is not None:
-                raise ProgramFailedError(f"the broker ended:\n{self.log.read_text()[-4000:]}")
-            try:
-                if client.list_topics(timeout=1).brokers:
-                    return
-            except KafkaException:
-                pass
-            if time.monotonic() > deadline:
-                self.stop()
-                raise ProgramFailedError(f"the broker does not answer:\n{self.log.read_text()[-4000:]}")
-
-    def stop(self) -> None:
-        """End it at once, as a crash would; the storage stays."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-
-@contextmanager
-def running() -> Iterator[Broker]:
-    """A broker that runs while the block does."""
-    with tempfile.TemporaryDirectory(prefix="ssql-kafka-") as directory:
-        broker = Broker(Path(directory))
-        try:
-            broker.start()
-            yield broker
-        finally:
-            broker.stop()
-
-
-def main() -> int:
-    lacks = missing()
-    if lacks is not None:
-        print(lacks, file=sys.stderr)
-        return 1
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    try:
-        with running() as broker:
-            print(broker.bootstrap, flush=True)
-            signal.pause()
-    except KeyboardInterrupt:
-        return 0
-    except ProgramFailedError as failed:
-        print(failed, file=sys.stderr)
-        return 1
-    return 0
-
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(java.serve(Broker, missing()))
