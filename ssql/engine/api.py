@@ -185,6 +185,17 @@ class Engine(Protocol):
     def metrics(self) -> Metrics:
         """What went through since it was opened."""
 
+    def cluster(self) -> dict[str, Any]:
+        """What /clusterStatus says of this process: `activeStandbyPerQuery` and `hostStoreLags`."""
+
+    def terminate(self, delete_topics: Sequence[str]) -> Entity:
+        """End all queries, drop all definitions, delete the command topic and the topics of results that match one of
+        the names or regular expressions; then close.
+
+        Raises:
+            BadRequest: one is no regular expression; nothing was done.
+        """
+
     def caught_up(self, timeout_s: float) -> bool:
         """Wait until all queries have seen all that the log held when this was called."""
 

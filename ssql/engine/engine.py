@@ -22,6 +22,7 @@ from ssql.config import (
 )
 from ssql.engine import (
     asserts,
+    cluster,
     connectors,
     define,
     describe,
@@ -246,6 +247,14 @@ class LocalEngine:
         core = self._core
         queries = [q for q in core.worker.status() if q.query_id in core.catalog.queries]
         return Metrics(core.worker.throughput(), queries, len(core.pushes.all()), core.worker.cut().epoch)
+
+    def cluster(self) -> dict[str, Any]:
+        return cluster.status(self._core)
+
+    def terminate(self, delete_topics: Sequence[str]) -> Entity:
+        entity = cluster.terminate(self._core, delete_topics)
+        self.close()
+        return entity
 
     def caught_up(self, timeout_s: float) -> bool:
         return self._core.worker.caught_up(timeout_s)

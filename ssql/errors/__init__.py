@@ -73,6 +73,7 @@ from ssql.errors.requests import (
     PathNotFound,
     ServerStarting,
     ServerStopping,
+    ServerTerminated,
     Unauthorized,
     WrongEndpoint,
 )
@@ -173,6 +174,7 @@ __all__ = [
     "SchemaUnreadable",
     "ServerStarting",
     "ServerStopping",
+    "ServerTerminated",
     "SourceExists",
     "SourceInUse",
     "SourceNotFound",

@@ -103,3 +103,14 @@ class ServerStopping(SsqlError):
 
     def __init__(self) -> None:
         super().__init__("the server is shutting down")
+
+
+class ServerTerminated(SsqlError):
+    """The cluster was ended for good (/ksql/terminate)."""
+
+    code = "server_terminated"
+    status = 503
+    ksql_code = 50304
+
+    def __init__(self) -> None:
+        super().__init__("the server is shut down", hint="It was terminated: start it again.")

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from ssql.config import IDLE_TIMEOUT_S
 from ssql.rights import Right
-from ssql.server import auth, metrics
+from ssql.server import auth, cluster, metrics
 from ssql.server.auth import Credentials
 from ssql.server.close_query import post_close_query
 from ssql.server.failures import errors_as_json
@@ -42,7 +42,11 @@ ROUTES = (
     web.get("/is_valid_property/{name}", get_is_valid_property),
     web.get("/status", get_statuses),
     web.get("/status/{type}/{entity}/{action}", get_status),
+    web.get("/clusterStatus", cluster.get_cluster_status),
+    web.post("/heartbeat", cluster.post_heartbeat),
+    web.post("/lag", cluster.post_lag),
     web.post("/ksql", post_ksql),
+    web.post("/ksql/terminate", cluster.post_terminate),
     web.post("/query", post_query),
     web.post("/query-stream", post_query_stream),
     web.post("/close-query", post_close_query),
@@ -69,6 +73,7 @@ def make_app(
         client_max_size=MAX_BODY_BYTES,
     )
     app[STATE] = ServerState(idle_timeout_s=idle_timeout_s)
+    app[cluster.HOSTS] = cluster.Hosts()
     metrics.add_to(app)
     app.add_routes(ROUTES)
     if callable(engine):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from aiohttp import web
 
 from ssql.config import IDLE_TIMEOUT_S
-from ssql.errors import ServerStarting, ServerStopping
+from ssql.errors import ServerStarting, ServerStopping, ServerTerminated
 
 if TYPE_CHECKING:
     from ssql.engine.api import Engine
@@ -38,6 +38,8 @@ class ServerState:
 
     engine: Engine | None = None
     stopping: bool = False
+    #: The cluster was ended (/ksql/terminate): nothing is answered any more.
+    terminated: bool = False
     #: How long (s) a client may take nothing of a row stream.
     idle_timeout_s: float = IDLE_TIMEOUT_S.default
     #: Set when the engine is open, or could not be opened (then with the error).
@@ -69,10 +71,13 @@ def engine_of(request: web.Request) -> Engine:
     Raises:
         ServerStarting: it is not open yet.
         ServerStopping: the server no longer takes requests.
+        ServerTerminated: the cluster was ended.
     """
     state = request.app[STATE]
     if state.stopping:
         raise ServerStopping
+    if state.terminated:
+        raise ServerTerminated
     if state.engine is None:
         raise ServerStarting
     return state.engine

@@ -132,6 +132,13 @@ class FakeEngine:
     def metrics(self) -> Metrics:
         return Metrics({}, (), 0, 0)
 
+    def cluster(self) -> dict[str, Any]:
+        return {"activeStandbyPerQuery": {}, "hostStoreLags": {"stateStoreLags": {}, "updateTimeMs": 0}}
+
+    def terminate(self, delete_topics: Sequence[str]) -> Entity:
+        self.close()
+        return {"@type": "currentStatus", "statementText": "TERMINATE CLUSTER;"}
+
     def caught_up(self, timeout_s: float) -> bool:
         return True
 
