@@ -125,7 +125,8 @@ ONE: list[tuple[str, SqlType, list[Any], st.SearchStrategy[Any], Callable[[list[
 
 def same(a: Any, b: Any) -> bool:
     if isinstance(a, float) and isinstance(b, float):
-        return a == b or (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-7)
+        # A deviation is the root of a sum of squares: of one that is 0 but for rounding, half the digits are left.
+        return a == b or (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-6)
     return a == b and type(a) is type(b)
 
 
@@ -206,6 +207,8 @@ def test_rows_that_leave_are_taken_back(
                 delta.append((0, 1, (live[-1], *literals)))
         group.feed(delta)
         found, wanted = group.answers()[0], expected(live) if live or name != "ATTR" else None
+        if name == "STRING_AGG" and found is not None:
+            found, wanted = found.split("-"), wanted.split("-")
         if isinstance(found, list):  # the order of a table's rows is no part of the answer
             found, wanted = Counter(map(hashable, found)), Counter(map(hashable, wanted))
         assert same(found, wanted), (found, wanted)
