@@ -21,6 +21,7 @@ from ssql.server.ksql import post_ksql
 from ssql.server.properties import get_is_valid_property
 from ssql.server.query import post_query
 from ssql.server.query_stream import post_query_stream
+from ssql.server.sql import get_sql, post_sql
 from ssql.server.state import STATE, ServerState, logger
 from ssql.server.status import get_status, get_statuses
 
@@ -51,6 +52,8 @@ ROUTES = (
     web.post("/query-stream", post_query_stream),
     web.post("/close-query", post_close_query),
     web.post("/inserts-stream", post_inserts_stream),
+    web.get("/sql", get_sql),
+    web.post("/sql", post_sql),
 )
 
 

@@ -6,6 +6,7 @@
 `JsonArray` (`application/json`)        the same as `Delimited`, as one JSON array
 `Protobuf` (`vnd.ksql.v1+protobuf`)     as `V1`, each row a message (`protobuf_rows.py`)
 `Text` (`text/plain`)                   the lines of PRINT, and nothing else
+`tabular.py`                            NDJSON, CSV, Arrow: what programs read tables from
 ======================================  =================================================================
 
 A push stream is read line by line as it comes, so each of its elements ends its line at once; its last element is
@@ -29,6 +30,9 @@ JSON_TYPE = "application/json"
 DELIMITED_TYPE = "application/vnd.ksqlapi.delimited.v1"
 PROTOBUF_TYPE = "application/vnd.ksql.v1+protobuf"
 TEXT_TYPE = "text/plain"
+LINES_TYPE = "application/x-ndjson"
+CSV_TYPE = "text/csv"
+ARROW_TYPE = "application/vnd.apache.arrow.stream"
 
 
 class Framing(Protocol):
@@ -44,7 +48,8 @@ class Framing(Protocol):
 
     def end(self, message: str | None) -> bytes: ...
 
-    def error(self, body: dict[str, Any]) -> bytes: ...
+    def error(self, body: dict[str, Any]) -> bytes | None:
+        """None where the form cannot say it: then the answer is cut off."""
 
 
 def framing_of(content_type: str, *, push: bool) -> Framing:
@@ -57,6 +62,10 @@ def framing_of(content_type: str, *, push: bool) -> Framing:
         from ssql.server.protobuf_rows import Protobuf  # few ask for it, and Protobuf takes a while to load
 
         return Protobuf(push)
+    if content_type in (LINES_TYPE, CSV_TYPE, ARROW_TYPE):
+        from ssql.server.tabular import TABULAR
+
+        return TABULAR[content_type](changes=push)
     return V1(push)
 
 

@@ -54,14 +54,14 @@ async def run_query(request: web.Request, sql: str, session: Session) -> PullRes
 
 def _close_unwanted(request: web.Request, started: asyncio.Future[PullResult | PushQuery]) -> None:
     if not started.cancelled() and started.exception() is None and is_push(started.result()):
-        _close(request, cast("PushQuery", started.result()))
+        close(request, cast("PushQuery", started.result()))
 
 
 def is_push(result: PullResult | PushQuery) -> bool:
     return hasattr(result, "take")
 
 
-def _close(request: web.Request, query: PushQuery) -> asyncio.Future[None]:
+def close(request: web.Request, query: PushQuery) -> asyncio.Future[None]:
     """Close a query in a thread (it may wait for an epoch), whether or not anyone waits for it."""
     closing = asyncio.get_running_loop().run_in_executor(request.app[STATE].threads, query.close)
     closing.add_done_callback(lambda done: _note_close(query.query_id, done))
@@ -94,11 +94,12 @@ async def _stream(
     framing: Framing,
     content_type: str,
     header: bytes,
-    write_rows: Callable[[web.StreamResponse], Awaitable[bytes]],
+    write_rows: Callable[[web.StreamResponse], Awaitable[bytes | None]],
 ) -> web.StreamResponse:
     """A row stream: the header, what `write_rows` writes, and the end that it returns.
 
-    After the header the status is sent, so that an error can only be the last element.
+    After the header the status is sent, so that an error can only be the last element; where the form has none for
+    it, the answer is cut off.
     """
     response = web.StreamResponse(headers={"Content-Type": content_type, "X-Content-Type-Options": "nosniff"})
     await response.prepare(request)
@@ -110,6 +111,10 @@ async def _stream(
     except Exception as error:
         log_error(request, error)
         last = framing.error(error_body(error))
+    if last is None:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("the answer was cut off")
     await _taken(request, response.write(last))
     await response.write_eof()
     return response
@@ -153,7 +158,7 @@ class Pump:
 
     async def close(self) -> None:
         """End the query; the client gets what was there before, and the end of the stream."""
-        await _close(self.request, self.query)
+        await close(self.request, self.query)
         self.wake()
 
     async def run(self) -> web.StreamResponse:
@@ -165,7 +170,7 @@ class Pump:
             return await _stream(self.request, self.framing, self.content_type, header, self._write_rows)
         finally:
             pumps.discard(self)
-            _close(self.request, self.query)
+            close(self.request, self.query)
             if self.framing.left_out:
                 logger.warning(
                     "deletions left out query_id=%s rows=%d content_type=%s",
@@ -174,7 +179,7 @@ class Pump:
                     self.content_type,
                 )
 
-    async def _write_rows(self, response: web.StreamResponse) -> bytes:
+    async def _write_rows(self, response: web.StreamResponse) -> bytes | None:
         while True:
             self._news.clear()  # before the look, so that rows that come after it are not missed
             batch = self.query.take(ROWS_AT_ONCE, 0)

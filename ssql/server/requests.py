@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from aiohttp import web
 
-from ssql.errors import BadRequest, NotAcceptable, SqlError, WrongEndpoint
+from ssql.errors import BadRequest, NotAcceptable, Span, SqlError, WrongEndpoint
 from ssql.server.auth import right_of
 from ssql.sql.lexer import Kind, Token, tokens
 
@@ -141,6 +141,17 @@ def first_tokens(script: str) -> Iterator[Token]:
         elif fresh:
             fresh = False
             yield token
+
+
+def emit_clause(sql: str) -> Span | None:
+    """The place of the EMIT CHANGES or EMIT FINAL that ends a query (a LIMIT may follow), if there is one."""
+    words = [t for t in tokens(sql) if t.kind is not Kind.END]
+    for emit, kind, after in zip(words, words[1:], [*words[2:], None], strict=False):
+        said = (emit.value, kind.value) in (("EMIT", "CHANGES"), ("EMIT", "FINAL"))
+        ends = after is None or after.raw.upper() in (";", "LIMIT")
+        if said and ends and emit.kind is kind.kind is Kind.WORD:
+            return Span(emit.start, kind.end)
+    return None
 
 
 def check_script(script: str) -> None:

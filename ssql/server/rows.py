@@ -40,22 +40,25 @@ def render_rows(  # noqa: PLR0917
     suffix: str,
     deleted: pa.Array | None = None,
     deleted_suffix: str = "",
+    *,
+    names: Sequence[str] | None = None,
 ) -> bytes:
     """The rows as JSON: for each, `prefix`, its values with commas between, `suffix`.
 
-    `arrays` has the values of `columns` by position. In rows that `deleted` (bool) marks, only key columns have
-    their values, the others are null, and `deleted_suffix` follows in place of `suffix`.
+    With `names`, each value follows its name, as in an object. `arrays` has the values of `columns` by position. In
+    rows that `deleted` (bool) marks, only key columns have their values, the others are null, and `deleted_suffix`
+    follows in place of `suffix`.
     """
     if not arrays or len(arrays[0]) == 0:
         return b""
-    parts: list[Any] = [pa.scalar(prefix)]
+    before = prefix
+    parts: list[Any] = []
     for i, (array, column) in enumerate(zip(arrays, columns, strict=True)):
         text = json_text(array, column.type)
         if deleted is not None and not column.key:
             text = pc.if_else(deleted, _NULL, text)
-        if i:
-            parts.append(pa.scalar(","))
-        parts.append(text)
+        parts += [pa.scalar(before if names is None else f"{before}{_json_string(names[i])}:"), text]
+        before = ","
     if deleted is None:
         parts.append(pa.scalar(suffix))
     else:

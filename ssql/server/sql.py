@@ -1,0 +1,58 @@
+"""GET and POST /sql: one SELECT in all of SQL, on the last committed epoch, as JSON, NDJSON, CSV or Arrow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from aiohttp import web
+
+from ssql.errors import BadRequest, WrongEndpoint
+from ssql.server.framing import ARROW_TYPE, CSV_TYPE, JSON_TYPE, LINES_TYPE
+from ssql.server.pump import close, is_push, run_query, send_pull
+from ssql.server.requests import body_of, check_query, emit_clause, negotiated, session_of
+
+if TYPE_CHECKING:
+    from ssql.engine.api import PullResult, PushQuery
+
+PATH = "/sql"
+OFFERED = (JSON_TYPE, LINES_TYPE, CSV_TYPE, ARROW_TYPE)
+
+
+class SqlRequest(msgspec.Struct):
+    """Body of /sql."""
+
+    sql: str
+    properties: dict[str, Any] | None = None
+    variables: dict[str, str] | None = None
+
+
+async def get_sql(request: web.Request) -> web.StreamResponse:
+    if "sql" not in request.query:
+        raise BadRequest('the parameter "sql" is missing', hint="Call /sql?sql=SELECT..., or send it with POST.")
+    return await _answer(request, SqlRequest(request.query["sql"]))
+
+
+async def post_sql(request: web.Request) -> web.StreamResponse:
+    return await _answer(request, await body_of(request, SqlRequest))
+
+
+async def _answer(request: web.Request, body: SqlRequest) -> web.StreamResponse:
+    if check_query(body.sql, PATH):
+        raise WrongEndpoint("PRINT", PATH, instead="/query-stream").within(body.sql, statement=body.sql.strip())
+    if (emit := emit_clause(body.sql)) is not None:
+        raise _followed(emit).within(body.sql, statement=body.sql.strip())
+    content_type = negotiated(request, OFFERED)
+    session = replace(session_of(request, body.properties, body.variables), full_sql=True)
+    result = await run_query(request, body.sql, session)
+    if is_push(result):
+        close(request, cast("PushQuery", result))
+        raise _followed(None).within(body.sql, statement=body.sql.strip())
+    from ssql.server.tabular import TABULAR
+
+    return await send_pull(request, cast("PullResult", result), TABULAR[content_type](changes=False), content_type)
+
+
+def _followed(emit: Any) -> WrongEndpoint:
+    return WrongEndpoint("SELECT ... EMIT", PATH, instead="/subscribe, or leave EMIT away", span=emit)
