@@ -94,10 +94,17 @@ class Frame:
 class Subscription(Protocol):
     """A query that is followed: frames in order, for ever."""
 
-    query_id: str
-    columns: tuple[Column, ...]
-    #: Columns that say which row an upsert or a deletion is about; () for a stream.
-    keys: tuple[str, ...]
+    @property
+    def query_id(self) -> str:
+        """The query that computes it: `SHOW QUERIES` lists it, `TERMINATE` ends it; others may share it."""
+
+    @property
+    def columns(self) -> tuple[Column, ...]: ...
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that say which row an upsert or a deletion is about; () for a stream, and where they are not
+        selected: then an update is told as the old row at -1 and the new one at +1."""
 
     def on_frame(self, wake: Callable[[], None]) -> None:
         """Register what is called (in any thread) when `take` has something new."""
@@ -160,10 +167,13 @@ class Engine(Protocol):
     ) -> Subscription:
         """Follow one SELECT (EMIT CHANGES may be left away): what is there, then what changes.
 
+        The first frame comes at once: a table's snapshot, or one without rows that tells where it starts.
+
         `after`: the token of the last frame that was processed; the next one continues it. `snapshot` False: a table's
         rows that are there already are not told. Streams are told from the session's `auto.offset.reset`.
-        `every_change`: every change that the query makes; else a slow subscriber gets the net changes since its last
-        frame, and an update of a table is its +1 alone.
+        `every_change`: every change that the query makes, old rows at -1; else a slow subscriber gets the net changes
+        since its last frame, and an update of a table is its +1 alone. A table whose changes after the token are no
+        longer known starts again with a snapshot. LIMIT is refused.
 
         Raises:
             TokenExpired: what comes after the token is no longer there (a stream's records were deleted).

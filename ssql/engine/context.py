@@ -16,6 +16,7 @@ from ssql.engine.pull_plans import PullPlans
 from ssql.engine.pushes import Pushes
 from ssql.engine.session import effective, substitutes
 from ssql.engine.statements_pool import StatementPool
+from ssql.engine.subscriptions.feeds import Feeds
 from ssql.log.api import Log
 from ssql.runtime.api import Worker
 from ssql.schemas.api import SchemaRegistry
@@ -39,6 +40,7 @@ class Core:
     worker: Worker
     commands: CommandTopic
     pushes: Pushes
+    feeds: Feeds
     pool: StatementPool
     pull_plans: PullPlans
     schemas: SchemaRegistry

@@ -43,7 +43,9 @@ from ssql.engine.context import Core, Request
 from ssql.engine.pull_plans import PullPlans
 from ssql.engine.pushes import Pushes
 from ssql.engine.statements_pool import StatementPool
-from ssql.errors import InternalError, InvalidStatement, NotSupportedYet, SsqlError, WrongEndpoint
+from ssql.engine.subscriptions import start as subscriptions
+from ssql.engine.subscriptions.feeds import Feeds
+from ssql.errors import InternalError, InvalidStatement, SsqlError, WrongEndpoint
 from ssql.log.api import Log
 from ssql.runtime.api import QueryState, Worker
 from ssql.schemas.api import SchemaRegistry
@@ -148,8 +150,9 @@ class LocalEngine:
             worker.close()
             raise
         pushes = Pushes(worker, config[MAX_PUSH_QUERIES], config[PUSH_BUFFER_BYTES])
+        feeds = Feeds(worker, pushes, config[PUSH_BUFFER_BYTES])
         pool, plans = StatementPool(), PullPlans()
-        return Core(config, self._log, worker, commands, pushes, pool, plans, self._schemas, catalog)
+        return Core(config, self._log, worker, commands, pushes, feeds, pool, plans, self._schemas, catalog)
 
     # --- statements ----------------------------------------------------------
 
@@ -204,14 +207,24 @@ class LocalEngine:
 
     def subscribe(
         self,
-        sql: str,  # noqa: ARG002
-        session: Session | None = None,  # noqa: ARG002
+        sql: str,
+        session: Session | None = None,
         *,
-        after: str | None = None,  # noqa: ARG002
-        snapshot: bool = True,  # noqa: ARG002
-        every_change: bool = False,  # noqa: ARG002
+        after: str | None = None,
+        snapshot: bool = True,
+        every_change: bool = False,
     ) -> Subscription:
-        raise NotSupportedYet("a subscription")
+        request = Request(self._core, session or Session())
+        statement = parse_statement(sql, request.variables().values)
+        try:
+            if not isinstance(statement, s.Select):
+                raise WrongEndpoint("other", "/subscribe", instead="/ksql", span=statement.span)
+            return subscriptions.start(request, statement, after=after, snapshot=snapshot, every_change=every_change)
+        except SsqlError as error:
+            error.within(sql, statement=statement.text + ";")
+            raise
+        except Exception as error:
+            raise _internal(error, sql, statement, []) from error
 
     def push_query(self, query_id: str) -> PushQuery | None:
         return self._core.pushes.get(query_id)

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,8 @@ from ssql.runtime.changes import group_rows
 from ssql.types import Column
 
 LIMIT_REACHED = "Limit Reached"
+
+T = TypeVar("T")
 
 #: What a batch takes beside its values (bytes): Arrow's and Python's objects, about 1 kB a column.
 _BATCH_BYTES = 1024
@@ -195,14 +197,31 @@ class Push:
         self._end("caller")
 
 
+class Running(Protocol):
+    """What runs for readers: a push query, or the feed of subscriptions."""
+
+    @property
+    def query_id(self) -> str: ...
+
+    @property
+    def statement(self) -> str: ...
+
+    @property
+    def reads(self) -> tuple[str, ...]: ...
+
+    def stop(self, reason: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Pushes:
-    """The push queries that are running."""
+    """What runs for readers, until it ends."""
 
     def __init__(self, worker: Worker, limit: int, buffer_bytes: int) -> None:
         self._worker = worker
         self._limit = limit
         self._buffer_bytes = buffer_bytes
-        self._running: dict[str, Push] = {}
+        self._running: dict[str, Running] = {}
         self._lock = threading.Lock()
         # Calls to the worker that nobody is to wait for: the worker's own thread must not, an event loop should not.
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="ssql-push")
@@ -226,32 +245,40 @@ class Pushes:
             deletions=deletions,
             buffer_bytes=self._buffer_bytes,
             release=lambda release: self._ended(plan.query_id, release),
-            resume=lambda: self._later(self._resume, plan.query_id),
+            resume=lambda: self.later(self._resume, plan.query_id),
         )
-        with self._lock:
-            if len(self._running) >= self._limit:
-                raise TooManyPushQueries(self._limit)
-            self._running[plan.query_id] = push
+        self.admit(push)
         try:
             self._worker.subscribe(plan, push.listen, start=start)
         except BaseException:
-            with self._lock:
-                self._running.pop(plan.query_id, None)
+            self.forget(plan.query_id)
             raise
         push.begin()
         return push
 
-    def _ended(self, query_id: str, release: Release) -> None:
+    def admit(self, running: Running) -> None:
+        """Take in what is about to run. Raises `TooManyPushQueries`."""
         with self._lock:
-            known = self._running.pop(query_id, None)
-        if known is not None and release == "caller":
-            self._drop(query_id)
-        elif known is not None and release == "aside":
-            self._later(self._drop, query_id)
+            if len(self._running) >= self._limit:
+                raise TooManyPushQueries(self._limit)
+            self._running[running.query_id] = running
 
-    def _later(self, call: Callable[[str], None], query_id: str) -> None:
+    def forget(self, query_id: str) -> bool:
+        """What has ended; whether it was known."""
+        with self._lock:
+            return self._running.pop(query_id, None) is not None
+
+    def _ended(self, query_id: str, release: Release) -> None:
+        known = self.forget(query_id)
+        if known and release == "caller":
+            self._drop(query_id)
+        elif known and release == "aside":
+            self.later(self._drop, query_id)
+
+    def later(self, call: Callable[[T], Any], about: T) -> None:
+        """Have something done in a thread that may wait for the worker."""
         with contextlib.suppress(RuntimeError):  # the engine closes: there is nothing left to do
-            self._aside.submit(call, query_id)
+            self._aside.submit(call, about)
 
     def _drop(self, query_id: str) -> None:
         with contextlib.suppress(SsqlError):  # a worker that has failed has nothing to drop
@@ -263,17 +290,19 @@ class Pushes:
 
     def get(self, query_id: str) -> Push | None:
         with self._lock:
-            return self._running.get(query_id)
+            running = self._running.get(query_id)
+        return running if isinstance(running, Push) else None
 
     def close(self, name: str) -> str | None:
         """End the one whose id this is (statements write ids in capitals): its id, None when there is none."""
-        push = self.get(name) or next((p for p in self.all() if p.query_id.upper() == name.upper()), None)
+        found = {p.query_id: p for p in self.all()}
+        push = found.get(name) or next((p for p in found.values() if p.query_id.upper() == name.upper()), None)
         if push is None:
             return None
         push.close()
         return push.query_id
 
-    def all(self) -> list[Push]:
+    def all(self) -> list[Running]:
         with self._lock:
             return list(self._running.values())
 

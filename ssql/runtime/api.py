@@ -12,6 +12,9 @@ import pyarrow as pa
 from ssql.planner.relation import Relation
 from ssql.planner.steps import QueryPlan
 
+#: The name of the dataflow of all queries; behind the service's id, that of the writer of what they make.
+MAIN = "main"
+
 Offsets = Mapping[tuple[str, int], int]  # (topic, partition) -> the next offset to be read
 
 
@@ -94,6 +97,37 @@ class Demand(Enum):
 #: is committed; and with None and the reason when the query has failed. It must not block.
 Listener = Callable[[pa.RecordBatch | None, str | None], Demand]
 
+
+@dataclass(frozen=True)
+class Reached:
+    """How far the dataflow of a followed query is, as of an epoch.
+
+    `offsets`: the next record of each partition that it reads. `own`: of topics that the dataflow writes itself, where
+    what it wrote ends: its own records before that came from memory, whatever `offsets` says; they were read back up to
+    there only. `tick` counts the moments at which followers are told, those in one dataflow at the same one. `quiet`:
+    the rows told with this are from before the place that the follower asked for; `begun`: that place is reached.
+    `joined`: whether it runs with all other queries, which have seen the same.
+    """
+
+    offsets: Offsets
+    own: Offsets
+    tick: int
+    quiet: bool
+    begun: bool
+    joined: bool
+
+
+class Follower(Protocol):
+    """Who follows a query, epoch by epoch. Called in the worker's thread; must not block."""
+
+    def told(self, rows: pa.RecordBatch | None, reached: Reached) -> Demand:
+        """The rows of a committed epoch (as for a `Listener`), None where there are none; first of all where the query
+        starts, and later where it joins the others."""
+
+    def failed(self, reason: str) -> None:
+        """The query has failed, and is no more."""
+
+
 #: Where a query starts to read streams. Tables are read from their beginning; NOW: what they hold by then is not told.
 Start = Literal["earliest", "latest"]
 ReaderStart = Literal["earliest", "latest", "now"]
@@ -117,6 +151,13 @@ class Worker(Protocol):
         """Run a query whose rows go to a listener; it leaves no trace in the log.
 
         `start` "now": from the latest, and of tables only what changes from then on.
+        """
+
+    def follow(self, plan: QueryPlan, follower: Follower, *, begin: Offsets, quiet: Offsets) -> None:
+        """Run a query for a follower; it leaves no trace in the log.
+
+        It reads each partition from `begin` on, or from its beginning. Rows of epochs until all of `quiet` is reached
+        are told as quiet; there is an epoch that ends just there.
         """
 
     def replace(self, plan: QueryPlan, *, paused: bool) -> None:

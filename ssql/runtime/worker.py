@@ -34,7 +34,20 @@ from ssql.errors import (
 )
 from ssql.log.api import Log, Writer
 from ssql.planner.steps import QueryPlan
-from ssql.runtime.api import Cut, Demand, Listener, Offsets, QueryState, QueryStatus, ReaderStart, Start, Throughput
+from ssql.runtime.api import (
+    MAIN,
+    Cut,
+    Demand,
+    Follower,
+    Listener,
+    Offsets,
+    QueryState,
+    QueryStatus,
+    Reached,
+    ReaderStart,
+    Start,
+    Throughput,
+)
 from ssql.runtime.dataflow import Dataflow, Outputs, Query, QueryFailure
 from ssql.runtime.frontier import DataflowFrontier, Frontier, FrontierFile
 from ssql.runtime.inputs import EpochInput, Inputs, SchemaAwaited, TopicPartition
@@ -48,7 +61,6 @@ from ssql.schemas.api import SchemaRegistry
 
 LOGGER = logging.getLogger("ssql.worker")
 
-MAIN = "main"
 #: How long (ms) an idle worker waits before it looks around; appends and calls wake it earlier.
 IDLE_MS = 200.0
 #: Waits (s) between tries of a commit that the log could not take.
@@ -57,6 +69,9 @@ RETRY_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 REGISTRY_S = 0.5
 
 T = TypeVar("T")
+
+#: Where partitions are read from, and the offsets before which nothing is told.
+_Starts = tuple[dict[TopicPartition, int], dict[TopicPartition, int]]
 
 
 @dataclass
@@ -78,6 +93,8 @@ class _Flow:
     #: the next offsets and the times reached as of the last commit: what others may go by
     seen: dict[TopicPartition, int] = field(default_factory=dict)
     reached: dict[TopicPartition, int] = field(default_factory=dict)
+    #: where what it wrote to topics that it reads ends, as of the last commit; known where it has followers
+    own: dict[TopicPartition, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -106,6 +123,19 @@ class _Progress:
         return all(at >= offsets.get(tp, at) for positions in self.positions for tp, at in positions.items())
 
 
+class _Rows:
+    """A listener as a follower: it is told rows alone."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def told(self, rows: pa.RecordBatch | None, reached: Reached) -> Demand:
+        return Demand.MORE if rows is None or reached.quiet else self._listener(rows, None)
+
+    def failed(self, reason: str) -> None:
+        self._listener(None, reason)
+
+
 class DataflowWorker:
     """See `ssql.runtime.api.Worker`."""
 
@@ -121,7 +151,8 @@ class DataflowWorker:
         self._frontier_file = FrontierFile(log, self._service)
         self._frontier = Frontier()
         self._files: dict[str, StateFile] = {}
-        self._listeners: dict[str, Listener] = {}
+        self._followers: dict[str, Follower] = {}
+        self._tick = 0
         self._flows: dict[str, _Flow] = {}
         self._flow_of: dict[str, str] = {}
         self._calls: list[tuple[Callable[[], Any], Future[Any]]] = []
@@ -168,15 +199,23 @@ class DataflowWorker:
         self._call(lambda: self._add(plans, start))
 
     def subscribe(self, plan: QueryPlan, listener: Listener, *, start: ReaderStart) -> None:
-        def begin() -> None:
-            self._listeners[plan.query_id] = listener
-            try:
-                self._begin_side([self._query(plan, durable=False)], start)
-            except SsqlError:
-                del self._listeners[plan.query_id]
-                raise
+        self._call(lambda: self._follow(plan, _Rows(listener), lambda query: self._starts([query], start)))
 
-        self._call(begin)
+    def follow(self, plan: QueryPlan, follower: Follower, *, begin: Offsets, quiet: Offsets) -> None:
+        def places(query: Query) -> _Starts:
+            earliest, _ = self._starts([query], "earliest")
+            return {tp: max(at, begin.get(tp, at)) for tp, at in earliest.items()}, dict(quiet)
+
+        self._call(lambda: self._follow(plan, follower, places))
+
+    def _follow(self, plan: QueryPlan, follower: Follower, places: Callable[[Query], _Starts]) -> None:
+        query = self._query(plan, durable=False)
+        self._followers[plan.query_id] = follower
+        try:
+            self._begin_side([query], *places(query))
+        except SsqlError:
+            del self._followers[plan.query_id]
+            raise
 
     def replace(self, plan: QueryPlan, *, paused: bool) -> None:
         self._call(lambda: self._replace(plan, paused))
@@ -291,7 +330,8 @@ class DataflowWorker:
             if again:
                 self._go_on(name, filed, again)
         if fresh:
-            self._begin_side([self._query(p, durable=True) for p in fresh], start)
+            queries = [self._query(p, durable=True) for p in fresh]
+            self._begin_side(queries, *self._starts(queries, start))
 
     def _go_on(self, name: str, filed: DataflowFrontier, plans: Sequence[QueryPlan]) -> None:
         """Queries that ran before: their state is read back, and they go on where they stopped."""
@@ -326,13 +366,9 @@ class DataflowWorker:
                 node.unknown |= file.missing
         self._publish()
 
-    def _begin_side(self, queries: Sequence[Query], start: ReaderStart) -> None:
-        """Start queries on the side: streams from `start`, tables from their beginning."""
-        if any(q.durable for q in queries):
-            flow = self._new_side()
-        else:
-            self._subscriptions += 1
-            flow = self._new_flow(f"subscription-{self._subscriptions}", durable=False)
+    def _starts(self, queries: Sequence[Query], start: ReaderStart) -> _Starts:
+        """Where queries begin to read, streams from `start` and tables from their beginning; and the offsets before
+        which nothing is told."""
         positions: dict[TopicPartition, int] = {}
         quiet: dict[TopicPartition, int] = {}
         for query in queries:
@@ -346,6 +382,17 @@ class DataflowWorker:
                     positions[topic.name, partition] = begin if early else end
                     if early and start == "now":
                         quiet[topic.name, partition] = end
+        return positions, quiet
+
+    def _begin_side(
+        self, queries: Sequence[Query], positions: dict[TopicPartition, int], quiet: dict[TopicPartition, int]
+    ) -> None:
+        """Start queries on the side, at these places."""
+        if any(q.durable for q in queries):
+            flow = self._new_side()
+        else:
+            self._subscriptions += 1
+            flow = self._new_flow(f"subscription-{self._subscriptions}", durable=False)
         try:
             self._open(queries)
             flow.dataflow.put(queries, {}, positions, {})
@@ -364,6 +411,7 @@ class DataflowWorker:
             self._file_relations(flow)
             self._dirty_frontier = True
             self._commit(flow, None, Outputs())
+        self._tell(flow)
         self._join(flow)
         self._publish()
 
@@ -445,7 +493,7 @@ class DataflowWorker:
         flow = self._flow_with(query_id)
         query, gone = flow.dataflow.remove(query_id)
         del self._flow_of[query_id]
-        self._listeners.pop(query_id, None)
+        self._followers.pop(query_id, None)
         self._statistics.forget(query_id)
         self._gone += gone.values()
         if query.durable:
@@ -596,6 +644,7 @@ class DataflowWorker:
             self._dirty_frontier = True
             self._commit(self._main, None, Outputs())
         self._publish()
+        self._tell(self._main, only=[q.id for q in queries])
         return True
 
     def _even(self, flow: _Flow) -> bool:
@@ -659,8 +708,8 @@ class DataflowWorker:
         LOGGER.error("worker stopped: %s", failure.message)
         self._failed = failure
         self._note()
-        for listener in self._listeners.values():
-            listener(None, failure.message)
+        for follower in self._followers.values():
+            follower.failed(failure.message)
         with self._lock:
             calls, self._calls = self._calls, []
         for _, future in calls:
@@ -696,9 +745,12 @@ class DataflowWorker:
                 self._commit(flow, None, Outputs())
                 self._publish()
             return False
+        quiet = bool(flow.quiet)
         if epoch is None:
             flow.trouble = None
             flow.note()
+            if quiet and not flow.quiet:
+                self._tell(flow)
             return False
         while flow.dataflow.queries:
             try:
@@ -715,23 +767,21 @@ class DataflowWorker:
         else:
             return True
         flow.trouble = None
-        quiet = bool(flow.quiet)
         self._commit(flow, epoch, outputs)
         self._publish()
-        for query_id, rows in () if quiet else outputs.emitted:
-            self._hand_out(query_id, rows)
+        self._tell(flow, dict(outputs.emitted), quiet=quiet)
         return True
 
     def _detach(self, failure: QueryFailure) -> None:
         cause = failure.cause
         reason = cause.message if isinstance(cause, SsqlError) else f"internal error: {type(cause).__name__}: {cause}"
         LOGGER.error("query %s stopped: %s", failure.query_id, reason, exc_info=cause)
-        listener = self._listeners.get(failure.query_id)
+        follower = self._followers.get(failure.query_id)
         flow = self._split(failure.query_id)
         flow.failure, flow.failed_ms = reason, int(clock.time() * 1000)
         flow.internal = not isinstance(cause, SsqlError) or isinstance(cause, InternalError)
-        if listener is not None:
-            listener(None, reason)
+        if follower is not None:
+            follower.failed(reason)
 
     def _await_registry(self, flow: _Flow, query_ids: Sequence[str], away: RegistryUnavailable) -> bool:
         """Let queries that need the schema registry stand aside, each at the last commit, until it can be reached.
@@ -799,6 +849,7 @@ class DataflowWorker:
         memory, queries = flow.dataflow.from_memory(), flow.dataflow.queries.values()
         self._statistics.note(epoch, outputs.records, memory, self._rejects.errors, queries)
         self._rejects.commit()
+        self._note_own(flow, {topic for topic, _ in outputs.records})
         flow.note()
 
     def _commit_beside_reading(self, writer: Writer, inputs: Inputs) -> None:
@@ -865,19 +916,55 @@ class DataflowWorker:
             )
         return filed
 
-    def _hand_out(self, query_id: str, rows: pa.RecordBatch) -> None:
-        listener = self._listeners.get(query_id)
-        if listener is None:
+    def _note_own(self, flow: _Flow, written: set[str]) -> None:
+        """Note where what was just written ends, where it is read here and followed."""
+        queries = flow.dataflow.queries
+        followed = {s.relation.topic for q in self._followers if q in queries for s in queries[q].scans}
+        for topic, partition in flow.dataflow.inputs.positions():
+            if topic in written & followed:
+                flow.own[topic, partition] = self._end(topic, partition)
+
+    def _end(self, topic: str, partition: int) -> int:
+        for attempt in range(1 << 30):
+            try:
+                return self._log.bounds(topic, partition)[1]
+            except LogUnavailable as trouble:
+                self._wait_to_retry(attempt, trouble)
+        raise AssertionError("not reached")
+
+    def _reached(self, flow: _Flow, topics: frozenset[str], quiet: bool) -> Reached:
+        seen = {tp: at for tp, at in flow.seen.items() if tp[0] in topics}
+        own = {tp: end for tp, end in flow.own.items() if end > seen.get(tp, end)}
+        return Reached(seen, own, self._tick, quiet, not flow.quiet, flow.name == MAIN)
+
+    def _tell(
+        self,
+        flow: _Flow,
+        emitted: Mapping[str, pa.RecordBatch] | None = None,
+        *,
+        quiet: bool = False,
+        only: Sequence[str] | None = None,
+    ) -> None:
+        """Tell the followers of a dataflow's queries (or of `only` these) how far it is, and what came."""
+        queries = flow.dataflow.queries
+        told = [q for q in (self._followers if only is None else only) if q in queries and q in self._followers]
+        if not told:
             return
-        match listener(rows, None):
-            case Demand.WAIT:
-                # Aside, the others are not held up; and what it still has to read is kept by the log, not by us.
-                try:
-                    self._split(query_id)
-                except LogUnavailable as trouble:
-                    LOGGER.warning("could not hold a query back, will try again: %s", trouble.message)
-            case Demand.DONE:
-                self._drop(query_id, forget=True)
+        self._tick += 1
+        places: dict[frozenset[str], Reached] = {}
+        for query_id in told:
+            topics = frozenset(scan.relation.topic for scan in queries[query_id].scans)
+            reached = places.setdefault(topics, self._reached(flow, topics, quiet))
+            rows = emitted.get(query_id) if emitted is not None else None
+            match self._followers[query_id].told(rows, reached):
+                case Demand.WAIT:
+                    # Aside, the others are not held up; and what it still has to read is kept by the log, not by us.
+                    try:
+                        self._split(query_id)
+                    except LogUnavailable as trouble:
+                        LOGGER.warning("could not hold a query back, will try again: %s", trouble.message)
+                case Demand.DONE:
+                    self._drop(query_id, forget=True)
 
     def _publish(self) -> None:
         tables: dict[str, ArrangedTable] = {}

@@ -1,0 +1,141 @@
+"""Frames: what subscribers are given, made once of an epoch's changes and shared by all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from ssql.engine.api import Frame
+from ssql.engine.subscriptions import tokens
+from ssql.engine.subscriptions.net import net_changes
+from ssql.planner.steps import Emit, QueryPlan
+from ssql.runtime.api import Offsets, Reached
+from ssql.runtime.arrangement import View
+from ssql.types import Column
+
+#: What an entry takes beside its values (bytes): Arrow's and Python's objects, about 1 kB a column.
+_BATCH_BYTES = 1024
+#: Rows of one frame of a snapshot.
+SNAPSHOT_ROWS = 50_000
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the rows of a query look like. `visible`: whether its `keys` are among the columns that are shown: then an
+    update is told by its new row alone."""
+
+    query: bytes
+    columns: tuple[Column, ...]
+    keys: tuple[str, ...]
+    is_table: bool
+    schema: pa.Schema
+    visible: bool
+
+    @staticmethod
+    def of(plan: QueryPlan, columns: tuple[Column, ...]) -> Shape:
+        end = plan.steps[-1]
+        assert isinstance(end, Emit)
+        names = [c.name for c in columns]
+        visible = bool(end.keys) and all(key in names for key in end.keys)
+        query = tokens.fingerprint(plan, columns)
+        return Shape(query, columns, end.keys, plan.kind == "TABLE", end.schema.arrow, visible)
+
+    @cached_property
+    def shown(self) -> pa.Schema:
+        """Of a frame's rows."""
+        return pa.schema([pa.field("_diff", pa.int8()), *(pa.field(c.name, c.type.arrow) for c in self.columns)])
+
+    def show(self, changes: pa.RecordBatch) -> pa.RecordBatch:
+        return pa.RecordBatch.from_arrays([changes.column(n) for n in self.shown.names], schema=self.shown)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in a query's results."""
+
+    shape: Shape
+    reached: Reached
+    origin: Offsets
+    rows: int
+    digest: int
+
+    @cached_property
+    def token(self) -> str:
+        return tokens.written(self.shape.query, self.reached, origin=self.origin, rows=self.rows, digest=self.digest)
+
+    @property
+    def has_token(self) -> bool:
+        """Whether somebody was given its token."""
+        return "token" in self.__dict__
+
+    @property
+    def frontier(self) -> Offsets:
+        return {**self.reached.offsets, **self.reached.own}
+
+    def frame(self, changes: pa.RecordBatch | None) -> Frame:
+        """What leads to it."""
+        rows = pa.RecordBatch.from_pylist([], schema=self.shape.shown) if changes is None else self.shape.show(changes)
+        return Frame(rows, False, self.frontier, self.token)
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """An epoch's changes, and the frames that tell them: made when they are first asked for, and then shared."""
+
+    place: Place
+    changes: pa.RecordBatch
+
+    @property
+    def tick(self) -> int:
+        return self.place.reached.tick
+
+    @cached_property
+    def size(self) -> int:
+        return int(self.changes.nbytes) + _BATCH_BYTES * len(self.changes.schema)
+
+    @cached_property
+    def every(self) -> Frame:
+        return self.place.frame(self.changes)
+
+    @cached_property
+    def net(self) -> Frame | None:
+        """None where nothing is left of them."""
+        if not self.place.shape.is_table:
+            return self.every
+        return net_frame([self])
+
+
+def net_frame(entries: Sequence[Entry]) -> Frame | None:
+    """The net effect of entries that follow each other; None where nothing is left of them."""
+    place = entries[-1].place
+    changes = pa.concat_batches([e.changes for e in entries])
+    left = net_changes(changes, place.shape.keys, upserts=place.shape.visible)
+    return place.frame(left) if left.num_rows else None
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A table's rows at a place, in frames of some size that subscribers share."""
+
+    place: Place
+    view: View
+
+    @cached_property
+    def frames(self) -> tuple[Frame, ...]:
+        rows = self.view.scan()
+        marked = rows.append_column("_diff", pa.array(np.ones(rows.num_rows, np.int8)))
+        shown = self.place.shape.show(marked)
+        starts = range(0, max(shown.num_rows, 1), SNAPSHOT_ROWS)
+        return tuple(
+            Frame(
+                shown.slice(start, SNAPSHOT_ROWS),
+                start == 0,
+                self.place.frontier,
+                self.place.token if start == starts[-1] else None,
+            )
+            for start in starts
+        )

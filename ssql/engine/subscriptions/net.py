@@ -1,0 +1,34 @@
+"""The net effect of changes: what is left of them for somebody who knows what was before, and wants what is after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from ssql.runtime.changes import group_rows
+from ssql.runtime.hashing import equal_rows
+
+
+def net_changes(changes: pa.RecordBatch, keys: Sequence[str], *, upserts: bool) -> pa.RecordBatch:
+    """A table's changes in order, as at most one change of each key: in the order of the keys' last changes.
+
+    `changes` has `_diff`; its -1 is the row that was there. `upserts`: a row that replaces another is its +1 alone,
+    else the old row at -1 goes before it. What ends as it began is left out. Cost: O(changes).
+    """
+    diff = changes.column("_diff").to_numpy(zero_copy_only=False)
+    groups = group_rows([changes.column(k) for k in keys], len(diff))
+    was, is_ = diff[groups.first] < 0, diff[groups.last] > 0
+    both = np.flatnonzero(was & is_)
+    if len(both):
+        old, new = (changes.take(pa.array(at[both])) for at in (groups.first, groups.last))
+        values = [n for n in changes.schema.names if n != "_diff"]
+        same = both[equal_rows([old.column(n) for n in values], [new.column(n) for n in values])]
+        was[same] = is_[same] = False
+    gone = was if not upserts else was & ~is_
+    rows = np.concatenate([groups.first[gone], groups.last[is_]])
+    order = np.lexsort(
+        (np.repeat([0, 1], [gone.sum(), is_.sum()]), np.concatenate([groups.last[gone], groups.last[is_]]))
+    )
+    return changes.take(pa.array(rows[order]))

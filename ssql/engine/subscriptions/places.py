@@ -1,0 +1,113 @@
+"""Where a query that is followed begins to read: anew, or so that it goes on exactly behind a token.
+
+A query without state goes on at the token's offsets. One with state, or over tables, is run again over what came
+before, in silence, and tells changes from just there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+
+from ssql.engine.subscriptions import tokens
+from ssql.errors import TokenExpired
+from ssql.log.api import Log
+from ssql.planner import steps as s
+from ssql.runtime.api import Offsets
+
+#: Steps that keep something of a stream's rows: what they yield depends on where the stream was begun.
+_REMEMBERS = (s.Aggregate, s.SessionAggregate, s.Regroup, s.Windowed, s.Final, s.StreamStreamJoin)
+
+#: How long (ms) one look for records lasts.
+_LOOK_MS = 200.0
+
+
+@dataclass(frozen=True)
+class Begin:
+    """`offsets`: where each partition is read from; all before `quiet` is not told. `origin`: where streams were begun,
+    for a query whose result depends on that. `after`: the token that is gone on from."""
+
+    offsets: Offsets
+    quiet: Offsets
+    origin: Offsets
+    after: tokens.Token | None = None
+
+
+class Places:
+    """The places of one query's inputs. `writer`: the name under which the worker writes what it may also read."""
+
+    def __init__(self, log: Log, plan: s.QueryPlan, *, writer: str) -> None:
+        self._log = log
+        self._writer = writer
+        scans = [step for step in plan.steps if isinstance(step, s.Scan)]
+        self._tables = {scan.relation.topic for scan in scans if scan.relation.kind == "TABLE"}
+        self._topics = dict.fromkeys(scan.relation.topic for scan in scans)
+        streams = any(topic not in self._tables for topic in self._topics)
+        self.is_table = plan.kind == "TABLE"
+        #: whether the result depends on where streams are begun
+        self.remembers = streams and any(isinstance(step, _REMEMBERS) for step in plan.steps)
+
+    def bounds(self) -> Mapping[tuple[str, int], tuple[int, int]]:
+        """The first offset and the end of each partition that is read."""
+        found = {name: self._log.topic(name) for name in self._topics}
+        return {
+            (name, number): self._log.bounds(name, number)
+            for name, topic in found.items()
+            if topic is not None
+            for number in range(topic.partitions)
+        }
+
+    def anew(self, *, earliest: bool) -> Begin:
+        """From the beginning, or streams from their end. Of a table's query all that is there by now comes as one
+        snapshot, so that it is quiet until then."""
+        bounds = self.bounds()
+        offsets = {
+            (topic, p): begin if earliest or topic in self._tables else end
+            for (topic, p), (begin, end) in bounds.items()
+        }
+        quiet = {place: end for place, (_, end) in bounds.items()} if self.is_table else {}
+        return Begin(offsets, quiet, self._streams(offsets) if self.remembers else {})
+
+    def behind(self, token: tokens.Token) -> Begin:
+        """Just behind a token. Raises `TokenExpired` where that is no longer there."""
+        bounds, frontier = self.bounds(), self._frontier(token)
+        for place, at in frontier.items():
+            begin, end = bounds.get(place, (0, 0))
+            if not begin <= at <= end:
+                raise TokenExpired(place[0])
+        origin = tokens.unpacked(token.origin)
+        offsets = {
+            place: begin if place[0] in self._tables else origin.get(place, frontier.get(place, begin))
+            for place, (begin, _) in bounds.items()
+        }
+        quiet = frontier if self._tables or self.remembers else {}
+        return Begin(offsets, quiet, origin, token)
+
+    def _streams(self, offsets: Offsets) -> Offsets:
+        return {place: at for place, at in offsets.items() if place[0] not in self._tables}
+
+    def _frontier(self, token: tokens.Token) -> dict[tuple[str, int], int]:
+        """The offsets before which all is in the token's result, and behind which nothing is."""
+        frontier = tokens.unpacked(token.offsets)
+        for (topic, partition), end in tokens.unpacked(token.own).items():
+            frontier[topic, partition] = self._past_own(topic, partition, frontier[topic, partition], end)
+        return frontier
+
+    def _past_own(self, topic: str, partition: int, at: int, end: int) -> int:
+        """`end`, where all that is there from `at` on was written by the worker itself.
+
+        Raises `TokenExpired` where others wrote in between: the result has what stands before and what stands behind
+        their records, but not these.
+        """
+        found = self._log.topic(topic)
+        if found is None or partition >= found.partitions or self._log.bounds(topic, partition)[1] < end:
+            raise TokenExpired(topic)
+        with closing(self._log.reader()) as reader:
+            reader.assign(topic, partition, at, skip_writer=self._writer)
+            while at < end:
+                for fetch in reader.poll(1, _LOOK_MS):
+                    if fetch.batch.num_rows and fetch.batch.column("offset")[0].as_py() < end:
+                        raise TokenExpired(topic)
+                    at = end if fetch.batch.num_rows else fetch.next_offset
+        return end

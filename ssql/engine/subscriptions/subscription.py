@@ -1,0 +1,192 @@
+"""One client's way through the frames of feeds."""
+
+from __future__ import annotations
+
+import time as clock
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ssql.engine.api import Frame
+from ssql.engine.subscriptions.feed import Feed
+from ssql.engine.subscriptions.frames import Shape, net_frame
+from ssql.engine.subscriptions.places import Places
+from ssql.planner.steps import QueryPlan
+from ssql.types import Column
+
+
+class Feeds(Protocol):
+    """What a subscription needs of those who run feeds."""
+
+    def leave(self, subscriber: LocalSubscription) -> None:
+        """It wants no more."""
+
+    def go_on(self, subscriber: LocalSubscription) -> None:
+        """It has fallen behind its feed: find it one that goes on behind its token. Does not wait for that."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A query, and how it is to be followed: as for `Engine.subscribe`. `earliest`: where streams are begun."""
+
+    plan: QueryPlan
+    shape: Shape
+    statement: str
+    places: Places
+    earliest: bool
+    snapshot: bool
+    every_change: bool
+
+
+class LocalSubscription:
+    """See `ssql.engine.api.Subscription`. Holds no rows but those of a snapshot that is being taken."""
+
+    def __init__(self, feeds: Feeds, wish: Wish) -> None:
+        self._feeds = feeds
+        self.wish = wish
+        self.feed: Feed
+        self.tick = 0
+        #: the token of the last frame that was taken
+        self.token: str | None = None
+        #: whether the first frame is to come: a snapshot, or one without rows that tells where it starts; and whether
+        #: that is where its feed started
+        self.starts = self.whole = False
+        #: whether it goes on behind a token, which the feed may not have come to
+        self.goes_on = False
+        self.snapshot = wish.snapshot
+        self._parts: deque[Frame] = deque()
+        self._waits = False
+        self._wake: Callable[[], None] | None = None
+        self._ended = False
+        self._error: Exception | None = None
+
+    # --- set by those who run feeds --------------------------------------------
+
+    def follow(self, feed: Feed, tick: int) -> None:
+        """Go on with the entries of `feed` after a tick. With `feed.changed` held."""
+        self.feed, self.tick, self._waits = feed, tick, False
+        feed.readers.add(self)
+
+    def wake(self) -> None:
+        if self._wake is not None:
+            self._wake()
+
+    def finish(self, error: Exception | None) -> None:
+        feed = self.feed
+        with feed.changed:
+            self._ended, self._error = True, error
+            feed.changed.notify_all()
+        self.wake()
+
+    # --- the client's side -----------------------------------------------------
+
+    @property
+    def query_id(self) -> str:
+        return self.feed.query_id
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return self.feed.shape.columns
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return self.feed.shape.keys if self.feed.shape.visible else ()
+
+    @property
+    def ended(self) -> bool:
+        return self._ended
+
+    @property
+    def error(self) -> Exception | None:
+        return self._error
+
+    def on_frame(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        wake()
+
+    def take(self, timeout_s: float | None = None) -> Frame | None:
+        deadline = None if timeout_s is None else clock.monotonic() + timeout_s
+        while not self._ended or self._parts:
+            feed = self.feed
+            with feed.changed:
+                frame = self._next(feed)
+                if frame is not None:
+                    self.token = frame.token or self.token
+                    return frame
+                if self._ended:
+                    break
+                if self.feed is feed:
+                    left = None if deadline is None else deadline - clock.monotonic()
+                    if (left is not None and left <= 0) or not feed.changed.wait(left):
+                        return None
+        return None
+
+    def close(self) -> None:
+        self._ended = True
+        self._parts.clear()
+        self._feeds.leave(self)
+        with self.feed.changed:
+            self.feed.changed.notify_all()
+
+    # --- with `feed.changed` held ------------------------------------------------
+
+    def _next(self, feed: Feed) -> Frame | None:
+        """The next frame, if there is one by now."""
+        if self._parts:
+            return self._parts.popleft()
+        if self._waits or self._ended:
+            return None
+        if self.goes_on and feed.begun:
+            self.goes_on = False
+            # What the log still has leads to other rows than the client has: it gets them anew.
+            self.starts = self.snapshot = not feed.exact
+        if self.starts and feed.begun:
+            return self._first(feed)
+        if self.tick < feed.dropped:
+            self._fell_behind()
+            return None
+        frame = self._changes(feed)
+        if frame is None:
+            self._at_the_end(feed)
+        return frame
+
+    def _first(self, feed: Feed) -> Frame:
+        self.starts = False
+        assert feed.place is not None
+        assert feed.start is not None
+        if feed.shape.is_table and self.snapshot:
+            snapshot = feed.snapshot()
+            self.tick = snapshot.place.reached.tick
+            self._parts.extend(snapshot.frames)
+            return self._parts.popleft()
+        place = feed.start if self.whole else feed.place
+        self.tick = place.reached.tick
+        return place.frame(None)
+
+    def _changes(self, feed: Feed) -> Frame | None:
+        while entries := list(feed.after(self.tick)):
+            if self.wish.every_change or not feed.shape.is_table:
+                entries = entries[:1]
+                frame: Frame | None = entries[0].every
+            else:
+                frame = entries[0].net if len(entries) == 1 else net_frame(entries)
+            self.tick = entries[-1].tick
+            feed.taken()
+            if frame is not None:
+                return frame
+        return None
+
+    def _fell_behind(self) -> None:
+        """What comes next is no longer kept. Of a table the rows as they are now say it all; else it is read again."""
+        if self.feed.shape.is_table and not self.wish.every_change:
+            self.starts = self.snapshot = True
+            return
+        self._waits = True
+        self._feeds.go_on(self)
+
+    def _at_the_end(self, feed: Feed) -> None:
+        if feed.successor is not None:
+            self.feed, self.tick = feed.successor, feed.handover
+        elif feed.ended:
+            self._ended, self._error = True, feed.error

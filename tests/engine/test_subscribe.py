@@ -1,0 +1,230 @@
+"""Subscriptions: a snapshot, then changes; each frame with the place that it leads to, from which another goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from ssql.engine.api import Frame, Session, Subscription
+from ssql.errors import InvalidStatement, TokenExpired, TokenRefused
+from ssql.log.api import RECORD_SCHEMA
+from tests.engine.conftest import WAIT_S, Bench
+
+STREAM = "CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='s', value_format='JSON');"
+TABLE = "CREATE TABLE t (k STRING PRIMARY KEY, v INT) WITH (kafka_topic='t', value_format='JSON');"
+COUNTS = "CREATE TABLE c AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;"
+
+
+def insert(bench: Bench, target: str, *rows: tuple[str, int]) -> None:
+    assert all(a.error is None for a in bench.engine.insert(target, [{"k": k, "v": v} for k, v in rows]))
+    bench.settle()
+
+
+def delete(bench: Bench, key: bytes) -> None:
+    row = {"key": key, "value": None, "timestamp": 0, "headers": None}
+    bench.engine._log.append("t", pa.RecordBatch.from_pylist([row], schema=RECORD_SCHEMA))
+    bench.settle()
+
+
+def subscribe(bench: Bench, sql: str, after: str | None = None, **wishes: Any) -> Subscription:
+    return bench.engine.subscribe(sql, bench.session, after=after, **wishes)
+
+
+def frame(subscription: Subscription) -> Frame:
+    found = subscription.take(timeout_s=WAIT_S)
+    assert found is not None, subscription.error
+    return found
+
+
+def rows(found: Frame) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in found.rows.to_pylist()]
+
+
+def taken(subscription: Subscription, count: int) -> list[tuple[Any, ...]]:
+    """The next rows, from as many frames as it takes."""
+    seen: list[tuple[Any, ...]] = []
+    while len(seen) < count:
+        seen += rows(frame(subscription))
+    return seen
+
+
+def rest(subscription: Subscription) -> Iterator[Frame]:
+    while (found := subscription.take(timeout_s=0.0)) is not None:
+        yield found
+
+
+def test_a_table_gives_a_snapshot_and_then_its_changes(bench: Bench) -> None:
+    bench.run(STREAM + COUNTS)
+    insert(bench, "s", ("a", 1), ("b", 1), ("a", 1))
+    subscription = subscribe(bench, "SELECT * FROM c")
+    assert ([str(c) for c in subscription.columns], subscription.keys) == (["`K` STRING KEY", "`N` BIGINT"], ("K",))
+    first = frame(subscription)
+    assert (first.snapshot, first.frontier) == (True, {("C", 0): 2})
+    assert sorted(rows(first)) == [(1, "a", 2), (1, "b", 1)]
+    insert(bench, "s", ("b", 1), ("d", 1))
+    then = frame(subscription)
+    assert (then.snapshot, then.frontier) == (False, {("C", 0): 4})
+    assert rows(then) == [(1, "b", 2), (1, "d", 1)]
+
+
+def test_an_empty_table_says_so(bench: Bench) -> None:
+    bench.run(TABLE)
+    found = frame(subscribe(bench, "SELECT * FROM t"))
+    assert (found.snapshot, found.rows.num_rows) == (True, 0)
+    assert found.token is not None
+
+
+def test_a_stream_tells_where_it_starts_and_then_its_rows(bench: Bench) -> None:
+    bench.run(STREAM)
+    insert(bench, "s", ("a", 1))
+    subscription = subscribe(bench, "SELECT v FROM s EMIT CHANGES;")
+    first = frame(subscription)
+    assert (first.snapshot, first.rows.num_rows, first.frontier) == (False, 0, {("s", 0): 0})
+    assert rows(frame(subscription)) == [(1, 1)]
+    bench.session.properties["auto.offset.reset"] = "latest"
+    late = subscribe(bench, "SELECT v FROM s")
+    assert frame(late).frontier == {("s", 0): 1}
+    insert(bench, "s", ("a", 2))
+    assert rows(frame(late)) == rows(frame(subscription)) == [(1, 2)]
+
+
+def test_every_change_tells_old_rows_too(make: Callable[..., Bench]) -> None:
+    bench = make(**{"batch.max.rows": 1})
+    bench.run(TABLE)
+    insert(bench, "t", ("a", 1))
+    every = subscribe(bench, "SELECT * FROM t", every_change=True)
+    net = subscribe(bench, "SELECT * FROM t")
+    assert rows(frame(every)) == rows(frame(net)) == [(1, "a", 1)]
+    insert(bench, "t", ("a", 2), ("b", 1))
+    delete(bench, b"b")
+    delete(bench, b"nobody")
+    assert [rows(f) for f in rest(every)] == [
+        [(-1, "a", 1), (1, "a", 2)],
+        [(1, "b", 1)],
+        [(-1, "b", 1)],
+    ]
+    # What waited is told as its net effect: of "b" nothing is left.
+    assert [rows(f) for f in rest(net)] == [[(1, "a", 2)]]
+
+
+def test_rows_without_their_key_are_told_with_what_they_replace(bench: Bench) -> None:
+    bench.run(STREAM + COUNTS)
+    insert(bench, "s", ("a", 1))
+    subscription = subscribe(bench, "SELECT n FROM c")
+    assert subscription.keys == ()
+    assert rows(frame(subscription)) == [(1, 1)]
+    insert(bench, "s", ("a", 1))
+    assert rows(frame(subscription)) == [(-1, 1), (1, 2)]
+
+
+def test_without_a_snapshot_only_changes_are_told(bench: Bench) -> None:
+    bench.run(TABLE)
+    insert(bench, "t", ("a", 1))
+    subscription = subscribe(bench, "SELECT * FROM t", snapshot=False)
+    assert (frame(subscription).rows.num_rows, subscription.ended) == (0, False)
+    insert(bench, "t", ("b", 2))
+    assert rows(frame(subscription)) == [(1, "b", 2)]
+
+
+QUERIES = {
+    "a table": ("SELECT * FROM t", "t"),
+    "a filtered table": ("SELECT k, v FROM t WHERE v > 1", "t"),
+    "a view": ("SELECT * FROM c", "s"),
+    "a group": ("SELECT k, SUM(v) AS total FROM s GROUP BY k", "s"),
+    "a stream": ("SELECT k, v FROM s WHERE v <> 2", "s"),
+    "a derived stream": ("SELECT k, w FROM d", "s"),
+}
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_token_goes_on_where_it_stands(make: Callable[..., Bench], name: str, reopened: bool) -> None:
+    sql, source = QUERIES[name]
+    bench = make(**{"batch.max.rows": 1})
+    bench.run(STREAM + TABLE + COUNTS + "CREATE STREAM d AS SELECT k, v + 1 AS w FROM s;")
+    insert(bench, source, ("a", 1), ("b", 2), ("a", 3))
+    watched = subscribe(bench, sql, every_change=True)
+    bench.settle()
+    token = None
+    for found in rest(watched):
+        token = found.token
+    assert token is not None
+    insert(bench, source, ("a", 4))
+    frames = list(rest(watched))
+    insert(bench, source, ("b", 0), ("d", 5), ("a", 6))
+    frames += rest(watched)
+    for at in [token, frames[0].token, frames[-1].token]:
+        watched.close()
+        if reopened:
+            bench.reopen()
+        again = subscribe(bench, sql, at, every_change=True)
+        bench.settle()
+        expected = frames if at == token else frames[1:] if at == frames[0].token else []
+        found = [row for f in rest(again) for row in rows(f)]
+        assert found == [row for f in expected for row in rows(f)]
+        again.close()
+
+
+def test_a_token_is_of_one_statement(bench: Bench) -> None:
+    bench.run(STREAM + TABLE)
+    token = frame(subscribe(bench, "SELECT * FROM t")).token
+    assert token is not None
+    subscribe(bench, "select *  from T a", token)
+    for sql, after in [("SELECT v FROM t", token), ("SELECT * FROM t", "nonsense"), ("SELECT * FROM t", "")]:
+        with pytest.raises(TokenRefused):
+            subscribe(bench, sql, after)
+
+
+def test_a_stream_whose_records_are_gone_says_so(bench: Bench) -> None:
+    bench.run(STREAM)
+    subscription = subscribe(bench, "SELECT v FROM s")
+    token = frame(subscription).token
+    insert(bench, "s", ("a", 1), ("a", 2))
+    subscription.close()
+    bench.engine._log.truncate("s", 0, 1)
+    with pytest.raises(TokenExpired, match='topic "s"'):
+        subscribe(bench, "SELECT v FROM s", token)
+
+
+def test_a_table_whose_records_are_gone_starts_again(bench: Bench) -> None:
+    bench.run(TABLE)
+    insert(bench, "t", ("a", 1), ("b", 2))
+    subscription = subscribe(bench, "SELECT * FROM t")
+    token = frame(subscription).token
+    insert(bench, "t", ("a", 3))
+    subscription.close()
+    bench.engine._log.truncate("t", 0, 1)
+    found = frame(subscribe(bench, "SELECT * FROM t", token))
+    assert found.snapshot
+    assert {row[1]: row for row in rows(found)}["b"] == (1, "b", 2)
+
+
+def test_a_subscription_has_no_limit(bench: Bench) -> None:
+    bench.run(STREAM)
+    with pytest.raises(InvalidStatement) as caught:
+        subscribe(bench, "SELECT v FROM s LIMIT 2")
+    assert bench.marked(caught.value) == "2"
+
+
+def test_it_ends_with_its_source_and_with_the_engine(bench: Bench) -> None:
+    bench.run(STREAM + TABLE)
+    first, second = subscribe(bench, "SELECT * FROM s"), subscribe(bench, "SELECT * FROM t")
+    list(rest(first))
+    frame(second)
+    bench.run("DROP STREAM s;")
+    assert first.take(timeout_s=WAIT_S) is None
+    assert first.ended
+    assert "was dropped" in str(first.error)
+    bench.engine.close()
+    assert second.take(timeout_s=WAIT_S) is None
+    assert (second.ended, second.error) == (True, None)
+
+
+def test_a_session_may_say_where_streams_begin(bench: Bench) -> None:
+    bench.run(STREAM)
+    insert(bench, "s", ("a", 1))
+    session = Session(properties={"auto.offset.reset": "latest"})
+    assert frame(bench.engine.subscribe("SELECT v FROM s", session)).frontier == {("s", 0): 1}
