@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from ssql.catalog.endpoints import Endpoint
 from ssql.planner.relation import Relation
 from ssql.types import SqlType
 
@@ -57,13 +58,14 @@ class PersistentQuery:
 
 @dataclass(frozen=True)
 class Catalog:
-    """All sources, types and queries, by name (as stored) and in the order they were made; and what ALTER SYSTEM set,
+    """All sources, types, queries and endpoints, by name (as stored) and in the order they were made; and what ALTER SYSTEM set,
     as text by key."""
 
     sources: Mapping[str, Source] = field(default_factory=dict)
     types: Mapping[str, SqlType] = field(default_factory=dict)
     queries: Mapping[str, PersistentQuery] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
 
     # --- what the planner asks -----------------------------------------------
 
@@ -88,6 +90,10 @@ class Catalog:
         """What CREATE ... AS makes of a source: while these are there, it cannot go."""
         made = (s for s in self.sources.values() if s.query_id in self.queries)
         return tuple(s.name for s in made if s.query_id and name in self.queries[s.query_id].reads)
+
+    def asked_by(self, name: str) -> tuple[str, ...]:
+        """The endpoints that read a source."""
+        return tuple(e.name for e in self.endpoints.values() if name in e.reads)
 
     def fed_by(self, name: str) -> frozenset[str]:
         """A source, and all that queries fill from it, directly or through others."""
@@ -122,6 +128,12 @@ class Catalog:
 
     def with_setting(self, key: str, value: str) -> Catalog:
         return replace(self, settings={**self.settings, key: value})
+
+    def with_endpoint(self, endpoint: Endpoint) -> Catalog:
+        return replace(self, endpoints={**self.endpoints, endpoint.name: endpoint})
+
+    def without_endpoint(self, name: str) -> Catalog:
+        return replace(self, endpoints={k: v for k, v in self.endpoints.items() if k != name})
 
     def _mark_derived(self, name: str) -> Catalog:
         """Keep `derived` true: exactly while a query of ours writes the source."""

@@ -13,9 +13,11 @@ from typing import Any
 import msgspec
 
 from ssql.catalog.catalog import Catalog, PersistentQuery, Source
+from ssql.catalog.endpoints import Endpoint
 from ssql.errors import InternalError
 from ssql.formats.api import FormatSpec
 from ssql.planner.relation import HeaderColumn, KeyWindow, Relation, TimestampSpec
+from ssql.sql.parameters import Parameter
 from ssql.sql.type_syntax import parse_type
 from ssql.types import Column, Schema, SqlType
 
@@ -67,7 +69,28 @@ class PutSetting:
     value: str
 
 
-Change = PutSource | DropSource | PutQuery | DropQuery | PauseQuery | PutType | DropType | PutSetting
+@dataclass(frozen=True)
+class PutEndpoint:
+    endpoint: Endpoint
+
+
+@dataclass(frozen=True)
+class DropEndpoint:
+    name: str
+
+
+Change = (
+    PutSource
+    | DropSource
+    | PutQuery
+    | DropQuery
+    | PauseQuery
+    | PutType
+    | DropType
+    | PutSetting
+    | PutEndpoint
+    | DropEndpoint
+)
 
 
 def apply(catalog: Catalog, changes: Sequence[Change]) -> Catalog:
@@ -90,6 +113,10 @@ def apply(catalog: Catalog, changes: Sequence[Change]) -> Catalog:
                 catalog = catalog.without_type(name)
             case PutSetting(key, value):
                 catalog = catalog.with_setting(key, value)
+            case PutEndpoint(endpoint):
+                catalog = catalog.with_endpoint(endpoint)
+            case DropEndpoint(name):
+                catalog = catalog.without_endpoint(name)
     return catalog
 
 
@@ -122,7 +149,13 @@ def to_json(change: Change) -> dict[str, Any]:
             }
         case PutType(name, sql_type):
             body = {"name": name, "type": str(sql_type)}
-        case DropSource() | DropQuery() | PauseQuery() | DropType() | PutSetting():
+        case PutEndpoint(endpoint):
+            body = {
+                **vars(endpoint),
+                "parameters": [{**vars(p), "type": str(p.type)} for p in endpoint.parameters],
+                "columns": _columns_to_json(endpoint.columns),
+            }
+        case DropSource() | DropQuery() | PauseQuery() | DropType() | PutSetting() | DropEndpoint():
             body = msgspec.to_builtins(change)
     return {"change": type(change).__name__, **body}
 
@@ -150,6 +183,12 @@ def from_json(form: Mapping[str, Any]) -> Change:
             return DropType(**body)
         case "PutSetting":
             return PutSetting(**body)
+        case "PutEndpoint":
+            parameters = tuple(Parameter(**{**p, "type": _type_from_text(p["type"])}) for p in body["parameters"])
+            columns, reads = _columns_from_json(body["columns"]), tuple(body["reads"])
+            return PutEndpoint(Endpoint(**{**body, "parameters": parameters, "columns": columns, "reads": reads}))
+        case "DropEndpoint":
+            return DropEndpoint(**body)
     raise InternalError(f"a change that is not known: {form['change']}")
 
 
@@ -160,12 +199,20 @@ def _type_from_text(text: str) -> SqlType:
     return parsed
 
 
+def _columns_to_json(columns: Sequence[Column]) -> list[list[Any]]:
+    return [[c.name, str(c.type), c.key] for c in columns]
+
+
+def _columns_from_json(form: Sequence[Sequence[Any]]) -> tuple[Column, ...]:
+    return tuple(Column(name, _type_from_text(text), key) for name, text, key in form)
+
+
 def _relation_to_json(relation: Relation) -> dict[str, Any]:
     parts = ("key_format", "value_format", "window", "timestamp", "headers")
     return {
         "name": relation.name,
         "kind": relation.kind,
-        "columns": [[c.name, str(c.type), c.key] for c in relation.schema.columns],
+        "columns": _columns_to_json(relation.schema.columns),
         "topic": relation.topic,
         **{part: msgspec.to_builtins(getattr(relation, part)) for part in parts},
         "read_only": relation.read_only,
@@ -174,7 +221,7 @@ def _relation_to_json(relation: Relation) -> dict[str, Any]:
 
 
 def _relation_from_json(form: Mapping[str, Any]) -> Relation:
-    columns = tuple(Column(name, _type_from_text(text), key) for name, text, key in form["columns"])
+    columns = _columns_from_json(form["columns"])
     return Relation(
         name=form["name"],
         kind=form["kind"],

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from ssql.catalog.endpoints import Endpoint
 from ssql.rights import Right
 from ssql.runtime.api import Offsets, QueryStatus, Throughput
 from ssql.types import Column
@@ -122,6 +123,18 @@ class Subscription(Protocol):
 
 
 @dataclass(frozen=True)
+class EndpointCall:
+    """One call of an endpoint: the query with the call's values in it, and the properties to ask it under.
+
+    The query is one of full SQL, whoever asks; a followed endpoint's is for `subscribe`.
+    """
+
+    endpoint: Endpoint
+    sql: str
+    properties: Mapping[str, object]
+
+
+@dataclass(frozen=True)
 class InsertAck:
     """The outcome of one inserted row: its number in the call, and the error if it was refused."""
 
@@ -185,6 +198,17 @@ class Engine(Protocol):
 
     def insert(self, target: str, rows: Sequence[Mapping[str, Any]], session: Session | None = None) -> list[InsertAck]:
         """Append rows given as JSON objects (column names ignoring case unless back-quoted), as one batch."""
+
+    def endpoints(self) -> Sequence[Endpoint]:
+        """All endpoints, in the order they were made."""
+
+    def call(self, endpoint: str, values: Mapping[str, str]) -> EndpointCall:
+        """What a call with these values (as text, by parameter) asks for.
+
+        Raises:
+            EndpointNotFound: no endpoint has that name.
+            ParameterMissing, ParameterUnknown, ParameterRefused: the values are not those that it takes.
+        """
 
     def info(self) -> dict[str, Any]:
         """version, kafkaClusterId, ksqlServiceId, serverStatus."""

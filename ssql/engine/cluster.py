@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ssql.catalog.changes import Change, DropQuery, DropSource
+from ssql.catalog.changes import Change, DropEndpoint, DropQuery, DropSource
 from ssql.engine import kept, schemas
 from ssql.engine.api import Entity
 from ssql.engine.context import Core
@@ -68,7 +68,11 @@ def terminate(core: Core, delete_topics: Sequence[str]) -> Entity:
         results = [s.relation for s in sources if s.origin == "QUERY"]
         doomed = [r for r in results if any(p.fullmatch(r.topic) for p in patterns)]
         queries = list(core.catalog.queries)
-        changes: list[Change] = [*map(DropQuery, queries), *(DropSource(s.name) for s in sources)]
+        changes: list[Change] = [
+            *map(DropEndpoint, core.catalog.endpoints),
+            *map(DropQuery, queries),
+            *(DropSource(s.name) for s in sources),
+        ]
         sequence = core.commands.next_sequence()
         # A process that ends half-way finds nothing defined, and no topic that a query would write again.
         core.commit("TERMINATE CLUSTER", changes, {})

@@ -183,7 +183,8 @@ def _refuse_while_used(catalog: Catalog, name: Name, own: str | None) -> None:
     """`own`: the query that ends with the source."""
     readers = [q for q in catalog.readers(name.text) if q != own]
     writers = [q for q in catalog.writers(name.text) if q != own]
-    if not readers and not writers:
+    endpoints = catalog.asked_by(name.text)
+    if not readers and not writers and not endpoints:
         return
     filling = {s.query_id for s in catalog.sources.values()}
     raise SourceInUse(
@@ -191,6 +192,7 @@ def _refuse_while_used(catalog: Catalog, name: Name, own: str | None) -> None:
         readers=[q for q in readers if q not in filling],
         writers=writers,
         sources=catalog.fed_directly(name.text),
+        endpoints=endpoints,
         span=name.span,
     )
 

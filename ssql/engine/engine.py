@@ -9,6 +9,7 @@ from typing import Any
 
 from ssql import __version__
 from ssql.catalog.catalog import Catalog
+from ssql.catalog.endpoints import Endpoint
 from ssql.catalog.commands import CommandTopic
 from ssql.catalog.system import empty_catalog
 from ssql.config import (
@@ -26,6 +27,7 @@ from ssql.engine import (
     connectors,
     define,
     describe,
+    endpoints,
     insert,
     kept,
     planning,
@@ -38,7 +40,7 @@ from ssql.engine import (
     show,
     system,
 )
-from ssql.engine.api import Entity, InsertAck, Metrics, PullResult, PushQuery, Session, Subscription
+from ssql.engine.api import EndpointCall, Entity, InsertAck, Metrics, PullResult, PushQuery, Session, Subscription
 from ssql.engine.context import Core, Request
 from ssql.engine.pull_plans import PullPlans
 from ssql.engine.pushes import Pushes
@@ -71,8 +73,13 @@ def _set(request: Request, statement: s.SetProperty) -> None:
 
 
 def _describe(request: Request, statement: s.Describe) -> Entity:
-    carry_out = connectors.describe_connector if statement.what == "CONNECTOR" else describe.describe
-    return carry_out(request, statement)
+    return _DESCRIBES.get(statement.what, describe.describe)(request, statement)
+
+
+_DESCRIBES: Mapping[str, Callable[[Request, s.Describe], Entity]] = {
+    "CONNECTOR": connectors.describe_connector,
+    "ENDPOINT": endpoints.describe,
+}
 
 
 #: What carries out a statement; None is no answer.
@@ -91,6 +98,7 @@ HANDLERS: Mapping[type[s.Statement], Handler] = {
     s.Explain: describe.explain,
     s.CreateConnector: connectors.create_connector,
     s.DropConnector: connectors.drop_connector,
+    s.DropEndpoint: endpoints.drop,
     s.AssertTopic: asserts.assert_topic,
     s.AssertSchema: asserts.assert_schema,
     s.AlterSystem: system.alter_system,
@@ -183,6 +191,8 @@ class LocalEngine:
                 span=statement.span,
                 hint="Send what is in the file.",
             )
+        if isinstance(statement, s.CreateEndpoint):
+            return endpoints.create(request, statement, self.query)
         return HANDLERS[type(statement)](request, statement)
 
     def query(self, sql: str, session: Session | None = None) -> PullResult | PushQuery:
@@ -233,6 +243,14 @@ class LocalEngine:
         request = Request(self._core, session or Session())
         rights.check_insert(request.session.right)
         return insert.insert_rows(request, target, rows)
+
+    # --- endpoints -----------------------------------------------------------
+
+    def endpoints(self) -> Sequence[Endpoint]:
+        return tuple(self._core.catalog.endpoints.values())
+
+    def call(self, endpoint: str, values: Mapping[str, str]) -> EndpointCall:
+        return endpoints.call(self._core.catalog, endpoint, values)
 
     # --- the engine itself ---------------------------------------------------
 

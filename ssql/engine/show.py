@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ssql.config import HIDDEN_TOPICS, SETTINGS, lookup, matches
-from ssql.engine import connectors
+from ssql.engine import connectors, endpoints
 from ssql.engine.api import Entity
 from ssql.engine.context import Request, entity
 from ssql.engine.describe import describe_sources, query_description, statuses
@@ -128,6 +128,7 @@ _SHOWS: dict[str, Callable[[Request, Show], Entity]] = {
     "VARIABLES": _variables,
     "PROPERTIES": _properties,
     "FUNCTIONS": _functions,
+    "ENDPOINTS": endpoints.show,
     "CONNECTORS": connectors.list_connectors,
     "CONNECTOR PLUGINS": connectors.list_plugins,
 }

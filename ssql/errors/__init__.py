@@ -17,6 +17,7 @@ clients see no caret: their `ksql_message` has the place, and the step that fail
     answers      queries without an answer, answers without a reader
     running      queries, formats, logs and settings
     requests     requests over HTTP
+    endpoints    endpoints and the values that their callers give
 """
 
 from ssql.errors.answers import (
@@ -45,6 +46,15 @@ from ssql.errors.base import (
     caret_lines,
     nearest,
     position_of,
+)
+from ssql.errors.endpoints import (
+    EndpointExists,
+    EndpointNotFound,
+    InvalidParameter,
+    ParameterMissing,
+    ParameterRefused,
+    ParameterTypeNeeded,
+    ParameterUnknown,
 )
 from ssql.errors.names import (
     AmbiguousColumn,
@@ -137,6 +147,8 @@ __all__ = [
     "ConnectNotConfigured",
     "ConnectorExists",
     "CustomTypeNotFound",
+    "EndpointExists",
+    "EndpointNotFound",
     "EvaluationFailed",
     "Forbidden",
     "FormatError",
@@ -145,6 +157,7 @@ __all__ = [
     "InsertTargetNotFound",
     "InternalError",
     "InvalidLiteral",
+    "InvalidParameter",
     "InvalidProperty",
     "InvalidStatement",
     "KeyTypeMismatch",
@@ -159,6 +172,10 @@ __all__ = [
     "NoSuchSignature",
     "NotAcceptable",
     "NotSupportedYet",
+    "ParameterMissing",
+    "ParameterRefused",
+    "ParameterTypeNeeded",
+    "ParameterUnknown",
     "PathNotFound",
     "Position",
     "PullQueryRefused",

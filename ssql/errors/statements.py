@@ -90,7 +90,8 @@ class InvalidProperty(SqlError):
 class SourceInUse(SqlError):
     """A stream or table cannot go while others depend on it.
 
-    `readers`, `writers`: the ids of INSERT INTO queries; `sources`: what other queries fill from it.
+    `readers`, `writers`: the ids of INSERT INTO queries; `sources`: what other queries fill from it; `endpoints`: those
+    that read it.
     """
 
     code = "source_in_use"
@@ -102,6 +103,7 @@ class SourceInUse(SqlError):
         readers: Iterable[str],
         writers: Iterable[str],
         sources: Iterable[str],
+        endpoints: Sequence[str] = (),
         span: Span | None = None,
     ) -> None:
         read, written, filled = (", ".join(sorted(names)) for names in (readers, writers, sources))
@@ -111,6 +113,8 @@ class SourceInUse(SqlError):
             if read or written
             else (f"The following streams and/or tables read from this source: [{filled}].", "drop")
         )  # fmt: skip
+        if endpoints and not (read or written or filled):
+            uses, ends = f"The following endpoints read from this source: [{', '.join(sorted(endpoints))}].", "drop"
         super().__init__(
             f"Cannot drop {name}.\n{uses}\nYou need to {ends} them before dropping {name}.",
             span=span,

@@ -2,7 +2,7 @@
 
 ksqlDB's lexical rules: keywords and plain names in any case, `` `x` `` and `"x"` are names kept as written (a doubled
 quote stands for one), `'...'` is text, `1` / `1.5` / `1e3` are INTEGER, DECIMAL and DOUBLE, `--` and `/* */` are
-comments (`--@directive` too), `${v}` is a variable. A name may start with a digit and hold `@`.
+comments (`--@directive` too), `${v}` is a variable, `$p` an endpoint's parameter. A name may start with a digit and hold `@`.
 
 The lexer never fails: what is no token comes out as a `BAD` one that carries its message, so that a prompt can lex
 half a statement; the parser refuses it.
@@ -26,6 +26,7 @@ class Kind(Enum):
     DECIMAL = auto()
     DOUBLE = auto()
     SYMBOL = auto()
+    PARAMETER = auto()  # `$p`; `value` is the parameter's name, upper-cased
     VARIABLE = auto()  # `${v}`; `value` is the variable's name, upper-cased
     BAD = auto()  # `value` is what is wrong
     END = auto()
@@ -60,7 +61,7 @@ RESERVED = frozenset(_RESERVED.split())
 #: Words with a meaning in some place, and names everywhere else.
 _NON_RESERVED = """
     ADD ADVANCE ALTER ARRAY ASC ASSERT AT BEGINNING CHANGES COLUMN CONNECTOR CONNECTORS CURRENT DATE DAY DAYS
-    DECIMAL DEFINE DESC EMIT ESCAPE EXPLAIN EXTENDED FINAL FOLLOWING FUNCTION FUNCTIONS GRACE HEADER HEADERS
+    DECIMAL DEFAULT DEFINE DESC EMIT ENDPOINT ENDPOINTS ESCAPE EXPLAIN EXTENDED FINAL FOLLOWING FUNCTION FUNCTIONS GRACE HEADER HEADERS
     HOPPING HOUR HOURS ID IF INTEGER INTERVAL KEY LIST MAP MILLISECOND MILLISECONDS MINUTE MINUTES OFFSET ORDER
     OVER PARTITION PAUSE PERIOD PLUGINS PRECEDING PRIMARY PRINT PROPERTIES QUERIES RANGE REPLACE RESUME
     RETENTION ROW ROWS RUN SAMPLE SCHEMA SCRIPT SECOND SECONDS SESSION SET SHOW SINK SIZE SOURCE STREAMS STRING
@@ -80,6 +81,7 @@ _TOKEN = re.compile(
     | (?P<name>      `[^`]*(?:``[^`]*)*` | "[^"]*(?:""[^"]*)*" )
     | (?P<open>      ['`"][^\r\n]* )
     | (?P<variable>  \$\{\w+\} )
+    | (?P<parameter> \$\w+ )
     | (?P<double>    (?:\d+\.\d*|\.\d+|\d+)[eE][+-]?\d+(?![\w@]) )
     | (?P<decimal>   \d+\.\d* | \.\d+ )
     | (?P<integer>   \d+(?![\w@]) )
@@ -94,6 +96,7 @@ _KINDS = {
     "string": Kind.STRING,
     "name": Kind.NAME,
     "variable": Kind.VARIABLE,
+    "parameter": Kind.PARAMETER,
     "double": Kind.DOUBLE,
     "decimal": Kind.DECIMAL,
     "integer": Kind.INTEGER,
@@ -136,6 +139,8 @@ def _value(group: str, raw: str) -> str:
             return unquote(raw)
         case "variable":
             return raw[2:-1].upper()
+        case "parameter":
+            return raw[1:].upper()
         case "open":
             return UNCLOSED_STRING if raw[0] == "'" else UNCLOSED_NAME
         case "comment":

@@ -8,6 +8,7 @@ offsets into the script given. A text that is no SQL is a `SyntaxSqlError`, with
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, TypedDict
 
@@ -30,11 +31,13 @@ from ssql.sql.statements import (
     ColumnDef,
     CreateAs,
     CreateConnector,
+    CreateEndpoint,
     CreateSource,
     CreateType,
     Define,
     Describe,
     DropConnector,
+    DropEndpoint,
     DropSource,
     DropType,
     Explain,
@@ -42,6 +45,7 @@ from ssql.sql.statements import (
     InsertValues,
     Interval,
     Name,
+    ParameterDef,
     Print,
     Properties,
     Property,
@@ -183,6 +187,9 @@ class _Reader:
             name = cursor.name("the name of a type")
             cursor.expect_words("AS")
             return CreateType(name, read_type(cursor), if_not_exists, **self.place)
+        if cursor.is_word("ENDPOINT"):
+            cursor.advance()
+            return self.endpoint(or_replace=or_replace)
         read_only = cursor.accept_words("SOURCE")
         if not or_replace:
             if cursor.accept_words("CONNECTOR"):
@@ -247,6 +254,46 @@ class _Reader:
             key = cursor.parenthesised(lambda: cursor.string("the key of a header"))
             return ColumnDef(name, type_, "header", key.value)
         return ColumnDef(name, type_)
+
+    # --- endpoints ---------------------------------------------------------------------------------------------------
+
+    def endpoint(self, *, or_replace: bool) -> Statement:
+        cursor = self.cursor
+        if_not_exists = cursor.accept_words("IF", "NOT", "EXISTS")
+        name = cursor.name("the name of an endpoint")
+        parameters: tuple[ParameterDef, ...] = ()
+        if cursor.is_symbol("("):
+            parameters = cursor.listed(self.parameter, may_be_empty=True)
+        else:
+            cursor.wanted('"("')
+        cursor.expect_words("AS")
+        first = cursor.token
+        if first.kind is Kind.END:
+            raise cursor.unexpected("a query")
+        # What can be asked is not for this statement to say: whatever answers the query reads its text.
+        start = next(itertools.islice(tokens(self.place["text"]), cursor.index, None)).start
+        while cursor.token.kind is not Kind.END:
+            cursor.advance()
+        query = self.place["text"][start:]
+        return CreateEndpoint(
+            name, parameters, query, or_replace, if_not_exists, Span(first.start, cursor.last.end), **self.place
+        )
+
+    def parameter(self) -> ParameterDef:
+        cursor = self.cursor
+        if cursor.token.kind is not Kind.PARAMETER:
+            raise cursor.unexpected("a parameter, as $x")
+        token = cursor.advance()
+        type_ = read_type(cursor)
+        name = Name(token.raw[1:], token.span)
+        if not cursor.accept_words("DEFAULT"):
+            return ParameterDef(name, type_)
+        if cursor.accept_words("NULL"):
+            return ParameterDef(name, type_, required=False)
+        value, _ = self.literal()
+        sign = "-" if cursor.tokens[cursor.index - 2].raw == "-" else ""
+        text = value if isinstance(value, str) else sign + cursor.last.raw
+        return ParameterDef(name, type_, required=False, default=text)
 
     # --- WITH --------------------------------------------------------------------------------------------------------
 
@@ -334,6 +381,10 @@ class _Reader:
 
     def drop(self) -> Statement:
         cursor = self.cursor
+        if cursor.is_word("ENDPOINT"):
+            cursor.advance()
+            if_exists = cursor.accept_words("IF", "EXISTS")
+            return DropEndpoint(cursor.name("the name of an endpoint"), if_exists, **self.place)
         what = cursor.one_of("STREAM", "TABLE", "TYPE", "CONNECTOR")
         if_exists = cursor.accept_words("IF", "EXISTS")
         name = cursor.name()
@@ -400,7 +451,8 @@ class _Reader:
         if cursor.accept_words("CONNECTOR", "PLUGINS"):
             return Show("CONNECTOR PLUGINS", **self.place)
         what = cursor.one_of(
-            *("TOPICS", "STREAMS", "TABLES", "QUERIES", "FUNCTIONS", "PROPERTIES", "TYPES", "VARIABLES", "CONNECTORS")
+            *("TOPICS", "STREAMS", "TABLES", "QUERIES", "FUNCTIONS", "PROPERTIES", "TYPES", "VARIABLES", "CONNECTORS"),
+            "ENDPOINTS",
         )
         extended = what in {"TOPICS", "STREAMS", "TABLES", "QUERIES"} and cursor.accept_words("EXTENDED")
         return Show(what, extended=extended, **self.place)
@@ -416,6 +468,8 @@ class _Reader:
             return Describe("FUNCTION", cursor.name("the name of a function"), **self.place)
         if not alone and cursor.accept_words("CONNECTOR"):
             return Describe("CONNECTOR", cursor.name("the name of a connector"), **self.place)
+        if not alone and cursor.accept_words("ENDPOINT"):
+            return Describe("ENDPOINT", cursor.name("the name of an endpoint"), **self.place)
         name = self.source_name()
         return Describe("SOURCE", name, cursor.accept_words("EXTENDED"), **self.place)
 

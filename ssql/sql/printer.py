@@ -404,6 +404,17 @@ def _drop_source(s: ast.DropSource) -> str:
     return _words(_drop(s.kind)(s), s.delete_topic and "DELETE TOPIC")
 
 
+def _create_endpoint(s: ast.CreateEndpoint) -> str:
+    head = ("CREATE", s.or_replace and "OR REPLACE", "ENDPOINT", _if_not_exists(s.if_not_exists), _name(s.name))
+    declared = f"({', '.join(map(_parameter, s.parameters))})" if s.parameters else ""
+    return _words(*head, declared, "AS") + "\n" + s.query
+
+
+def _parameter(p: ast.ParameterDef) -> str:
+    default = "NULL" if p.default is None else quote_text(p.default)
+    return _words("$" + p.name.text, _type(p.type), not p.required and f"DEFAULT {default}")
+
+
 def _explain(s: ast.Explain) -> str:
     return "EXPLAIN " + (_name(s.query) if s.query else _statement(s.statement) if s.statement else "")
 
@@ -455,7 +466,9 @@ _PRINTERS: dict[type[ast.Statement], Callable[..., str]] = {
     ),
     ast.DropType: _drop("TYPE"),
     ast.CreateConnector: _create_connector,
+    ast.CreateEndpoint: _create_endpoint,
     ast.DropConnector: _drop("CONNECTOR"),
+    ast.DropEndpoint: lambda s: _words("DROP ENDPOINT", s.if_exists and "IF EXISTS", _name(s.name)),
     ast.ChangeQuery: lambda s: f"{s.action} {_name(s.query) if s.query else 'ALL'}",
     ast.Explain: _explain,
     ast.Print: _print_topic,

@@ -275,6 +275,35 @@ class DropConnector(Statement):
     if_exists: bool = False
 
 
+@dataclass(frozen=True)
+class ParameterDef:
+    """A declared parameter of an endpoint. `default` is text, as a caller would write it; None is NULL."""
+
+    name: Name
+    type: SqlType | TypeName
+    required: bool = True
+    default: str | None = None
+
+
+@dataclass(frozen=True)
+class CreateEndpoint(Statement):
+    """CREATE ENDPOINT ... AS query. The query stays text, whose parameters get values at each call; `query_span` is
+    its place in the script."""
+
+    name: Name
+    parameters: tuple[ParameterDef, ...]
+    query: str
+    or_replace: bool = False
+    if_not_exists: bool = False
+    query_span: Span = field(default=Span(0, 0), compare=False)
+
+
+@dataclass(frozen=True)
+class DropEndpoint(Statement):
+    name: Name
+    if_exists: bool = False
+
+
 # --- running queries ---------------------------------------------------------
 
 
@@ -308,7 +337,7 @@ class Print(Statement):
 @dataclass(frozen=True)
 class Show(Statement):
     """SHOW/LIST of: PROPERTIES, TOPICS, STREAMS, TABLES, FUNCTIONS, TYPES, VARIABLES, QUERIES, CONNECTORS,
-    CONNECTOR PLUGINS. `all` for ALL TOPICS; `scope` SOURCE or SINK for connectors."""
+    CONNECTOR PLUGINS, ENDPOINTS. `all` for ALL TOPICS; `scope` SOURCE or SINK for connectors."""
 
     what: str
     extended: bool = False
@@ -318,9 +347,9 @@ class Show(Statement):
 
 @dataclass(frozen=True)
 class Describe(Statement):
-    """DESCRIBE of a source (`what` SOURCE), FUNCTION, CONNECTOR, or of all STREAMS or TABLES (`name` None)."""
+    """DESCRIBE of a source (`what` SOURCE), FUNCTION, CONNECTOR, ENDPOINT, or of all STREAMS or TABLES (`name` None)."""
 
-    what: Literal["SOURCE", "FUNCTION", "CONNECTOR", "STREAMS", "TABLES"]
+    what: Literal["SOURCE", "FUNCTION", "CONNECTOR", "ENDPOINT", "STREAMS", "TABLES"]
     name: Name | None
     extended: bool = False
 

@@ -9,7 +9,7 @@ import pytest
 from ssql.errors import Span
 from ssql.sql import statements as ast
 from ssql.sql.parser import parse_script, parse_statement
-from ssql.types import BIGINT, BYTES, INTEGER, STRING, Array, Struct
+from ssql.types import BIGINT, BYTES, INTEGER, STRING, Array, Decimal, Struct
 from tests.sql.support import bare
 
 NOWHERE = Span(0, 0)
@@ -83,6 +83,25 @@ CASES: list[tuple[str, ast.Statement]] = [
          name("C"), "SOURCE", CONNECTOR, True, **PLACE)),
     ("CREATE SINK CONNECTOR c WITH (a='b')", ast.CreateConnector(name("C"), "SINK", properties(a="b"), **PLACE)),
     ("DROP CONNECTOR IF EXISTS c", ast.DropConnector(name("C"), True, **PLACE)),
+    ("CREATE OR REPLACE ENDPOINT e ($x INT, $y DECIMAL(4, 2) DEFAULT -1.50, $z a DEFAULT NULL) AS SELECT * FROM t\n",
+     ast.CreateEndpoint(
+         name("E"),
+         (
+             ast.ParameterDef(name("x"), INTEGER),
+             ast.ParameterDef(name("y"), Decimal(4, 2), False, "-1.50"),
+             ast.ParameterDef(name("z"), ast.TypeName("A", NOWHERE), False),
+         ),
+         "SELECT * FROM t",
+         True,
+         **PLACE,
+     )),
+    ("CREATE ENDPOINT IF NOT EXISTS `e` AS WITH q AS (SELECT 1) SELECT $a FROM q",
+     ast.CreateEndpoint(
+         name("e", True), (), "WITH q AS (SELECT 1) SELECT $a FROM q", if_not_exists=True, **PLACE)),
+    ("DROP ENDPOINT IF EXISTS e", ast.DropEndpoint(name("E"), True, **PLACE)),
+    ("SHOW ENDPOINTS", ast.Show("ENDPOINTS", **PLACE)),
+    ("DESCRIBE ENDPOINT e", ast.Describe("ENDPOINT", name("E"), **PLACE)),
+    ("DESCRIBE ENDPOINT", ast.Describe("SOURCE", name("ENDPOINT"), **PLACE)),
     ("TERMINATE ALL", ast.ChangeQuery("TERMINATE", None, **PLACE)),
     ("TERMINATE CSAS_X_1", ast.ChangeQuery("TERMINATE", name("CSAS_X_1"), **PLACE)),
     ("PAUSE q", ast.ChangeQuery("PAUSE", name("Q"), **PLACE)),
