@@ -86,6 +86,15 @@ LISTINGS: Mapping[str, Listing] = {
         lambda e: e["connectorsPlugins"],
         (_text("CLASS", "className"), _text("TYPE", "type"), _text("VERSION", "version")),
     ),
+    "endpoints": Listing(
+        lambda e: e["endpoints"],
+        (
+            _text("NAME", "name"),
+            _text("PATH", "path"),
+            ("PARAMETERS", "STRING", lambda e: _joined(f"{p['name']} {p['type']}" for p in e["parameters"])),
+            ("FOLLOWS", "BOOLEAN", _of("follows")),
+        ),
+    ),
     "variables": Listing(lambda e: e["variables"], (_text("NAME", "name"), _text("VALUE", "value"))),
 }
 
@@ -249,6 +258,23 @@ def _named(what: str, name: object) -> str:
 
 
 #: Entities that are described in text.
+def _endpoint_text(described: Mapping[str, Any]) -> str:
+    given = []
+    for p in described["parameters"]:
+        default = "" if p["required"] else f"  (default {p['default']})"
+        given.append(f"  ${p['name']}  {p['type']}{default}")
+    return "\n".join(
+        [
+            f"endpoint {described['name']}: GET {described['path']}",
+            *given,
+            "answers" + (" as long as it is followed" if described["follows"] else ""),
+            *_fields(described["fields"]),
+            f"reads: {_joined(described['reads'])}",
+            f"statement: {described['statement']}",
+        ]
+    )
+
+
 TEXTS: Mapping[str, Callable[[Entity], str]] = {
     "sourceDescription": lambda e: _source_text(e["sourceDescription"]),
     "source_descriptions": lambda e: "\n\n".join(map(_source_text, e["sourceDescriptions"])),
@@ -256,4 +282,5 @@ TEXTS: Mapping[str, Callable[[Entity], str]] = {
     "query_descriptions": lambda e: "\n\n".join(map(_query_text, e["queryDescriptions"])),
     "describe_function": _function_text,
     "connector_description": _connector_text,
+    "endpoint_description": lambda e: _endpoint_text(e["endpoint"]),
 }

@@ -58,8 +58,8 @@ class PersistentQuery:
 
 @dataclass(frozen=True)
 class Catalog:
-    """All sources, types, queries and endpoints, by name (as stored) and in the order they were made; and what ALTER SYSTEM set,
-    as text by key."""
+    """All sources, types, queries and endpoints, by name (as stored) and in the order they were made; and what
+    ALTER SYSTEM set, as text by key."""
 
     sources: Mapping[str, Source] = field(default_factory=dict)
     types: Mapping[str, SqlType] = field(default_factory=dict)

@@ -185,8 +185,8 @@ def from_json(form: Mapping[str, Any]) -> Change:
             return PutSetting(**body)
         case "PutEndpoint":
             parameters = tuple(Parameter(**{**p, "type": _type_from_text(p["type"])}) for p in body["parameters"])
-            columns, reads = _columns_from_json(body["columns"]), tuple(body["reads"])
-            return PutEndpoint(Endpoint(**{**body, "parameters": parameters, "columns": columns, "reads": reads}))
+            named = {"columns": _columns_from_json(body["columns"]), "reads": tuple(body["reads"])}
+            return PutEndpoint(Endpoint(**{**body, **named, "parameters": parameters}))
         case "DropEndpoint":
             return DropEndpoint(**body)
     raise InternalError(f"a change that is not known: {form['change']}")

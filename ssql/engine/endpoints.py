@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ssql.catalog.catalog import Catalog
@@ -12,7 +11,7 @@ from ssql.catalog.changes import PutEndpoint
 from ssql.catalog.endpoints import Endpoint
 from ssql.config import SETTINGS, VARIABLE_SUBSTITUTION, lookup
 from ssql.engine import planning
-from ssql.engine.api import Entity, EndpointCall, PullResult, PushQuery, Session
+from ssql.engine.api import EndpointCall, Entity, PullResult, PushQuery, Session
 from ssql.engine.context import Request, done, entity
 from ssql.engine.entities import fields_json
 from ssql.engine.parameter_types import follows, inferred_type, sources_named

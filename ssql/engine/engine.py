@@ -9,8 +9,8 @@ from typing import Any
 
 from ssql import __version__
 from ssql.catalog.catalog import Catalog
-from ssql.catalog.endpoints import Endpoint
 from ssql.catalog.commands import CommandTopic
+from ssql.catalog.endpoints import Endpoint
 from ssql.catalog.system import empty_catalog
 from ssql.config import (
     DATA_DIR,

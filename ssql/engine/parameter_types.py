@@ -5,6 +5,8 @@ The text is looked at as tokens: whatever SQL the query is in, a comparison with
 
 from __future__ import annotations
 
+import itertools
+
 from ssql.catalog.catalog import Catalog
 from ssql.sql.lexer import Kind, Token, tokens
 from ssql.types import BIGINT, INTEGER, SqlType
@@ -29,7 +31,7 @@ _PSEUDO_COLUMNS = {
 def follows(query: str) -> bool:
     """Whether the query is one that goes on: EMIT CHANGES or EMIT FINAL."""
     words = [token.value if token.kind is Kind.WORD else "" for token in tokens(query)]
-    return any(a == "EMIT" and b in ("CHANGES", "FINAL") for a, b in zip(words, words[1:], strict=False))
+    return any(a == "EMIT" and b in ("CHANGES", "FINAL") for a, b in itertools.pairwise(words))
 
 
 def sources_named(query: str, catalog: Catalog) -> tuple[str, ...]:
@@ -37,7 +39,7 @@ def sources_named(query: str, catalog: Catalog) -> tuple[str, ...]:
     found = list(tokens(query))
     named = {
         token.value
-        for before, token in zip(found, found[1:], strict=False)
+        for before, token in itertools.pairwise(found)
         if _is_name(token) and before.value in ("FROM", "JOIN", ",", "(") and token.value in catalog.sources
     }
     return tuple(sorted(named))
@@ -47,7 +49,7 @@ def inferred_type(query: str, parameter: str, catalog: Catalog) -> SqlType | Non
     """The type of the columns that a parameter (upper-cased) is compared with; None where it is not one type, or
     something else is done with it."""
     found = list(tokens(query))
-    aliases = {b.value for a, b in zip(found, found[1:], strict=False) if a.kind is Kind.WORD and a.value == "AS"}
+    aliases = {b.value for a, b in itertools.pairwise(found) if a.kind is Kind.WORD and a.value == "AS"}
     types: set[SqlType | None] = set()
     for at, token in enumerate(found):
         if token.kind is Kind.PARAMETER and token.value == parameter:
@@ -74,7 +76,7 @@ def _compared(found: list[Token], at: int) -> str | None:
     if at + 1 < len(found) and found[at + 1].raw in _GOES_ON:
         return None
     back = at - 1
-    if back >= 0 and found[back].raw in _COMPARISONS | {"("} or _word(found, back, "LIKE", "BETWEEN"):
+    if (back >= 0 and found[back].raw in _COMPARISONS | {"("}) or _word(found, back, "LIKE", "BETWEEN"):
         if found[back].raw == "(" and not _word(found, back - 1, "IN"):
             return _mirrored(found, at)
         back -= 2 if found[back].raw == "(" else 1

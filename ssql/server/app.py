@@ -10,7 +10,7 @@ from aiohttp import web
 
 from ssql.config import IDLE_TIMEOUT_S
 from ssql.rights import Right
-from ssql.server import auth, cluster, metrics
+from ssql.server import auth, cluster, endpoints, metrics
 from ssql.server.auth import Credentials
 from ssql.server.close_query import post_close_query
 from ssql.server.failures import errors_as_json
@@ -52,6 +52,9 @@ ROUTES = (
     web.post("/query-stream", post_query_stream),
     web.post("/close-query", post_close_query),
     web.post("/inserts-stream", post_inserts_stream),
+    web.get("/endpoints", endpoints.get_endpoints),
+    web.get("/endpoints/{name}", endpoints.get_endpoint),
+    web.post("/endpoints/{name}", endpoints.post_endpoint),
     web.get("/sql", get_sql),
     web.post("/sql", post_sql),
 )

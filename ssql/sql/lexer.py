@@ -2,7 +2,8 @@
 
 ksqlDB's lexical rules: keywords and plain names in any case, `` `x` `` and `"x"` are names kept as written (a doubled
 quote stands for one), `'...'` is text, `1` / `1.5` / `1e3` are INTEGER, DECIMAL and DOUBLE, `--` and `/* */` are
-comments (`--@directive` too), `${v}` is a variable, `$p` an endpoint's parameter. A name may start with a digit and hold `@`.
+comments (`--@directive` too), `${v}` is a variable, `$p` an endpoint's parameter. A name may start with a digit and
+hold `@`.
 
 The lexer never fails: what is no token comes out as a `BAD` one that carries its message, so that a prompt can lex
 half a statement; the parser refuses it.
@@ -61,7 +62,8 @@ RESERVED = frozenset(_RESERVED.split())
 #: Words with a meaning in some place, and names everywhere else.
 _NON_RESERVED = """
     ADD ADVANCE ALTER ARRAY ASC ASSERT AT BEGINNING CHANGES COLUMN CONNECTOR CONNECTORS CURRENT DATE DAY DAYS
-    DECIMAL DEFAULT DEFINE DESC EMIT ENDPOINT ENDPOINTS ESCAPE EXPLAIN EXTENDED FINAL FOLLOWING FUNCTION FUNCTIONS GRACE HEADER HEADERS
+    DECIMAL DEFAULT DEFINE DESC EMIT ENDPOINT ENDPOINTS ESCAPE EXPLAIN EXTENDED FINAL FOLLOWING FUNCTION FUNCTIONS
+    GRACE HEADER HEADERS
     HOPPING HOUR HOURS ID IF INTEGER INTERVAL KEY LIST MAP MILLISECOND MILLISECONDS MINUTE MINUTES OFFSET ORDER
     OVER PARTITION PAUSE PERIOD PLUGINS PRECEDING PRIMARY PRINT PROPERTIES QUERIES RANGE REPLACE RESUME
     RETENTION ROW ROWS RUN SAMPLE SCHEMA SCRIPT SECOND SECONDS SESSION SET SHOW SINK SIZE SOURCE STREAMS STRING

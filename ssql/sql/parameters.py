@@ -118,7 +118,7 @@ def _decimal(value: str, kind: Decimal) -> str:
         number = decimal.Decimal("NaN")
     if not number.is_finite():
         raise ValueError("expected a number")
-    sign, digits, exponent = number.as_tuple()
+    _, digits, exponent = number.as_tuple()
     assert isinstance(exponent, int)  # it is finite
     if -exponent > kind.scale or len(digits) + exponent > kind.precision - kind.scale:
         raise ValueError(f"it does not fit in {kind}")

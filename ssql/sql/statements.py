@@ -347,7 +347,7 @@ class Show(Statement):
 
 @dataclass(frozen=True)
 class Describe(Statement):
-    """DESCRIBE of a source (`what` SOURCE), FUNCTION, CONNECTOR, ENDPOINT, or of all STREAMS or TABLES (`name` None)."""
+    """DESCRIBE of a source (`what` SOURCE), FUNCTION, CONNECTOR, ENDPOINT, or of all STREAMS or TABLES (no `name`)."""
 
     what: Literal["SOURCE", "FUNCTION", "CONNECTOR", "ENDPOINT", "STREAMS", "TABLES"]
     name: Name | None

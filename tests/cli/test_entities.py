@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 import pytest
-from ssql_cli.entities import schema_text, write_entity
+from ssql_cli.entities import TEXTS, schema_text, write_entity
 
 STREAMS = {
     "@type": "streams",
@@ -150,3 +150,30 @@ def test_an_entity_of_a_newer_server_is_shown_as_it_is() -> None:
 )
 def test_types(schema: dict[str, Any], text: str) -> None:
     assert schema_text(schema) == text
+
+
+def test_an_endpoint_in_words() -> None:
+    entity = {
+        "@type": "endpoint_description",
+        "endpoint": {
+            "name": "ONE",
+            "path": "/endpoints/one",
+            "parameters": [
+                {"name": "id", "type": "STRING", "required": True, "default": None},
+                {"name": "v", "type": "INTEGER", "required": False, "default": "1"},
+            ],
+            "follows": False,
+            "fields": [{"name": "ID", "schema": {"type": "STRING"}, "fieldType": "KEY"}],
+            "reads": ["S"],
+            "statement": "CREATE ENDPOINT one AS SELECT id FROM s;",
+        },
+    }
+    assert TEXTS["endpoint_description"](entity).splitlines() == [
+        "endpoint ONE: GET /endpoints/one",
+        "  $id  STRING",
+        "  $v  INTEGER  (default 1)",
+        "answers",
+        "  ID  STRING  (key)",
+        "reads: S",
+        "statement: CREATE ENDPOINT one AS SELECT id FROM s;",
+    ]
