@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ssql.runtime import frontier, state, worker
+from ssql.runtime import frontier, state
+from ssql.runtime.worker import flows
 from tests.crash.scenario import Results, Run
 
 
@@ -13,7 +14,7 @@ def _eventful(monkeypatch: pytest.MonkeyPatch) -> None:
     """State is written whole, and topics of our own are cut off, every few commits; nobody waits long to try again."""
     monkeypatch.setattr(state, "MIN_REWRITE_BYTES", 6000)
     monkeypatch.setattr(frontier, "KEPT_RECORDS", 16)
-    monkeypatch.setattr(worker, "RETRY_S", (0.0, 0.02))
+    monkeypatch.setattr(flows, "RETRY_S", (0.0, 0.02))
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,7 @@ def test_late_rows_of_sessions_are_told(bench: Bench) -> None:
     bench.run(SOURCE + SESSIONS)
     insert(bench, ("a", 1000), ("a", 2000), ("b", 1880), ("a", 1890))
     assert bench.rows("SELECT k, WINDOWSTART, n FROM sessions;") == [("a", 1000, 1), ("a", 1890, 1), ("a", 2000, 1)]
-    assert bench.engine._core.worker._rejects.late_total == 1
+    assert bench.engine._core.worker._flows.rejects.late_total == 1
 
 
 def test_final_results_come_once_and_wait_over_a_restart(bench: Bench) -> None:
