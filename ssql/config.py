@@ -202,6 +202,25 @@ OUTPUT_TOPIC_PREFIX = setting(
 PULL_QUERY_MAX_ROWS = setting(
     "query.pull.max.rows", 0, "Most rows that one pull query answers (0: no limit).", parse=int, per_query=True
 )
+PULL_TIMEOUT_S = setting(
+    "query.pull.timeout.seconds",
+    300,
+    "How long (s) a query in full SQL may take before it is ended (0: no limit).",
+    parse=int,
+)
+PULL_MEMORY_BYTES = setting(
+    "query.pull.memory.bytes",
+    1 << 30,
+    "Memory (bytes) that all queries in full SQL compute with at one time; what is more goes to temporary files.",
+    parse=int,
+)
+FILES_DIRECTORY = setting(
+    "files.directory",
+    "",
+    "Directory whose files (Parquet, CSV, JSON) queries in full SQL may read (empty: none). The command's own engine "
+    "takes the directory that it is started in.",
+    parse=str,
+)
 PULL_TABLE_SCAN = setting(
     "query.pull.table.scan.enabled",
     True,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, Config
+from ssql.config import DATA_DIR, FILES_DIRECTORY, KAFKA_BOOTSTRAP, Config
 from ssql.engine.api import Engine, PullResult, PushQuery, Session
 from ssql.server.rows import render_rows
 from ssql.types import Column
@@ -42,9 +43,9 @@ class LocalBackend:
         if engine is None:
             from ssql.engine.engine import LocalEngine
 
-            engine = LocalEngine(config)
+            engine = LocalEngine(_with_files(config))
         self.engine = engine
-        self.session = Session(variables=dict(variables or {}))
+        self.session = Session(variables=dict(variables or {}), full_sql=True)
         self.place = config[KAFKA_BOOTSTRAP] or config[DATA_DIR]
         self._lock = lock
 
@@ -75,6 +76,11 @@ class LocalBackend:
             if self._lock is not None:
                 self._lock.release()
                 self._lock = None
+
+
+def _with_files(config: Config) -> Config:
+    """Who works with an engine of their own may read the files where they are, unless the settings say otherwise."""
+    return config if FILES_DIRECTORY.key in config.values else config.with_values({FILES_DIRECTORY.key: Path.cwd()})
 
 
 class _Pulled:

@@ -25,7 +25,8 @@ _TOKEN = re.compile(
 )
 _BLANK = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))*", re.DOTALL)
 
-_SELECT = re.compile(r"SELECT\b", re.IGNORECASE)
+#: A query in full SQL may begin with other words than SELECT.
+_SELECT = re.compile(r"(?:SELECT|WITH|FROM|VALUES)\b|\(", re.IGNORECASE)
 _PRINT = re.compile(r"PRINT\b", re.IGNORECASE)
 _RUN_SCRIPT = re.compile(r"RUN\s+SCRIPT\b", re.IGNORECASE)
 _SCRIPT_PATH = re.compile(r"RUN\s+SCRIPT\s+'((?:[^']|'')*)'\s*;?\s*", re.IGNORECASE)

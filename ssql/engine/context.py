@@ -14,6 +14,7 @@ from ssql.config import SERVICE_ID, VARIABLE_SUBSTITUTION, Config
 from ssql.engine.api import Entity, Session
 from ssql.engine.pull_plans import PullPlans
 from ssql.engine.pushes import Pushes
+from ssql.engine.reads.database import ReadDatabase
 from ssql.engine.session import effective, substitutes
 from ssql.engine.statements_pool import StatementPool
 from ssql.engine.subscriptions.feeds import Feeds
@@ -43,6 +44,7 @@ class Core:
     feeds: Feeds
     pool: StatementPool
     pull_plans: PullPlans
+    reads: ReadDatabase
     schemas: SchemaRegistry
     catalog: Catalog
     defining: RLock = field(default_factory=RLock)

@@ -44,10 +44,12 @@ from ssql.engine.api import EndpointCall, Entity, InsertAck, Metrics, PullResult
 from ssql.engine.context import Core, Request
 from ssql.engine.pull_plans import PullPlans
 from ssql.engine.pushes import Pushes
+from ssql.engine.reads import choice
+from ssql.engine.reads.database import ReadDatabase
 from ssql.engine.statements_pool import StatementPool
 from ssql.engine.subscriptions import start as subscriptions
 from ssql.engine.subscriptions.feeds import Feeds
-from ssql.errors import InternalError, InvalidStatement, SsqlError, WrongEndpoint
+from ssql.errors import InternalError, InvalidStatement, SqlError, SsqlError, WrongEndpoint
 from ssql.log.api import Log
 from ssql.runtime.api import QueryState, Worker
 from ssql.schemas.api import SchemaRegistry
@@ -159,8 +161,8 @@ class LocalEngine:
             raise
         pushes = Pushes(worker, config[MAX_PUSH_QUERIES], config[PUSH_BUFFER_BYTES])
         feeds = Feeds(worker, pushes, config[PUSH_BUFFER_BYTES])
-        pool, plans = StatementPool(), PullPlans()
-        return Core(config, self._log, worker, commands, pushes, feeds, pool, plans, self._schemas, catalog)
+        pool, plans, reads = StatementPool(), PullPlans(), ReadDatabase(config)
+        return Core(config, self._log, worker, commands, pushes, feeds, pool, plans, reads, self._schemas, catalog)
 
     # --- statements ----------------------------------------------------------
 
@@ -175,7 +177,7 @@ class LocalEngine:
                 error.entities = entities
                 raise
             except Exception as error:
-                raise _internal(error, text, statement, entities) from error
+                raise _internal(error, text, statement.text + ";", entities) from error
             if answer is not None:
                 entities.append(answer)
         return entities
@@ -200,8 +202,15 @@ class LocalEngine:
         answer = pull.known(request, sql)
         if answer is not None:
             return answer
-        statement = parse_statement(sql, request.variables().values)
+        text = sql.strip()
         try:
+            try:
+                statement = parse_statement(sql, request.variables().values)
+            except SqlError as error:
+                if not choice.is_full(request):
+                    raise
+                return choice.instead(request, sql, error)
+            text = statement.text + ";"
             if isinstance(statement, s.Print):
                 return print_topic.start(request, statement)
             if not isinstance(statement, s.Select):
@@ -210,10 +219,10 @@ class LocalEngine:
                 return pull.pull(request, statement, sql)
             return push.start(request, statement)
         except SsqlError as error:
-            error.within(sql, statement=statement.text + ";")
+            error.within(sql, statement=text)
             raise
         except Exception as error:
-            raise _internal(error, sql, statement, []) from error
+            raise _internal(error, sql, text, []) from error
 
     def subscribe(
         self,
@@ -299,13 +308,14 @@ class LocalEngine:
             printing.close()
         self._core.worker.close()
         self._core.pool.close()
+        self._core.reads.close()
         self._schemas.close()
         self._log.close()
 
 
-def _internal(error: Exception, text: str, statement: s.Statement, entities: list[Entity]) -> SsqlError:
-    LOGGER.exception("statement failed: %s", statement.text)
-    found = InternalError(f"{type(error).__name__}: {error}").within(text, statement=statement.text + ";")
+def _internal(error: Exception, text: str, statement: str, entities: list[Entity]) -> SsqlError:
+    LOGGER.exception("statement failed: %s", statement)
+    found = InternalError(f"{type(error).__name__}: {error}").within(text, statement=statement)
     found.entities = entities
     return found
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time as clock
 
 import numpy as np
 import pyarrow as pa
 
-from ssql.errors import QueryFailed, SsqlError
+from ssql.errors import QueryFailed, ReadTimedOut, SsqlError
 from ssql.log.api import Log
 from ssql.planner.bind import Analysis
 from ssql.planner.steps import QueryPlan
@@ -46,8 +47,13 @@ class _Collected:
         return Demand.DONE
 
 
-def read_all(worker: Worker, log: Log, analysis: Analysis, plan: QueryPlan) -> pa.Table:
-    """The rows of a query over what the log holds now: the analysis' columns, then `_time`."""
+def read_all(worker: Worker, log: Log, analysis: Analysis, plan: QueryPlan, deadline: float | None = None) -> pa.Table:
+    """The rows of a query over what the log holds now: the analysis' columns, then `_time`.
+
+    Raises:
+        ReadTimedOut: there was more to read at the `deadline` (of the monotonic clock).
+        QueryFailed: it could not be read.
+    """
     if analysis.limit == 0:
         return _schema(analysis).empty_table()
     ends = _ends(log, analysis)
@@ -57,6 +63,8 @@ def read_all(worker: Worker, log: Log, analysis: Analysis, plan: QueryPlan) -> p
     try:
         while not collected.ended.is_set() and not worker.wait_for(ends, _LOOK_S):
             worker.status()  # raises where the worker has stopped for good
+            if deadline is not None and clock.monotonic() > deadline:
+                raise ReadTimedOut
     finally:
         # Carried out between epochs: what has been read until now is handed over before.
         with contextlib.suppress(SsqlError):

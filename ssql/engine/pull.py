@@ -28,9 +28,11 @@ from ssql.engine.api import PullResult
 from ssql.engine.context import Request
 from ssql.engine.history import read_all
 from ssql.engine.pushes import LIMIT_REACHED
+from ssql.engine.reads import choice
+from ssql.engine.reads.rows import kept_view
 from ssql.engine.record_order import in_record_order
 from ssql.engine.statements_pool import one_batch
-from ssql.errors import PullTooLarge
+from ssql.errors import PullQueryRefused, PullTooLarge, SsqlError
 from ssql.planner.pull import PullPlan, plan_pull
 from ssql.planner.pull_clauses import refuse_clauses, refuse_positions, selected_and_where
 from ssql.runtime.api import TableView
@@ -65,6 +67,17 @@ def _kept_as(request: Request, text: str) -> tuple[Hashable, ...]:
 
 def pull(request: Request, statement: Select, text: str) -> PullResult:
     """Answer a pull query; `text` is what the user sent, under which its plan is kept."""
+    if not choice.is_full(request):
+        return _pull(request, statement, text)
+    try:
+        if choice.joins_moments(statement.query):
+            raise PullQueryRefused("Pull queries don't support JOIN clauses.")
+        return _pull(request, statement, text)
+    except SsqlError as error:
+        return choice.instead(request, text, error)
+
+
+def _pull(request: Request, statement: Select, text: str) -> PullResult:
     query, catalog = statement.query, request.catalog
     refuse_clauses(query, planning.options(catalog.types, request.config))
     base = _base(query)
@@ -84,15 +97,9 @@ def _planned(request: Request, query: Query) -> PullPlan:
 
 
 def _kept(request: Request, name: str) -> TableView | None:
-    """The rows of a table that is kept: a query of ours fills it, or reads it and has all of its rows."""
+    """The rows of a table that is kept; None for any other."""
     relation = request.catalog.relation(name)
-    if relation is None or relation.kind != "TABLE":
-        return None
-    view = request.core.worker.cut().tables.get(name)
-    if view is None or relation.derived:
-        return view
-    # A query goes on reading the columns that the table had when it was made.
-    return view if view.complete and view.relation.schema == relation.schema else None
+    return None if relation is None else kept_view(request.core.worker.cut(), relation)
 
 
 def _from_table(request: Request, plan: PullPlan, view: TableView) -> PullResult:

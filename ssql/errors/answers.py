@@ -87,6 +87,55 @@ class PullTooLarge(SqlError):
         )
 
 
+class ReadTimedOut(SqlError):
+    """A query in full SQL took longer than such queries may."""
+
+    code = "read_timed_out"
+    status = 408
+    ksql_code = 40800
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the query took too long and was ended",
+            hint="Narrow it down, make a view of it, or raise query.pull.timeout.seconds.",
+        )
+
+
+class ReadTooLarge(SqlError):
+    """A query in full SQL needs more memory, or space for temporary files, than there is for it."""
+
+    code = "read_too_large"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the query needs more memory than it may have", hint="Narrow it down, or raise query.pull.memory.bytes."
+        )
+
+
+class FileRefused(SqlError):
+    """A query names a file that it may not read. `some`: whether there are files that it may."""
+
+    code = "file_refused"
+
+    def __init__(self, name: str, *, some: bool, span: Span | None = None) -> None:
+        super().__init__(
+            f'file "{name}" may not be read',
+            span=span,
+            hint="Only files under the directory that files.directory names may be read."
+            if some
+            else "No files may be read here: set files.directory where the engine starts.",
+        )
+
+
+class FileAbsent(SqlError):
+    """A query names a file that is not there."""
+
+    code = "file_not_found"
+
+    def __init__(self, name: str, *, span: Span | None = None) -> None:
+        super().__init__(f'file "{name}" does not exist', span=span)
+
+
 class EvaluationFailed(SqlError):
     """An expression has no value for what it was given."""
 

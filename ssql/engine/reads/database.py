@@ -1,0 +1,157 @@
+"""The DuckDB that reads run in: no files but those of one directory, no network, no settings to change, within limits.
+
+One database for all reads of an engine, in memory; each read has a cursor of its own, on which its relations are
+registered: no read sees another's. DuckDB holds the walls itself, also where the check of a text would miss something.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from ssql.config import FILES_DIRECTORY, PULL_MEMORY_BYTES, Config
+from ssql.engine.reads.answers import as_declared, columns_of, conversion, sql_type
+from ssql.engine.reads.files import root_of
+from ssql.types import Column
+
+#: What may be written to disk for one byte of memory, where memory does not do.
+_SPILL = 8
+
+_LOCKED = (
+    "SET allow_community_extensions = false",
+    "SET autoinstall_known_extensions = false",
+    "SET autoload_known_extensions = false",
+    "SET enable_external_access = false",
+    "SET lock_configuration = true",
+)
+
+
+class Failed(Exception):
+    """DuckDB could not bind or run a statement; `placed`: the place that it gives is one in the statement's text."""
+
+    def __init__(self, error: duckdb.Error, *, placed: bool) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.placed = placed
+
+
+@dataclass(frozen=True)
+class Answer:
+    columns: tuple[Column, ...]
+    rows: pa.Table
+
+
+class ReadDatabase:
+    """Opened with the first read. Thread-safe."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._lock = threading.Lock()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._spill: str | None = None
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._open()
+            return self._connection.cursor()
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        self._spill = tempfile.mkdtemp(prefix="ssql-reads-")
+        memory = self._config[PULL_MEMORY_BYTES]
+        settings: dict[str, Any] = {
+            "errors_as_json": True,
+            # As in ksqlDB: whole numbers divide to whole numbers, and by zero to NULL.
+            "error_on_division_by_zero": False,
+            "integer_division": True,
+            "max_temp_directory_size": f"{memory * _SPILL}B",
+            "memory_limit": f"{memory}B",
+            "python_enable_replacements": False,
+            "temp_directory": self._spill,
+        }
+        connection = duckdb.connect(config=settings)
+        root = root_of(self._config[FILES_DIRECTORY])
+        if root is not None:
+            connection.execute(f"SET allowed_directories = ['{str(root).replace(chr(39), chr(39) * 2)}/']")
+        connection.execute("SET TimeZone = 'UTC'")
+        for statement in _LOCKED:
+            connection.execute(statement)
+        return connection
+
+    def tree(self, text: str) -> dict[str, Any]:
+        """DuckDB's tree of a text's SELECT statements, or what is wrong with it."""
+        cursor = self._cursor()
+        try:
+            row = cursor.execute("SELECT json_serialize_sql(?)", [text]).fetchone()
+        finally:
+            cursor.close()
+        assert row is not None
+        found: dict[str, Any] = json.loads(row[0])
+        return found
+
+    def run(self, text: str, relations: Mapping[str, pa.Table], timeout_s: float | None) -> Answer:
+        """The rows of a SELECT over relations.
+
+        Raises:
+            Failed: as DuckDB says it; with an InterruptException when it took longer than `timeout_s`.
+        """
+        cursor = self._cursor()
+        placed = True
+        try:
+            for name, rows in relations.items():
+                cursor.register(name, rows)
+            with _interrupted(cursor, timeout_s):
+                found = _bound(cursor, text)
+                types = [sql_type(of) for of in found.types]
+                columns = columns_of(found.columns, types)
+                converted = [conversion(n, of, t) for n, (of, t) in enumerate(zip(found.types, types, strict=True), 1)]
+                if any(expression.startswith("CAST") for expression in converted):
+                    placed, found = False, found.project(", ".join(converted))
+                rows = found.to_arrow_table()
+        except duckdb.Error as error:
+            raise Failed(error, placed=placed) from None
+        finally:
+            cursor.close()
+        return Answer(columns, as_declared(rows, columns))
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            if self._spill is not None:
+                shutil.rmtree(self._spill, ignore_errors=True)
+
+
+def _bound(cursor: duckdb.DuckDBPyConnection, text: str) -> Any:
+    """The relation of a SELECT, not run yet."""
+    try:
+        return cursor.sql(text)
+    except duckdb.Error:
+        # Told here without places and names; said again by the other way in, they are there.
+        cursor.execute(text)
+        raise
+
+
+@contextmanager
+def _interrupted(cursor: duckdb.DuckDBPyConnection, timeout_s: float | None) -> Iterator[None]:
+    """Within it, what the cursor runs is ended after a time."""
+    if timeout_s is None:
+        yield
+        return
+    timer = threading.Timer(max(timeout_s, 0.0), cursor.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -1,0 +1,312 @@
+"""Reads in full SQL, held against plain DuckDB over the same rows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from ssql.engine.api import PullResult
+from ssql.errors import (
+    ColumnNotFound,
+    FunctionNotFound,
+    InvalidStatement,
+    PullQueryRefused,
+    ReadTimedOut,
+    SourceNotFound,
+    SqlError,
+    SyntaxSqlError,
+)
+from tests.engine.conftest import Bench
+
+DEFINITIONS = """
+    CREATE STREAM orders (k STRING KEY, id INT, amount INT) WITH (kafka_topic='o', value_format='JSON', partitions=3);
+    CREATE TABLE totals AS SELECT k, COUNT(*) AS n, SUM(amount) AS total FROM orders GROUP BY k;
+    CREATE STREAM doubled AS SELECT k, id, amount * 2 AS twice FROM orders;
+    CREATE TABLE people (k STRING PRIMARY KEY, name STRING) WITH (kafka_topic='p', value_format='JSON', partitions=2);
+"""
+ORDERS = [("a", 1, 10), ("b", 2, 20), ("a", 3, 30), ("c", 4, -5), (None, 5, 7), ("b", 6, None)]
+PEOPLE = [("a", "old"), ("b", "Bea"), ("a", "Ann"), ("z", "Zed")]
+
+
+@pytest.fixture
+def filled(bench: Bench) -> Bench:
+    return fill(bench)
+
+
+def fill(bench: Bench) -> Bench:
+    bench.session.full_sql = True
+    bench.run(DEFINITIONS)
+    bench.engine.insert(
+        "orders", [{"k": k, "id": i, "amount": a, "rowtime": 1000 * i} for k, i, a in ORDERS], bench.session
+    )
+    bench.engine.insert("people", [{"k": k, "name": n} for k, n in PEOPLE], bench.session)
+    bench.settle()
+    return bench
+
+
+def oracle() -> duckdb.DuckDBPyConnection:
+    """The same relations, computed from scratch."""
+    plain = duckdb.connect(config={"integer_division": True})
+    strings, ints = pa.string(), pa.int32()
+    orders = [*zip(*ORDERS, strict=True)]
+    arrays = [pa.array(orders[0], strings), pa.array(orders[1], ints), pa.array(orders[2], ints)]
+    plain.register("o", pa.table(arrays, names=["K", "ID", "AMOUNT"]))
+    plain.execute("CREATE VIEW orders AS SELECT * FROM o")
+    plain.execute(
+        "CREATE VIEW totals AS SELECT K, COUNT(*) AS N, CAST(SUM(AMOUNT) AS INTEGER) AS TOTAL FROM o "
+        "WHERE K IS NOT NULL GROUP BY K"
+    )
+    plain.execute("CREATE VIEW doubled AS SELECT K, ID, AMOUNT * 2 AS TWICE FROM o")
+    people = dict(PEOPLE)
+    plain.register("people", pa.table({"K": list(people), "NAME": list(people.values())}))
+    return plain
+
+
+def ask(bench: Bench, sql: str) -> PullResult:
+    result = bench.engine.query(sql, bench.session)
+    assert isinstance(result, PullResult)
+    assert [c.type.arrow for c in result.columns] == result.rows.schema.types
+    assert [c.name for c in result.columns] == result.rows.schema.names
+    return result
+
+
+def in_order(table: pa.Table) -> list[tuple[Any, ...]]:
+    return list(zip(*(c.to_pylist() for c in table.columns), strict=True))
+
+
+QUERIES = [
+    "SELECT t.k, n, name FROM totals t LEFT JOIN people p ON t.k = p.k ORDER BY t.k",
+    "SELECT o.id, d.twice, t.total FROM orders o JOIN doubled d USING (id) JOIN totals t ON t.k = o.k ORDER BY 1",
+    "WITH big AS (SELECT * FROM totals WHERE n > 1) SELECT k, total FROM big ORDER BY k",
+    "WITH totals AS (SELECT k, n FROM totals WHERE n = 2) SELECT * FROM totals ORDER BY k",
+    "WITH RECURSIVE c AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM c WHERE x < 5) SELECT x FROM c ORDER BY x",
+    "SELECT k, total, RANK() OVER (ORDER BY total DESC) AS place FROM totals ORDER BY place",
+    "SELECT id, SUM(amount) OVER (PARTITION BY k ORDER BY id) AS running FROM orders ORDER BY id",
+    "SELECT k FROM totals EXCEPT SELECT k FROM people ORDER BY k",
+    "SELECT k FROM totals UNION SELECT k FROM people ORDER BY k LIMIT 2 OFFSET 1",
+    "SELECT * FROM totals WHERE total > (SELECT AVG(total) FROM totals) ORDER BY k",
+    "SELECT k FROM totals t WHERE EXISTS (SELECT 1 FROM people p WHERE p.k = t.k) ORDER BY k",
+    "SELECT k, n FROM totals WHERE (k, n) > ('a', 2) ORDER BY k, n LIMIT 1",
+    "SELECT CASE WHEN n > 1 THEN 'many' ELSE 'one' END AS w, COUNT(*) AS c FROM totals GROUP BY ALL ORDER BY w",
+    "SELECT k, n FROM totals GROUP BY ROLLUP (k, n) ORDER BY k NULLS LAST, n NULLS LAST",
+    "SELECT total / 4 AS q FROM totals, (VALUES (1), (2)) v(x) WHERE x = 1 ORDER BY q",
+    "FROM totals SELECT MAX(n) AS m",
+    "SELECT k, list(id ORDER BY id) AS ids FROM orders WHERE k IS NOT NULL GROUP BY k QUALIFY COUNT(*) OVER () > 1 "
+    "ORDER BY k",
+    "SELECT * FROM (SELECT k, n FROM totals) a NATURAL JOIN (SELECT k, total FROM totals) b ORDER BY k",
+    "SELECT x.* FROM totals x JOIN totals y ON x.k < y.k ORDER BY x.k, y.k",
+    "SELECT * FROM totals PIVOT (SUM(total) FOR k IN ('a', 'b'))",
+    "VALUES (1, 'x'), (2, 'y')",
+    "SELECT 'é' AS accented, * FROM people p, range(2) r(i) WHERE name <> 'ü' ORDER BY p.k, i",
+]
+
+
+@pytest.mark.parametrize("sql", QUERIES)
+def test_it_says_what_duckdb_says(filled: Bench, sql: str) -> None:
+    expected = in_order(oracle().execute(sql).to_arrow_table())
+    assert expected
+    assert in_order(ask(filled, sql + ";").rows) == expected
+
+
+def test_without_it_ksqldb_refuses(filled: Bench) -> None:
+    filled.session.full_sql = False
+    with pytest.raises(PullQueryRefused):
+        ask(filled, "SELECT t.k FROM totals t JOIN people p ON t.k = p.k;")
+    with pytest.raises(SqlError):
+        ask(filled, "WITH x AS (SELECT * FROM totals) SELECT * FROM x;")
+    filled.session.properties["sql.extensions"] = True
+    assert len(ask(filled, "WITH x AS (SELECT * FROM totals) SELECT * FROM x;").rows) == 3
+
+
+def test_columns_are_named_as_everywhere(filled: Bench) -> None:
+    columns = ask(filled, 'SELECT t.k, n AS many, total AS "Total", `N` FROM totals t, people p LIMIT 1;').columns
+    assert [str(c) for c in columns] == ["`K` STRING", "`MANY` BIGINT", "`Total` INTEGER", "`N` BIGINT"]
+    columns = ask(filled, "SELECT * FROM totals a JOIN totals b ON a.k = b.k;").columns
+    assert [c.name for c in columns] == ["K", "N", "TOTAL", "K_1", "N_1", "TOTAL_1"]
+
+
+def test_a_star_does_not_show_the_columns_that_every_row_has(filled: Bench) -> None:
+    rows = in_order(ask(filled, "SELECT * FROM orders o, (SELECT 1) x WHERE ROWTIME > 4000 ORDER BY ROWTIME;").rows)
+    assert rows == [(None, 5, 7, 1), ("b", 6, None, 1)]
+    rows = in_order(
+        ask(filled, "SELECT o.*, o.rowtime, o.rowoffset >= 0 FROM orders o, people p WHERE id = 1 LIMIT 1").rows
+    )
+    assert rows == [("a", 1, 10, 1000, True)]
+    assert in_order(
+        ask(filled, "SELECT k, ROWTIME FROM totals t WHERE n = (SELECT MAX(n) FROM totals) ORDER BY k").rows
+    )
+
+
+def test_names_in_any_case(bench: Bench) -> None:
+    bench.session.full_sql = True
+    bench.run(
+        "CREATE TABLE `lower` (`id` INT PRIMARY KEY, v INT) WITH (kafka_topic='l', value_format='JSON', partitions=1);"
+    )
+    bench.engine.insert("`lower`", [{"`id`": 1, "v": 2}], bench.session)
+    rows = ask(bench, 'SELECT a.id, b."ID", LOWER.v FROM LOWER JOIN "lower" a USING (v) JOIN `lower` b USING (v);').rows
+    assert in_order(rows) == [(1, 1, 2)]
+
+
+def test_fields_of_structs(bench: Bench) -> None:
+    bench.session.full_sql = True
+    bench.run(
+        "CREATE STREAM s (p STRUCT<x INT, y STRUCT<z STRING>>)"
+        " WITH (kafka_topic='s', value_format='JSON', partitions=1);"
+    )
+    bench.engine.insert("s", [{"p": {"x": 1, "y": {"z": "deep"}}}], bench.session)
+    assert in_order(ask(bench, "SELECT p->x, p->y->`Z` AS z, p.y.z, q FROM s, (SELECT 1 AS q) r;").rows) == [
+        (1, "deep", "deep", 1)
+    ]
+
+
+def test_variables(filled: Bench) -> None:
+    filled.run("DEFINE who = 'a'; DEFINE what = 'total';")
+    sql = "WITH x AS (SELECT * FROM totals WHERE k = '${who}') SELECT ${what} FROM x"
+    assert in_order(ask(filled, sql).rows) == [(40,)]
+    with pytest.raises(ColumnNotFound) as caught:
+        ask(filled, "WITH x AS (SELECT * FROM totals WHERE k = '${who}') SELECT ${what}s, nono FROM x")
+    assert filled.marked(caught.value) in ("${what}s", "${what}")
+
+
+def test_windows_have_their_bounds(bench: Bench) -> None:
+    bench.session.full_sql = True
+    bench.run(DEFINITIONS)
+    bench.run("CREATE TABLE w AS SELECT k, COUNT(*) AS n FROM orders WINDOW TUMBLING (SIZE 2 SECONDS) GROUP BY k;")
+    bench.engine.insert("orders", [{"k": "a", "id": i, "rowtime": 1000 * i} for i in range(5)], bench.session)
+    bench.settle()
+    sql = "WITH x AS (SELECT * FROM w) SELECT * FROM x ORDER BY windowstart DESC LIMIT 2"
+    assert in_order(ask(bench, sql).rows) == [("a", 4000, 6000, 1), ("a", 2000, 4000, 2)]
+
+
+@pytest.mark.parametrize(
+    ("expression", "type_", "value"),
+    [
+        ("SUM(n)", "BIGINT", 5),
+        ("CAST(1 AS UTINYINT)", "INTEGER", 1),
+        ("CAST(1 AS UBIGINT)", "BIGINT", 1),
+        ("CAST(1.5 AS FLOAT)", "DOUBLE", 1.5),
+        ("1.25", "DECIMAL(3, 2)", Decimal("1.25")),
+        ("CAST('0c0d3b50-5a3f-4a0e-9a7b-3f0e3b0e3b0e' AS UUID)", "STRING", "0c0d3b50-5a3f-4a0e-9a7b-3f0e3b0e3b0e"),
+        ("INTERVAL 90 MINUTE", "STRING", "01:30:00"),
+        ("NULL", "STRING", None),
+        ("[CAST(1 AS HUGEINT), NULL]", "ARRAY<BIGINT>", [1, None]),
+        ("MAP {'a': CAST(2 AS SMALLINT)}", "MAP<STRING, INTEGER>", [("a", 2)]),
+        ("{'x': SUM(n), 'y': [CAST(1 AS TINYINT)]}", "STRUCT<`x` BIGINT, `y` ARRAY<INTEGER>>", {"x": 5, "y": [1]}),
+        ("CAST('b' AS ENUM ('a', 'b'))", "STRING", "b"),
+        ("EPOCH_MS(TIMESTAMPTZ '2020-01-01 00:00:00+01')", "BIGINT", 1577833200000),
+        ("row(1, 2)", "STRING", "(1, 2)"),
+    ],
+)
+def test_types_of_answers(filled: Bench, expression: str, type_: str, value: object) -> None:
+    result = ask(filled, f"WITH x AS (SELECT * FROM totals) SELECT {expression} AS v FROM x LIMIT 1")
+    assert str(result.columns[0].type) == type_
+    assert in_order(result.rows) == [(value,)]
+
+
+# --- one moment --------------------------------------------------------------
+
+ACCOUNTS = """
+    CREATE STREAM moves (account INT, amount INT) WITH (kafka_topic='m', value_format='JSON', partitions=1);
+    CREATE TABLE balances AS SELECT account, SUM(amount) AS balance FROM moves GROUP BY account;
+    CREATE TABLE shifted AS SELECT account + 10 AS account, SUM(amount) AS balance FROM moves GROUP BY account + 10;
+"""
+
+
+def test_all_relations_are_read_as_of_one_moment(make: Callable[..., Bench]) -> None:
+    """Each transfer takes from one account what it gives another, and each reader sees all of it or nothing."""
+    bench = make(**{"batch.max.rows": 3})
+    bench.session.full_sql = True
+    bench.run(ACCOUNTS)
+    ended = threading.Event()
+
+    def write() -> None:
+        for number in range(150):
+            a, b = number % 5, (number * 7 + 1) % 5
+            bench.engine.insert("moves", [{"account": a, "amount": -number}, {"account": b, "amount": number}])
+        ended.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen = set()
+    while True:
+        last = ended.is_set()
+        if last:
+            bench.settle()
+        ((difference, in_tables, in_stream),) = in_order(
+            ask(
+                bench,
+                """SELECT (SELECT SUM(abs(a.balance - b.balance)) FROM balances a FULL JOIN shifted b
+                           ON a.account + 10 = b.account),
+                          (SELECT SUM(balance) FROM balances), (SELECT SUM(amount) FROM moves)""",
+            ).rows
+        )
+        assert difference in (None, 0)
+        assert in_tables == in_stream
+        seen.add(in_stream)
+        if last:
+            break
+    writer.join()
+    assert in_order(ask(bench, "WITH m AS (SELECT * FROM moves) SELECT COUNT(*), SUM(amount) FROM m").rows) == [
+        (300, 0)
+    ]
+
+
+# --- files -------------------------------------------------------------------
+
+
+def test_files_join_with_tables(make: Callable[..., Bench], tmp_path: Path) -> None:
+    (tmp_path / "data" / "deep").mkdir(parents=True)
+    with duckdb.connect() as made:
+        for name in ("a.parquet", "deep/b.csv", "c.ndjson"):
+            kind = {"parquet": "PARQUET", "csv": "CSV", "ndjson": "JSON"}[name.rpartition(".")[2]]
+            made.execute(f"COPY (SELECT 'a' AS key, 5 AS price) TO '{tmp_path}/data/{name}' (FORMAT {kind})")
+    bench = fill(make(**{"files.directory": tmp_path / "data"}))
+    for source in (
+        *("'a.parquet'", "read_parquet('a.parquet')", "read_parquet(['a.parquet'])", "'deep/b.csv'"),
+        *("read_csv('deep/*.csv', header => true)", "'c.ndjson'", "read_json('c.ndjson')", '"a.parquet"'),
+        *(f"'{tmp_path}/data/a.parquet'", "'*.parquet'"),
+    ):
+        rows = ask(bench, f"SELECT t.k, f.price * n AS p FROM totals t JOIN {source} AS f ON f.key = t.k;").rows
+        assert in_order(rows) == [("a", 10)], source
+
+
+# --- errors ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sql", "error", "marked", "hint"),
+    [
+        ("SELECT * FROM totls t, people p", SourceNotFound, "totls", "TOTALS"),
+        ("SELECT 'é', nmae FROM people p, totals t", ColumnNotFound, "nmae", "NAME"),
+        ("SELECT p.nmae FROM people p, totals t", ColumnNotFound, "p.nmae", "NAME"),
+        ("WITH x AS (SELECT 1) SELECT * FROM x y, z", SourceNotFound, "z", None),
+        ("SELECT k FROM totals UNION SELECT medan(n) FROM totals", FunctionNotFound, "medan(n)", None),
+        ("SELECT k FROM totals UNION SELEC k FROM people", SyntaxSqlError, "SELEC", None),
+        ("WITH x AS SELECT 1", SyntaxSqlError, "SELECT", None),
+        ("SELECT k FROM totals t, people p", InvalidStatement, "k", None),
+        ("SELECT * FROM main.totals", SourceNotFound, None, None),
+    ],
+)
+def test_errors_have_a_place(filled: Bench, sql: str, error: type[SqlError], marked: str, hint: str | None) -> None:
+    with pytest.raises(error) as caught:
+        ask(filled, sql)
+    assert caught.value.text == sql
+    if marked is not None:
+        assert filled.marked(caught.value) == marked
+    if hint is not None:
+        assert caught.value.hint == f'Did you mean "{hint}"?'
+    assert "\n" not in caught.value.message
+
+
+def test_a_query_that_takes_too_long_is_ended(make: Callable[..., Bench]) -> None:
+    bench = fill(make(**{"query.pull.timeout.seconds": 1}))
+    with pytest.raises(ReadTimedOut):
+        ask(bench, "SELECT COUNT(*) FROM range(1000000000) a, range(1000000000) b")
+    assert in_order(ask(bench, "WITH x AS (SELECT 1 AS one) SELECT one FROM x").rows) == [(1,)]
