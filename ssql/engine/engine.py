@@ -243,7 +243,7 @@ class LocalEngine:
             error.within(sql, statement=statement.text + ";")
             raise
         except Exception as error:
-            raise _internal(error, sql, statement, []) from error
+            raise _internal(error, sql, statement.text + ";", []) from error
 
     def push_query(self, query_id: str) -> PushQuery | None:
         return self._core.pushes.get(query_id)
