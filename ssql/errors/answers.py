@@ -8,7 +8,10 @@ _SEE_QUERIES = "See https://cnfl.io/queries for more info."
 
 
 class NegativeLimit(SqlError):
-    """LIMIT with a number below 0; `kind` is the kind of query that has it."""
+    """LIMIT with a number below 0.
+
+    `kind` is the kind of query that has it.
+    """
 
     code = "negative_limit"
 
@@ -19,7 +22,10 @@ class NegativeLimit(SqlError):
 
 
 class PullQueryRefused(SqlError):
-    """A pull query asks for what such queries do not give; `why` is a sentence."""
+    """A pull query asks for what such queries do not give.
+
+    `why` is a sentence.
+    """
 
     code = "pull_query_refused"
 
@@ -41,7 +47,10 @@ class TableScanNeeded(PullQueryRefused):
 
 
 class KeyTypeMismatch(SqlError):
-    """A value that a key is compared with cannot be a key; `column` is the key column as it is declared."""
+    """A value that a key is compared with cannot be a key.
+
+    `column` is the key column as it is declared.
+    """
 
     code = "key_type_mismatch"
 
@@ -54,6 +63,8 @@ class KeyTypeMismatch(SqlError):
 
 
 class TooManyPushQueries(SqlError):
+    """As many push queries are running as the server allows."""
+
     code = "too_many_push_queries"
     ksql_code = 40003
 

@@ -22,6 +22,8 @@ class EndpointNotFound(SqlError):
 
 
 class EndpointExists(SqlError):
+    """An endpoint of that name is there already."""
+
     code = "endpoint_exists"
 
     def __init__(self, name: str, *, span: Span | None = None) -> None:

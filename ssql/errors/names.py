@@ -8,7 +8,10 @@ from ssql.errors.base import BUILDING, LOOKING_UP, NODE_PLACE, Span, SqlError, n
 
 
 class ColumnNotFound(SqlError):
-    """`clause` names the clause that the column stands in: SELECT, WHERE, JOIN ON, ...; "" for none."""
+    """No source of the query has that column.
+
+    `clause` names the clause that it stands in: SELECT, WHERE, JOIN ON, ...; "" for none.
+    """
 
     code = "column_not_found"
     ksql_place = NODE_PLACE
@@ -37,6 +40,8 @@ class UnknownInExpression(SqlError):
 
 
 class AmbiguousColumn(SqlError):
+    """A column without its source, which several sources of the query have."""
+
     code = "ambiguous_column"
     ksql_place = NODE_PLACE
     step = LOOKING_UP
@@ -63,7 +68,10 @@ class UnknownAlias(SqlError):
 
 
 class SourceNotFound(SqlError):
-    """`kind`: STREAM or TABLE where a statement names the kind. `step`: a query looks its sources up as it is made."""
+    """There is no stream or table of that name.
+
+    `kind`: STREAM or TABLE where a statement names the kind. `step`: a query looks its sources up as it is made.
+    """
 
     code = "source_not_found"
 
@@ -99,6 +107,8 @@ class InsertTargetNotFound(SourceNotFound):
 
 
 class SourceExists(SqlError):
+    """A stream or table of that name is there already."""
+
     code = "source_exists"
 
     def __init__(self, kind: str, name: str, *, there: str, span: Span | None = None) -> None:
@@ -111,6 +121,8 @@ class SourceExists(SqlError):
 
 
 class FunctionNotFound(SqlError):
+    """No function has that name."""
+
     code = "function_not_found"
 
     def __init__(self, name: str, *, span: Span | None = None, candidates: Iterable[str] = ()) -> None:
@@ -146,6 +158,8 @@ class CustomTypeNotFound(SqlError):
 
 
 class VariableNotFound(SqlError):
+    """A variable is used, and not defined."""
+
     code = "variable_not_found"
 
     def __init__(self, name: str, *, span: Span | None = None, candidates: Iterable[str] = ()) -> None:
@@ -172,6 +186,8 @@ class UnknownProperty(SqlError):
 
 
 class QueryNotFound(SqlError):
+    """No query has that id."""
+
     code = "query_not_found"
 
     def __init__(self, query_id: str, *, span: Span | None = None, candidates: Iterable[str] = ()) -> None:
@@ -181,6 +197,8 @@ class QueryNotFound(SqlError):
 
 
 class TypeExists(SqlError):
+    """A custom type of that name is there already."""
+
     code = "type_exists"
 
     def __init__(self, name: str, *, span: Span | None = None) -> None:
@@ -188,6 +206,8 @@ class TypeExists(SqlError):
 
 
 class QueryExists(SqlError):
+    """A query of that id is there already."""
+
     code = "query_exists"
 
     def __init__(self, query_id: str, *, span: Span | None = None) -> None:
@@ -195,6 +215,8 @@ class QueryExists(SqlError):
 
 
 class ConnectorExists(SqlError):
+    """A connector of that name is there already."""
+
     code = "connector_exists"
     status = 409
     ksql_code = 40900

@@ -48,6 +48,8 @@ class Forbidden(SqlError):
 
 
 class PathNotFound(SsqlError):
+    """The server has no such path."""
+
     code = "path_not_found"
     status = 404
     ksql_code = 40400
@@ -57,6 +59,8 @@ class PathNotFound(SsqlError):
 
 
 class MethodNotAllowed(SsqlError):
+    """The path is there, and another method is needed."""
+
     code = "method_not_allowed"
     status = 405
     ksql_code = 40500
@@ -66,6 +70,8 @@ class MethodNotAllowed(SsqlError):
 
 
 class NotAcceptable(SsqlError):
+    """None of the content types that the client accepts can be given."""
+
     code = "not_acceptable"
     status = 406
     ksql_code = 40600
@@ -75,6 +81,8 @@ class NotAcceptable(SsqlError):
 
 
 class BodyTooLarge(SsqlError):
+    """A request is larger than the server reads as a whole."""
+
     code = "body_too_large"
     status = 413
     ksql_code = 41300
@@ -97,6 +105,8 @@ class ServerStarting(SsqlError):
 
 
 class ServerStopping(SsqlError):
+    """The server ends, and takes no new requests."""
+
     code = "server_stopping"
     status = 503
     ksql_code = 50303

@@ -40,14 +40,20 @@ class LogError(SsqlError):
 
 
 class LogFull(LogError):
+    """There is no room left where the log is; nothing of the transaction was written."""
+
     code = "disk_full"
 
 
 class LogUnavailable(LogError):
+    """The log cannot be reached; trying again may help."""
+
     code = "log_unavailable"
 
 
 class TopicNotFound(LogError):
+    """The log has no such topic."""
+
     code = "topic_not_found"
     status = 400
     ksql_code = 40001
@@ -70,12 +76,16 @@ class LogFenced(LogError):
 
 
 class ConfigError(SsqlError):
+    """A setting, or the file of settings, cannot be used."""
+
     code = "config_error"
     status = 400
     ksql_code = 40000
 
 
 class UnknownSetting(ConfigError):
+    """No setting has that key."""
+
     code = "unknown_setting"
 
     def __init__(self, name: str, *, candidates: Iterable[str] = ()) -> None:
@@ -84,7 +94,10 @@ class UnknownSetting(ConfigError):
 
 
 class ConnectFailed(SsqlError):
-    """Kafka Connect did not do what a statement asked of it. `status` is the one that it answered with, if it did."""
+    """Kafka Connect did not do what a statement asked of it.
+
+    `status` is the one that it answered with, if it did.
+    """
 
     code = "connect_failed"
 
@@ -99,6 +112,8 @@ class ConnectFailed(SsqlError):
 
 
 class ConnectNotConfigured(ConnectFailed):
+    """A statement is for Kafka Connect, and no such server is named."""
+
     code = "connect_not_configured"
 
     def __init__(self) -> None:

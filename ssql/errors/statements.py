@@ -25,7 +25,10 @@ class RefusedAsInKsqldb(SqlError):
 
 
 class InsertFailed(SqlError):
-    """The values of an INSERT VALUES do not fit what they are for; `why` is a sentence."""
+    """The values of an INSERT VALUES do not fit what they are for.
+
+    `why` is a sentence.
+    """
 
     code = "insert_failed"
 
@@ -78,6 +81,8 @@ def _signatures(name: str, accepted: Iterable[str]) -> str:
 
 
 class TypeMismatch(SqlError):
+    """A value or an expression is of a type that does not fit its place."""
+
     code = "type_mismatch"
 
 
@@ -136,6 +141,8 @@ class TopicInUse(SqlError):
 
 
 class ReadOnlySource(SqlError):
+    """A stream or table that is read-only was to be changed or written."""
+
     code = "read_only_source"
 
     def __init__(self, kind: str, name: str, what: str, *, span: Span | None = None) -> None:

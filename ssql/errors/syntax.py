@@ -8,8 +8,9 @@ from ssql.errors.base import BUILDING, NODE_PLACE, PARSER_PLACE, Position, Span,
 
 
 class SyntaxSqlError(SqlError):
-    """The text is no SQL. `message` says what was expected, in the words of a prompt; ksqlDB's clients get its words.
+    """The text is no SQL.
 
+    `message` says what was expected, in the words of a prompt; ksqlDB's clients get its words.
     `found`: the token that does not fit, as written. `expected`: the few tokens that could stand there, as ksqlDB
     writes them; `missing`: the one that must. `reserved`: `found` is a reserved word where a name was expected.
     `statements`: the words that statements begin with, where one of these was expected.
@@ -78,7 +79,7 @@ class WrongKeyRole(SqlError):
 
 
 class WholeNumberNeeded(SqlError):
-    """`command` (LIMIT, INTERVAL, OFFSET) is followed by a number with a fraction."""
+    """LIMIT, INTERVAL or OFFSET is followed by a number with a fraction."""
 
     code = "syntax_error"
     step = BUILDING
@@ -114,7 +115,10 @@ class NotSupportedYet(SqlError):
 
 
 class LiteralRequired(SqlError):
-    """`given`: the argument as written."""
+    """An argument of a function must be a constant, and is an expression.
+
+    `given`: the argument as written.
+    """
 
     code = "literal_required"
 

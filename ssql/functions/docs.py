@@ -1,11 +1,7 @@
-"""What people read about functions: DESCRIBE FUNCTION, SHOW FUNCTIONS, and the reference page.
-
-`python -m ssql.functions.docs > docs/functions.md` writes the page.
-"""
+"""What people read about functions: DESCRIBE FUNCTION, SHOW FUNCTIONS, and the reference page."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -93,7 +89,3 @@ def page() -> Iterator[str]:
             if found.examples:
                 yield ""
                 yield from (f"- `{call}` is `{shown}`" for call, shown in found.examples.items())
-
-
-if __name__ == "__main__":
-    sys.stdout.write("\n".join(page()) + "\n")

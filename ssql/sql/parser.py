@@ -170,7 +170,7 @@ class _Reader:
         cursor = self.cursor
         if cursor.is_word("SELECT"):
             return Select(read_query(cursor), **self.place)
-        for word, read in _STATEMENTS.items():
+        for word, read in STATEMENTS.items():
             if cursor.accept_words(word):
                 return read(self)
         if cursor.is_word("WITH"):
@@ -538,7 +538,8 @@ class _Reader:
         return read_interval(self.cursor) if self.cursor.accept_words("TIMEOUT") else None
 
 
-_STATEMENTS: dict[str, Callable[[_Reader], Statement]] = {
+#: By its first word, what reads a statement.
+STATEMENTS: dict[str, Callable[[_Reader], Statement]] = {
     "CREATE": _Reader.create,
     "INSERT": _Reader.insert,
     "DROP": _Reader.drop,

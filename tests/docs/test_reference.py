@@ -1,0 +1,42 @@
+"""The reference says all that there is, and what the code knows is as the code has it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from ssql_cli.reference import PAGES, about, error_classes, text_of
+
+from ssql.config import SETTINGS
+from ssql.engine.properties import PROPERTIES
+from ssql.sql.parser import STATEMENTS
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_generated_pages_are_as_the_code_has_it(path: str) -> None:
+    assert (DOCS / path).read_text() == text_of(PAGES[path]), "python -m ssql_cli.reference docs"
+
+
+def test_every_error_says_when_it_comes() -> None:
+    assert [kind.__name__ for kind in error_classes() if not about(kind)] == []
+
+
+def test_every_setting_says_what_it_does() -> None:
+    assert [key for key, entry in SETTINGS.items() if not entry.doc.strip()] == []
+
+
+def test_every_statement_and_property_is_described() -> None:
+    text = (DOCS / "reference" / "statements.md").read_text()
+    described = "\n".join(re.findall(r"```\n(.*?)```", text, re.DOTALL))
+    first = set(re.findall(r"^([A-Z]+)", described, re.MULTILINE)) | set(re.findall(r"\| ([A-Z]+)", described))
+    assert {*STATEMENTS, "SELECT"} - first == set()
+    assert {name for name in PROPERTIES if f"`{name}`" not in text} == set()
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
