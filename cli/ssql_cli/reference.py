@@ -31,7 +31,7 @@ def settings() -> Iterator[str]:
     yield (
         "Each can stand in the file that `--config` names (TOML, or Java's properties), and in the environment:"
         " `SSQL_`, then the key in capitals with `_` for `.` and `-`. Those marked with * can be SET for a session, or"
-        " sent with a request. ksqlDB's names for the same thing are taken everywhere, with and without `ksql.` before them."
+        " sent with a request. ksqlDB's names for the same thing are taken everywhere, with `ksql.` before them or not."
     )
     yield ""
     yield "| setting | default | what it does |"
