@@ -293,6 +293,12 @@ IDLE_TIMEOUT_S = setting(
     parse=int,
     aliases=("ksql.idle.connection.timeout.seconds",),
 )
+HEARTBEAT_S = setting(
+    "subscribe.heartbeat.seconds",
+    15,
+    "After how long (s) without rows a subscriber is told that its connection lives.",
+    parse=int,
+)
 INSERT_VALUES_ENABLED = setting(
     "insert.into.values.enabled",
     True,

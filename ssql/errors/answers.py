@@ -78,6 +78,8 @@ class ReaderIdle(SsqlError):
     """A row stream was ended: its reader took nothing of it for too long."""
 
     code = "reader_idle"
+    status = 408
+    ksql_code = 40800
 
     def __init__(self, seconds: float) -> None:
         super().__init__(
@@ -179,4 +181,16 @@ class TokenExpired(SqlError):
         super().__init__(
             f'the subscription cannot go on: records after its token were deleted from topic "{topic}"',
             hint="Start again without the token, or keep the topic's records for longer.",
+        )
+
+
+class SubscriptionStartsOver(SsqlError):
+    """The rows of a subscription begin anew, in a form that has no word for that."""
+
+    code = "subscription_starts_over"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the subscription starts over: the rows that were told before are void",
+            hint="Subscribe again; events, WebSocket and Arrow say so as they go on.",
         )

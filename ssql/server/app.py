@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from ssql.config import IDLE_TIMEOUT_S
+from ssql.config import Config
 from ssql.rights import Right
 from ssql.server import auth, cluster, endpoints, metrics
 from ssql.server.auth import Credentials
@@ -24,6 +24,7 @@ from ssql.server.query_stream import post_query_stream
 from ssql.server.sql import get_sql, post_sql
 from ssql.server.state import STATE, ServerState, logger
 from ssql.server.status import get_status, get_statuses
+from ssql.server.subscribe import get_subscribe, post_subscribe
 
 if TYPE_CHECKING:
     from ssql.engine.api import Engine
@@ -55,8 +56,10 @@ ROUTES = (
     web.get("/endpoints", endpoints.get_endpoints),
     web.get("/endpoints/{name}", endpoints.get_endpoint),
     web.post("/endpoints/{name}", endpoints.post_endpoint),
-    web.get("/sql", get_sql),
+    web.get("/sql", get_sql, allow_head=False),
     web.post("/sql", post_sql),
+    web.get("/subscribe", get_subscribe, allow_head=False),
+    web.post("/subscribe", post_subscribe),
 )
 
 
@@ -65,20 +68,19 @@ def make_app(
     *,
     credentials: Credentials | None = None,
     most: Right = Right.ADMIN,
-    idle_timeout_s: float = IDLE_TIMEOUT_S.default,
+    config: Config | None = None,
 ) -> web.Application:
     """The REST API over an engine, for whoever has `credentials`; nobody may do more than `most`.
 
     Given an open engine, the application serves it and leaves it open. Given a function that opens one, it calls
     that in a thread once it runs, answers "starting" (503) until then, and closes the engine when it ends;
-    `app[STATE].opened` tells when and whether it could be opened. `idle_timeout_s`: how long a client may take nothing
-    of what is sent to it.
+    `app[STATE].opened` tells when and whether it could be opened. `config`: how the server behaves.
     """
     app = web.Application(
         middlewares=[metrics.counted, errors_as_json, auth.middleware(credentials, most)],
         client_max_size=MAX_BODY_BYTES,
     )
-    app[STATE] = ServerState(idle_timeout_s=idle_timeout_s)
+    app[STATE] = ServerState(config=config or Config())
     app[cluster.HOSTS] = cluster.Hosts()
     metrics.add_to(app)
     app.add_routes(ROUTES)

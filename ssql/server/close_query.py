@@ -21,6 +21,6 @@ async def post_close_query(request: web.Request) -> web.Response:
         raise BadRequest(f'push query "{query_id}" does not exist')
     await in_thread(request, query.close)
     for pump in request.app[STATE].pumps:
-        if pump.query.query_id == query_id:
+        if pump.query_id == query_id:
             pump.wake()
     return web.Response()

@@ -23,6 +23,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: Seconds after which a client may ask again, while the server starts.
 RETRY_AFTER_S = 10
 
+#: How a request is noted whose client went away.
+CLIENT_GONE = 499
+
 _HEADERS = {401: {"WWW-Authenticate": 'Basic realm="ssql"'}, 503: {"Retry-After": str(RETRY_AFTER_S)}}
 
 _UNEXPECTED: dict[str, Any] = {
@@ -78,7 +81,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
             raise
         error = _own(request, answer)
     except ConnectionResetError:
-        raise  # the client is gone: there is nobody to answer
+        return web.Response(status=CLIENT_GONE)  # nobody reads it: it is for the log and the metrics
     except Exception as raised:
         error = raised
     log_error(request, error)

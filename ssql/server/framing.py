@@ -33,6 +33,7 @@ TEXT_TYPE = "text/plain"
 LINES_TYPE = "application/x-ndjson"
 CSV_TYPE = "text/csv"
 ARROW_TYPE = "application/vnd.apache.arrow.stream"
+EVENTS_TYPE = "text/event-stream"
 
 
 class Framing(Protocol):

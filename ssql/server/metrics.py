@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from ssql.server.failures import CLIENT_GONE
 from ssql.server.state import engine_of, in_thread
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def add_to(app: web.Application) -> None:
 async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Counts a request by its answer; one whose client went away has the status 499."""
     begin = time.perf_counter()
-    status = 499
+    status = CLIENT_GONE
     try:
         response = await handler(request)
         status = response.status

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
 
 from aiohttp import web
 
@@ -26,7 +27,7 @@ from ssql.server.state import STATE, engine_of, in_thread, logger
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ssql.engine.api import PullResult, PushQuery, Session
+    from ssql.engine.api import PullResult, PushQuery, Session, Subscription
     from ssql.server.framing import Framing
 
 #: Rows written at a time: large enough to be cheap, small enough to keep in memory for every slow client.
@@ -39,12 +40,15 @@ INLINE_ROWS = 512
 #: the handlers of lost connections need it.
 LOST_CLIENT_CHECK_S = 1.0
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 QUERY_COMPLETED = "Query Completed"
 
 
-async def run_query(request: web.Request, sql: str, session: Session) -> PullResult | PushQuery:
-    """Run a query; one whose client goes away while it starts is closed as soon as it has started."""
-    started = asyncio.ensure_future(in_thread(request, engine_of(request).query, sql, session))
+async def begun(request: web.Request, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Begin something in a thread; what a client that goes away meanwhile has begun is closed as soon as it has."""
+    started = asyncio.ensure_future(in_thread(request, call, *args, **kwargs))
     try:
         return await asyncio.shield(started)
     except asyncio.CancelledError:
@@ -52,16 +56,20 @@ async def run_query(request: web.Request, sql: str, session: Session) -> PullRes
         raise
 
 
-def _close_unwanted(request: web.Request, started: asyncio.Future[PullResult | PushQuery]) -> None:
-    if not started.cancelled() and started.exception() is None and is_push(started.result()):
-        close(request, cast("PushQuery", started.result()))
+async def run_query(request: web.Request, sql: str, session: Session) -> PullResult | PushQuery:
+    return await begun(request, engine_of(request).query, sql, session)
+
+
+def _close_unwanted(request: web.Request, started: asyncio.Future[Any]) -> None:
+    if not started.cancelled() and started.exception() is None and hasattr(started.result(), "close"):
+        close(request, started.result())
 
 
 def is_push(result: PullResult | PushQuery) -> bool:
     return hasattr(result, "take")
 
 
-def close(request: web.Request, query: PushQuery) -> asyncio.Future[None]:
+def close(request: web.Request, query: PushQuery | Subscription) -> asyncio.Future[None]:
     """Close a query in a thread (it may wait for an epoch), whether or not anyone waits for it."""
     closing = asyncio.get_running_loop().run_in_executor(request.app[STATE].threads, query.close)
     closing.add_done_callback(lambda done: _note_close(query.query_id, done))
@@ -75,7 +83,7 @@ def _note_close(query_id: str, done: asyncio.Future[None]) -> None:
         logger.info("push query ended query_id=%s", query_id)
 
 
-async def _taken(request: web.Request, writing: Awaitable[None]) -> None:
+async def taken(request: web.Request, writing: Awaitable[None]) -> None:
     """Wait until the client has room for more. One that takes nothing for too long loses its connection."""
     idle_s = request.app[STATE].idle_timeout_s
     try:
@@ -89,21 +97,29 @@ async def _taken(request: web.Request, writing: Awaitable[None]) -> None:
         raise ConnectionResetError(idle.message) from None
 
 
-async def _stream(
+class _Errors(Protocol):
+    def error(self, body: dict[str, Any]) -> bytes | None: ...
+
+
+async def stream(
     request: web.Request,
-    framing: Framing,
+    framing: _Errors,
     content_type: str,
     header: bytes,
     write_rows: Callable[[web.StreamResponse], Awaitable[bytes | None]],
+    *,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> web.StreamResponse:
     """A row stream: the header, what `write_rows` writes, and the end that it returns.
 
     After the header the status is sent, so that an error can only be the last element; where the form has none for
     it, the answer is cut off.
     """
-    response = web.StreamResponse(headers={"Content-Type": content_type, "X-Content-Type-Options": "nosniff"})
+    response = web.StreamResponse(
+        headers={"Content-Type": content_type, "X-Content-Type-Options": "nosniff", **headers}
+    )
     await response.prepare(request)
-    await _taken(request, response.write(header))
+    await taken(request, response.write(header))
     try:
         last = await write_rows(response)
     except ConnectionError:
@@ -115,7 +131,7 @@ async def _stream(
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionResetError("the answer was cut off")
-    await _taken(request, response.write(last))
+    await taken(request, response.write(last))
     await response.write_eof()
     return response
 
@@ -133,11 +149,11 @@ async def send_pull(
 
     async def write_rows(response: web.StreamResponse) -> bytes:
         for batch in result.rows.to_batches(max_chunksize=ROWS_AT_ONCE):
-            await _taken(request, response.write(await _rendered(request, framing, batch, result.columns)))
+            await taken(request, response.write(await _rendered(request, framing, batch, result.columns)))
         return framing.end(result.final_message)
 
     header = framing.header(result.query_id, result.columns, result.mark_keys)
-    return await _stream(request, framing, content_type, header, write_rows)
+    return await stream(request, framing, content_type, header, write_rows)
 
 
 class Pump:
@@ -148,13 +164,16 @@ class Pump:
         self.query = query
         self.framing = framing
         self.content_type = content_type
-        self._loop = asyncio.get_running_loop()
+        self._bell = request.app[STATE].bell()
         self._news = asyncio.Event()
+
+    @property
+    def query_id(self) -> str:
+        return self.query.query_id
 
     def wake(self) -> None:
         """Look for rows, or for the end. May be called from any thread, at any time."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be woken
-            self._loop.call_soon_threadsafe(self._news.set)
+        self._bell.ring(self._news)
 
     async def close(self) -> None:
         """End the query; the client gets what was there before, and the end of the stream."""
@@ -167,7 +186,7 @@ class Pump:
         try:
             self.query.on_rows(self.wake)
             header = self.framing.header(self.query.query_id, self.query.columns, mark_keys=False)
-            return await _stream(self.request, self.framing, self.content_type, header, self._write_rows)
+            return await stream(self.request, self.framing, self.content_type, header, self._write_rows)
         finally:
             pumps.discard(self)
             close(self.request, self.query)
@@ -187,7 +206,7 @@ class Pump:
                 break
             if batch.num_rows:
                 text = await _rendered(self.request, self.framing, batch, self.query.columns)
-                await _taken(self.request, write_lines(self.request, response, text))
+                await taken(self.request, write_lines(self.request, response, text))
             else:
                 await self._wait()
         if self.query.error is not None:

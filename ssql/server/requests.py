@@ -67,6 +67,20 @@ async def body_of(request: web.Request, shape: type[T]) -> T:
     return decoded(await request.read(), shape)
 
 
+def json_parameter(request: web.Request, name: str) -> Any:
+    """A query parameter that is a JSON object; None where it is not given.
+
+    Raises:
+        BadRequest: it is something else.
+    """
+    if name not in request.query:
+        return None
+    try:
+        return msgspec.json.decode(request.query[name], type=dict[str, Any])
+    except msgspec.DecodeError:
+        raise BadRequest(f'the parameter "{name}" is not a JSON object') from None
+
+
 def negotiated(request: web.Request, offered: Sequence[str]) -> str:
     """The content type to answer with: of those offered, the one with the highest q, then the one named first.
 

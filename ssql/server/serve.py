@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from ssql.config import AUTH_FILE, IDLE_TIMEOUT_S, LISTEN, TLS_CERTIFICATE, TLS_KEY, Config
+from ssql.config import AUTH_FILE, LISTEN, TLS_CERTIFICATE, TLS_KEY, Config
 from ssql.errors import ConfigError
 from ssql.rights import Right
 from ssql.server.access_log import AccessLog
@@ -63,7 +63,7 @@ def serve(
         open_engine or functools.partial(_local_engine, config),
         credentials=credentials,
         most=most,
-        idle_timeout_s=config[IDLE_TIMEOUT_S],
+        config=config,
     )
     with contextlib.closing(listener):
         asyncio.run(_serve(listener, tls, app, ready))

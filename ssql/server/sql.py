@@ -11,7 +11,7 @@ from aiohttp import web
 from ssql.errors import BadRequest, WrongEndpoint
 from ssql.server.framing import ARROW_TYPE, CSV_TYPE, JSON_TYPE, LINES_TYPE
 from ssql.server.pump import close, is_push, run_query, send_pull
-from ssql.server.requests import body_of, check_query, emit_clause, negotiated, session_of
+from ssql.server.requests import body_of, check_query, emit_clause, json_parameter, negotiated, session_of
 
 if TYPE_CHECKING:
     from ssql.engine.api import PullResult, PushQuery
@@ -31,7 +31,8 @@ class SqlRequest(msgspec.Struct):
 async def get_sql(request: web.Request) -> web.StreamResponse:
     if "sql" not in request.query:
         raise BadRequest('the parameter "sql" is missing', hint="Call /sql?sql=SELECT..., or send it with POST.")
-    return await _answer(request, SqlRequest(request.query["sql"]))
+    properties, variables = (json_parameter(request, name) for name in ("properties", "variables"))
+    return await _answer(request, SqlRequest(request.query["sql"], properties, variables))
 
 
 async def post_sql(request: web.Request) -> web.StreamResponse:

@@ -9,16 +9,16 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from aiohttp import web
 
-from ssql.config import IDLE_TIMEOUT_S
+from ssql.config import HEARTBEAT_S, IDLE_TIMEOUT_S, Config
 from ssql.errors import ServerStarting, ServerStopping, ServerTerminated
+from ssql.server.doorbell import Doorbell
 
 if TYPE_CHECKING:
-    from ssql.engine.api import Engine
-    from ssql.server.pump import Pump
+    from ssql.engine.api import Engine, Frame
 
 logger = logging.getLogger("ssql.server")
 
@@ -32,6 +32,19 @@ ENGINE_THREADS = 32
 STATUSES_KEPT = 1000
 
 
+class Open(Protocol):
+    """A stream of rows that is under way."""
+
+    @property
+    def query_id(self) -> str: ...
+
+    def wake(self) -> None:
+        """Look whether there is something new."""
+
+    async def close(self) -> None:
+        """End it: the client gets its end."""
+
+
 @dataclass
 class ServerState:
     """The engine (None until it is open) and what is under way."""
@@ -40,16 +53,34 @@ class ServerState:
     stopping: bool = False
     #: The cluster was ended (/ksql/terminate): nothing is answered any more.
     terminated: bool = False
-    #: How long (s) a client may take nothing of a row stream.
-    idle_timeout_s: float = IDLE_TIMEOUT_S.default
+    config: Config = field(default_factory=Config)
     #: Set when the engine is open, or could not be opened (then with the error).
     opened: asyncio.Future[None] | None = None
-    pumps: set[Pump] = field(default_factory=set)
+    pumps: set[Open] = field(default_factory=set)
+    #: Frames that are being rendered, by the name of the form.
+    rendering: dict[tuple[Frame, str], asyncio.Future[bytes]] = field(default_factory=dict)
+    _bell: Doorbell | None = None
     #: commandStatus by commandId, of the statements carried out last.
     statuses: OrderedDict[str, dict[str, Any]] = field(default_factory=OrderedDict)
     threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(ENGINE_THREADS, thread_name_prefix="ssql-engine-call")
     )
+
+    @property
+    def idle_timeout_s(self) -> float:
+        """How long a client may take nothing of a row stream."""
+        return self.config[IDLE_TIMEOUT_S]
+
+    @property
+    def heartbeat_s(self) -> float:
+        """After how long without rows a subscriber is told that we are there."""
+        return self.config[HEARTBEAT_S]
+
+    def bell(self) -> Doorbell:
+        """The event loop's."""
+        if self._bell is None:
+            self._bell = Doorbell()
+        return self._bell
 
     def note_statuses(self, entities: list[dict[str, Any]]) -> None:
         """Remember the outcomes among the entities of a /ksql answer."""

@@ -8,14 +8,15 @@ import functools
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
 from aiohttp import ClientTimeout
 from aiohttp.test_utils import TestClient, TestServer
 
-from ssql.config import IDLE_TIMEOUT_S
-from ssql.engine.api import Entity, InsertAck, Metrics, PullResult, PushQuery, Session
+from ssql.config import IDLE_TIMEOUT_S, Config
+from ssql.engine.api import Entity, Frame, InsertAck, Metrics, PullResult, PushQuery, Session
 from ssql.errors import SourceNotFound
 from ssql.rights import Right
 from ssql.server.app import make_app
@@ -75,6 +76,61 @@ class FakePush:
         self._wake()
 
 
+def frame(
+    *rows: tuple[Any, ...],
+    token: str | None = None,
+    snapshot: bool = False,
+    offset: int = 0,
+    columns: Sequence[Column] = COLUMNS,
+) -> Frame:
+    """A frame of rows, each its values and its `_diff`, that leads to an offset of partition 0 of topic "t"."""
+    batch = changes(*rows, columns=columns)
+    names = [c.name for c in columns]
+    return Frame(batch.select(["_diff", *names]), snapshot, {("t", 0): offset}, token)
+
+
+class FakeSubscription:
+    """A subscription fed by the test."""
+
+    def __init__(self, query_id: str = "transient_9", columns: Sequence[Column] = COLUMNS) -> None:
+        self.query_id = query_id
+        self.columns = tuple(columns)
+        self.keys = tuple(c.name for c in columns if c.key)
+        self.ended = False
+        self.error: Exception | None = None
+        self.closed = threading.Event()
+        self.taken = 0
+        self.source: Iterator[Frame] | None = None
+        self._frames: deque[Frame] = deque()
+        self._wake: Callable[[], None] = lambda: None
+
+    def feed(self, *frames: Frame) -> None:
+        self._frames.extend(frames)
+        self._wake()
+
+    def end(self, error: Exception | None = None) -> None:
+        self.error, self.ended = error, True
+        self._wake()
+
+    def on_frame(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        wake()
+
+    def take(self, timeout_s: float | None = None) -> Frame | None:
+        assert timeout_s == 0, "the server must not wait in take"
+        if self._frames:
+            return self._frames.popleft()
+        if self.source is not None and (found := next(self.source, None)) is not None:
+            self.taken += 1
+            return found
+        return None
+
+    def close(self) -> None:
+        self.ended = True
+        self.closed.set()
+        self._wake()
+
+
 class FakeEngine:
     """Records what it is asked; answers what it was told to."""
 
@@ -86,6 +142,8 @@ class FakeEngine:
         self.answer: PullResult | FakePush | Callable[[], PullResult | FakePush] | None = None
         self.raises: Exception | None = None
         self.refuse: dict[int, Exception] = {}
+        self.subscriptions: list[tuple[str, Session, dict[str, Any]]] = []
+        self.follow: Callable[[str | None], FakeSubscription] = lambda after: FakeSubscription()
         self.targets = {"S"}
         self.before_execute: Callable[[], None] = lambda: None
         self.before_insert: Callable[[], None] = lambda: None
@@ -107,6 +165,13 @@ class FakeEngine:
         answer = self.answer() if callable(self.answer) else self.answer
         assert answer is not None
         return answer
+
+    def subscribe(self, sql: str, session: Session | None = None, **options: Any) -> FakeSubscription:
+        assert session is not None
+        self.subscriptions.append((sql, session, options))
+        if self.raises is not None:
+            raise self.raises
+        return self.follow(options["after"])
 
     def push_query(self, query_id: str) -> PushQuery | None:
         found = self.answer
@@ -170,10 +235,12 @@ async def serving(
     credentials: Credentials | None = None,
     most: Right = Right.ADMIN,
     idle_timeout_s: float = IDLE_TIMEOUT_S.default,
+    config: Mapping[str, Any] = MappingProxyType({}),
     **server_options: Any,
 ) -> AsyncIterator[Client]:
     """A client of a real server on a free port."""
-    server = TestServer(make_app(engine, credentials=credentials, most=most, idle_timeout_s=idle_timeout_s))
+    settings = Config({IDLE_TIMEOUT_S.key: idle_timeout_s, **config})
+    server = TestServer(make_app(engine, credentials=credentials, most=most, config=settings))
     await server.start_server(**server_options)
     async with TestClient(server, timeout=ClientTimeout(total=15)) as client:
         yield client

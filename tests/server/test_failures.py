@@ -11,7 +11,7 @@ import pytest
 
 from ssql.errors import InternalError, LogFull, SqlError, TooManyPushQueries
 from ssql.server.app import MAX_BODY_BYTES
-from ssql.server.framing import DELIMITED_TYPE, JSON_TYPE, PROTOBUF_TYPE, V1_TYPE
+from ssql.server.query_stream import OFFERED
 
 from .fake import FakeEngine, in_loop, serving
 
@@ -125,7 +125,7 @@ async def test_not_acceptable_names_what_there_is() -> None:
             "error_code": 40600,
             "message": 'no answer can be given as "text/html"',
             "code": "not_acceptable",
-            "hint": f"Accept one of: {DELIMITED_TYPE}, {JSON_TYPE}, {V1_TYPE}, {PROTOBUF_TYPE}.",
+            "hint": f"Accept one of: {', '.join(OFFERED)}.",
         }
 
 

@@ -1,0 +1,129 @@
+"""GET and POST /subscribe: follow one SELECT: what is there, then what changes, for as long as the client wants it.
+
+By Accept: server-sent events, NDJSON, CSV, an Arrow stream; with an upgrade, messages of a WebSocket.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from ssql.errors import BadRequest, ServerStarting, WrongEndpoint
+from ssql.server.failures import error_body, log_error
+from ssql.server.follow import Follower
+from ssql.server.framing import ARROW_TYPE, CSV_TYPE, EVENTS_TYPE, LINES_TYPE
+from ssql.server.pump import begun, close, stream
+from ssql.server.requests import body_of, check_query, json_parameter, negotiated, session_of
+from ssql.server.state import engine_of
+from ssql.server.websocket import accepted, finish, is_upgrade, listen
+
+if TYPE_CHECKING:
+    from ssql.engine.api import Subscription
+
+PATH = "/subscribe"
+OFFERED = (EVENTS_TYPE, LINES_TYPE, CSV_TYPE, ARROW_TYPE)
+
+#: A stream of events must reach its reader as it comes, whatever stands between.
+_AS_IT_COMES = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+
+class SubscribeRequest(msgspec.Struct):
+    """Body, or query parameters, of /subscribe: as of `Engine.subscribe`."""
+
+    sql: str
+    after: str | None = None
+    snapshot: bool = True
+    changes: Literal["net", "every"] = "net"
+    properties: dict[str, Any] | None = None
+    variables: dict[str, str] | None = None
+
+
+async def get_subscribe(request: web.Request) -> web.StreamResponse:
+    wish = _from_query(request)
+    return await (_by_websocket if is_upgrade(request) else _answer)(request, wish)
+
+
+async def post_subscribe(request: web.Request) -> web.StreamResponse:
+    return await _answer(request, await body_of(request, SubscribeRequest))
+
+
+def _from_query(request: web.Request) -> SubscribeRequest:
+    given: dict[str, Any] = dict(request.query)
+    for name in ("properties", "variables"):
+        given[name] = json_parameter(request, name)
+    try:
+        return msgspec.convert(given, SubscribeRequest, strict=False)
+    except msgspec.ValidationError as bad:
+        raise BadRequest(f"the request has the wrong parameters: {str(bad)[:1].lower()}{str(bad)[1:]}") from None
+
+
+async def _answer(request: web.Request, wish: SubscribeRequest) -> web.StreamResponse:
+    content_type = negotiated(request, OFFERED)
+    try:
+        subscription = await _begin(request, wish)
+    except ServerStarting as starting:
+        if content_type != EVENTS_TYPE:
+            raise
+        return await _come_again(request, starting)
+    from ssql.server.frames import FORMS
+
+    form = FORMS[content_type]()
+
+    async def frames(response: web.StreamResponse) -> bytes | None:
+        async def beat() -> None:
+            if form.beat:
+                await response.write(form.beat)
+
+        return await Follower(request, subscription, form, response.write, beat).run()
+
+    try:
+        head = form.head(subscription.columns)
+        return await stream(request, form, content_type, head, frames, headers=_AS_IT_COMES)
+    finally:
+        close(request, subscription)
+
+
+async def _begin(request: web.Request, wish: SubscribeRequest) -> Subscription:
+    if check_query(wish.sql, PATH):
+        raise WrongEndpoint("PRINT", PATH, instead="/query-stream").within(wish.sql, statement=wish.sql.strip())
+    return await begun(
+        request,
+        engine_of(request).subscribe,
+        wish.sql,
+        session_of(request, wish.properties, wish.variables),
+        after=request.headers.get("Last-Event-ID") or wish.after or None,
+        snapshot=wish.snapshot,
+        every_change=wish.changes == "every",
+    )
+
+
+async def _come_again(request: web.Request, starting: ServerStarting) -> web.StreamResponse:
+    """A browser never comes back from a 503; from a stream that ends it does."""
+    from ssql.server.frames import Events
+
+    log_error(request, starting)
+    form = Events()
+    text = form.head(()) + form.error(error_body(starting))
+    return web.Response(body=text, content_type=EVENTS_TYPE, headers=_AS_IT_COMES)
+
+
+async def _by_websocket(request: web.Request, wish: SubscribeRequest) -> web.StreamResponse:
+    subscription = await _begin(request, wish)
+    from ssql.server.frames import Messages
+
+    try:
+        socket = await accepted(request)
+
+        async def send(text: bytes) -> None:
+            await socket.send_frame(text, WSMsgType.TEXT)
+
+        follower = Follower(request, subscription, Messages(), send, socket.ping)
+        last = await listen(socket, follower.run())
+    finally:
+        close(request, subscription)
+    if last is not None:
+        code = WSCloseCode.GOING_AWAY if follower.stopping else WSCloseCode.OK
+        await finish(request, socket, last, WSCloseCode.INTERNAL_ERROR if follower.failed else code)
+    return socket
