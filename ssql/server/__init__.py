@@ -10,6 +10,7 @@ read them. A resource is one file: it reads the request, calls the engine in a t
 `rows`, `framing`      Arrow batches as JSON; the forms of ksqlDB's row streams around them
 `tabular`              Arrow batches as tables: JSON, NDJSON, CSV, Arrow streams
 `pump`                 a push query to its client: woken by the engine, slowed by the client, ended with it
+`follow`, `frames`     a subscription to its client; its frames as events, messages, tables
 =====================  ==========================================================================
 
 It must never know: topics, plans, how a query runs. What it knows of the rest is `ssql.engine.api`, the lexer (to tell
