@@ -9,7 +9,6 @@ runtime or log; the demo alone writes to a log, as any program that feeds topics
     settings.py    configuration: defaults < environment < file < arguments
     pieces.py      text -> statements, without parsing them
     backend.py     what a statement is sent to; `local.py` (in this process), `remote.py` (a server)
-    lock.py        who works in a directory
     runner.py      a statement -> its answer, written
     output.py      rows as table, JSON lines or CSV; `entities.py`: other answers as rows or text
     shell.py       the prompt

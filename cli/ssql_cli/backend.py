@@ -103,7 +103,7 @@ def open_backend(config: Config, server: str | None = None, variables: Mapping[s
         return remote(server, variables=variables)
     if config[KAFKA_BOOTSTRAP]:
         return _local(config, variables)
-    from ssql_cli.lock import DirectoryLock, take_or_find
+    from ssql.engine.lock import DirectoryLock, take_or_find
 
     found = take_or_find(Path(config[DATA_DIR]))
     if not isinstance(found, DirectoryLock):

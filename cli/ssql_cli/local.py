@@ -18,7 +18,7 @@ from ssql.types import Column
 from ssql_cli.backend import Answer, AnswerColumn, Entity, Lines, Row
 
 if TYPE_CHECKING:
-    from ssql_cli.lock import DirectoryLock
+    from ssql.engine.lock import DirectoryLock
 
 #: Rows that are turned into Python values at a time.
 SLICE_ROWS = 10_000

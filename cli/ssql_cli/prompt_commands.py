@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from ssql import __version__
+from ssql.errors import FileUnreadable
 from ssql_cli.output import FORMATS, Tee
-from ssql_cli.problems import FileUnreadable
 from ssql_cli.runner import Runner
 
 #: Narrowest column that a value can be wrapped or cut in.

@@ -17,9 +17,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
 
-from ssql.errors import Span, SsqlError
+from ssql.errors import ServerUnavailable, SsqlError, from_json
 from ssql_cli.backend import Answer, AnswerColumn, Entity, Lines, Row
-from ssql_cli.problems import RemoteError, ServerUnavailable
 
 #: Seconds until an address without an answer counts as unreachable.
 CONNECT_TIMEOUT_S = 10.0
@@ -132,7 +131,7 @@ class RemoteBackend:
             answer = _JSON.decode(text)
         except msgspec.DecodeError:
             raise ServerUnavailable(self.place, f"it answered {response.status} {response.reason}") from None
-        raise _error(answer, sql)
+        raise from_json(answer, sql)
 
 
 def _authorization(parts: SplitResult) -> dict[str, str]:
@@ -160,7 +159,7 @@ class _Streamed:
         header = self._element()
         if header is None or "header" not in header:
             self.close()
-            raise _error(header["errorMessage"], sql) if header else ServerUnavailable(backend.place, "no answer")
+            raise from_json(header["errorMessage"], sql) if header else ServerUnavailable(backend.place, "no answer")
         self._query_id = header["header"].get("queryId")
         self.columns = parse_schema(header["header"]["schema"])
         self.live = is_push(sql)
@@ -173,7 +172,7 @@ class _Streamed:
             elif "finalMessage" in element:
                 self.final_message = element["finalMessage"]
             elif "errorMessage" in element:
-                raise _error(element["errorMessage"], self._sql)
+                raise from_json(element["errorMessage"], self._sql)
 
     def close(self) -> None:
         ended, self._ended = self._ended, True
@@ -241,22 +240,6 @@ def parse_schema(text: str) -> tuple[AnswerColumn, ...]:
                 columns.append(AnswerColumn(name.group(1).replace("``", "`"), kind))
             start = token.end()
     return tuple(columns)
-
-
-def _error(body: Any, sql: str | None) -> SsqlError:
-    """The error that a server's error body tells of, with its place in the statement that was sent."""
-    if not isinstance(body, dict):
-        return RemoteError(str(body), "remote_error", None)
-    message, at = str(body.get("summary") or body.get("message", "the server gave no reason")), body.get("position")
-    text = sql if sql is not None else body.get("statementText")
-    error = RemoteError(message, str(body.get("code", body.get("error_code", "remote_error"))), body.get("hint"))
-    if isinstance(at, dict) and text:
-        lines = text.split("\n")
-        start = sum(len(line) + 1 for line in lines[: at["line"] - 1]) + at["column"] - 1
-        word = re.compile(r"\w+|.?", re.DOTALL).match(text, start)
-        error.span = Span(start, max(start + 1, word.end() if word else start))
-        error.text = text
-    return error
 
 
 def _reason(bad: Exception) -> str:

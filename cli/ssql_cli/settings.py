@@ -13,8 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, LISTEN, Config, from_environment, lookup
-from ssql.errors import ConfigError
-from ssql_cli.problems import FileUnreadable
+from ssql.errors import ConfigError, FileUnreadable
 
 
 def load(

@@ -18,6 +18,7 @@ clients see no caret: their `ksql_message` has the place, and the step that fail
     running      queries, formats, logs and settings
     requests     requests over HTTP
     endpoints    endpoints and the values that their callers give
+    clients      the way to an engine: servers, directories, parameters; errors that a server told of
 """
 
 from ssql.errors.answers import (
@@ -51,6 +52,18 @@ from ssql.errors.base import (
     caret_lines,
     nearest,
     position_of,
+)
+from ssql.errors.clients import (
+    BadParameter,
+    BadTarget,
+    ConnectionClosed,
+    DirectoryInUse,
+    FileUnreadable,
+    LibraryMissing,
+    NotOneRow,
+    RemoteError,
+    ServerUnavailable,
+    from_json,
 )
 from ssql.errors.endpoints import (
     EndpointExists,
@@ -142,21 +155,26 @@ __all__ = [
     "AmbiguousCall",
     "AmbiguousColumn",
     "AssertionNotMet",
+    "BadParameter",
     "BadRecord",
     "BadRequest",
+    "BadTarget",
     "BodyTooLarge",
     "ColumnNotFound",
     "CommandsUnreadable",
     "ConfigError",
     "ConnectFailed",
     "ConnectNotConfigured",
+    "ConnectionClosed",
     "ConnectorExists",
     "CustomTypeNotFound",
+    "DirectoryInUse",
     "EndpointExists",
     "EndpointNotFound",
     "EvaluationFailed",
     "FileAbsent",
     "FileRefused",
+    "FileUnreadable",
     "Forbidden",
     "FormatError",
     "FunctionNotFound",
@@ -168,6 +186,7 @@ __all__ = [
     "InvalidProperty",
     "InvalidStatement",
     "KeyTypeMismatch",
+    "LibraryMissing",
     "LiteralRequired",
     "LogError",
     "LogFenced",
@@ -178,6 +197,7 @@ __all__ = [
     "NegativeLimit",
     "NoSuchSignature",
     "NotAcceptable",
+    "NotOneRow",
     "NotSupportedYet",
     "ParameterMissing",
     "ParameterRefused",
@@ -196,11 +216,13 @@ __all__ = [
     "ReaderIdle",
     "RefusedAsInKsqldb",
     "RegistryUnavailable",
+    "RemoteError",
     "SchemaRefused",
     "SchemaUnreadable",
     "ServerStarting",
     "ServerStopping",
     "ServerTerminated",
+    "ServerUnavailable",
     "SourceExists",
     "SourceInUse",
     "SourceNotFound",
@@ -230,6 +252,7 @@ __all__ = [
     "WrongKeyRole",
     "building",
     "caret_lines",
+    "from_json",
     "nearest",
     "position_of",
 ]

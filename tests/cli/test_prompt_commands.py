@@ -12,9 +12,10 @@ import pytest
 from ssql_cli import prompt_commands
 from ssql_cli.backend import Backend
 from ssql_cli.output import Style, Tee
-from ssql_cli.problems import FileUnreadable, ServerUnavailable
 from ssql_cli.prompt_commands import COMMANDS, Leave, find
 from ssql_cli.runner import Runner
+
+from ssql.errors import FileUnreadable, ServerUnavailable
 
 
 class Backing:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ssql_cli.problems import FileUnreadable
 from ssql_cli.settings import load, read_file
 
 from ssql.config import BATCH_MAX_MS, DATA_DIR, KAFKA_BOOTSTRAP, LISTEN, SERVICE_ID
-from ssql.errors import ConfigError, UnknownSetting
+from ssql.errors import ConfigError, FileUnreadable, UnknownSetting
 
 
 def test_arguments_win_over_the_file_and_the_file_over_the_environment(

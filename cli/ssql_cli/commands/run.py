@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP
 from ssql.engine.api import Engine
+from ssql.engine.lock import DirectoryLock
 from ssql_cli import settings
 from ssql_cli.exits import Exit
-from ssql_cli.lock import DirectoryLock
 from ssql_cli.queries_file import carry_out
 
 #: Seconds between two looks at how the queries are doing.

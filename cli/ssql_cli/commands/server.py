@@ -9,12 +9,12 @@ from pathlib import Path
 
 from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, LISTEN
 from ssql.engine.api import Engine
+from ssql.engine.lock import DirectoryLock
 from ssql.errors import ConfigError
 from ssql.rights import Right
 from ssql.server.serve import serve
 from ssql_cli import settings
 from ssql_cli.exits import Exit
-from ssql_cli.lock import DirectoryLock
 
 
 def run(args: argparse.Namespace) -> Exit:

@@ -24,13 +24,13 @@ from ssql.config import (
 )
 from ssql.engine.api import PullResult
 from ssql.engine.engine import LocalEngine, open_log
+from ssql.engine.lock import DirectoryLock
 from ssql.errors import ConfigError, InternalError
 from ssql_cli import settings
 from ssql_cli.demo import feed, source
 from ssql_cli.demo.checks import CHECKS, RawFiles
 from ssql_cli.exits import Exit
 from ssql_cli.local import LocalBackend, answer_columns, rows_of
-from ssql_cli.lock import DirectoryLock
 from ssql_cli.output import Out, row_writer
 from ssql_cli.pieces import split
 

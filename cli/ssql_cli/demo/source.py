@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from ssql.errors import FileUnreadable
 from ssql.types import BIGINT, DOUBLE, INTEGER, STRING, Column, SqlType
-from ssql_cli.problems import FileUnreadable
 
 #: Event time (ms) of rows that hold from the beginning on: 2013-01-01T00:00:00Z.
 BEGINNING_MS = 1_356_998_400_000

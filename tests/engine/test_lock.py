@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 from ssql_cli.exits import Exit
-from ssql_cli.lock import DirectoryLock, Holder, holder_of, take_or_find
-from ssql_cli.problems import DirectoryInUse, FileUnreadable, exit_code
+from ssql_cli.problems import exit_code
+
+from ssql.engine.lock import DirectoryLock, Holder, holder_of, take_or_find
+from ssql.errors import DirectoryInUse, FileUnreadable
 
 HOLD = """
 import sys
 from pathlib import Path
-from ssql_cli.lock import DirectoryLock
+from ssql.engine.lock import DirectoryLock
 lock = DirectoryLock(Path(sys.argv[1]))
 lock.announce(sys.argv[2] or None)
 print("held", flush=True)

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssql_cli.problems import DirectoryInUse, FileUnreadable
+from ssql.errors import DirectoryInUse, FileUnreadable
 
 FILE_NAME = "ssql.lock"
 #: Seconds that a holder may take to say who it is (or a closing one to go) before the directory counts as in use.

@@ -1,0 +1,180 @@
+"""Clients that cost little, for load: raw sockets and answers read as bytes, in processes of their own.
+
+A benchmark on one machine shares its cores with its clients: what they cost is not the server's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import h2.config
+import h2.connection
+import h2.events
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+#: A row of the table that is asked: key, how many records it has seen, the newest of them.
+ROW = re.compile(rb'\["k(\d+)",(\d+),(\d+)\]')
+
+#: Raised with what was wrong about an answer.
+Check = Callable[[int, bytes], None]
+
+
+@dataclass
+class Delays:
+    """What one client measured: seconds, one an answer."""
+
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def milliseconds(self) -> npt.NDArray[np.float64]:
+        return np.array(self.seconds) * 1000
+
+
+def lookup_of(key: int) -> bytes:
+    """The body of a request for one key."""
+    return msgspec.json.encode({"sql": f"SELECT k, seen, newest FROM totals WHERE k = 'k{key}';"})
+
+
+class KeptAlive(asyncio.Protocol):
+    """One HTTP/1.1 connection that asks for keys, the next as soon as the last is answered."""
+
+    def __init__(self, path: str, keys: list[int], check: Check, until: float) -> None:
+        self._head = f"POST {path} HTTP/1.1\r\nHost: load\r\nContent-Type: application/json\r\nContent-Length: "
+        self._keys, self._check, self._until = keys, check, until
+        self._at = 0
+        self._data = b""
+        self.delays: list[float] = []
+        self.done = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._ask()
+
+    def _ask(self) -> None:
+        self._key = self._keys[self._at % len(self._keys)]
+        self._at += 1
+        body = lookup_of(self._key)
+        self._sent = time.perf_counter()
+        self._transport.write(f"{self._head}{len(body)}\r\n\r\n".encode() + body)
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        if not _whole(self._data):
+            return
+        now = time.perf_counter()
+        self.delays.append(now - self._sent)
+        answer, self._data = self._data, b""
+        try:
+            self._check(self._key, answer)
+        except AssertionError as wrong:
+            self._end(wrong)
+            return
+        if now < self._until:
+            self._ask()
+        else:
+            self._end(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(exc or ConnectionError("the server closed the connection"))
+
+    def _end(self, error: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(error) if error else self.done.set_result(None)
+        self._transport.close()
+
+
+def _whole(data: bytes) -> bool:
+    """Whether an answer is there to its end."""
+    head, found, body = data.partition(b"\r\n\r\n")
+    if not found:
+        return False
+    length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+    return len(body) >= int(length[1]) if length else body.endswith(b"0\r\n\r\n")
+
+
+class Multiplexed(asyncio.Protocol):
+    """One HTTP/2 connection with several requests under way."""
+
+    def __init__(self, path: str, keys: list[int], check: Check, until: float, at_once: int) -> None:
+        self._path, self._keys, self._check, self._until = path, keys, check, until
+        self._at_once = at_once
+        self._at = 0
+        self._open: dict[int, tuple[int, float, bytearray]] = {}
+        self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding=None))
+        self.delays: list[float] = []
+        self.done = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._h2.initiate_connection()
+        for _ in range(self._at_once):
+            self._ask()
+        transport.write(self._h2.data_to_send())
+
+    def _ask(self) -> None:
+        key = self._keys[self._at % len(self._keys)]
+        self._at += 1
+        body, stream = lookup_of(key), self._h2.get_next_available_stream_id()
+        headers = [
+            (":method", "POST"),
+            (":path", self._path),
+            (":scheme", "http"),
+            (":authority", "load"),
+            ("content-type", "application/json"),
+        ]
+        self._h2.send_headers(stream, headers)
+        self._h2.send_data(stream, body, end_stream=True)
+        self._open[stream] = (key, time.perf_counter(), bytearray())
+
+    def data_received(self, data: bytes) -> None:
+        now = time.perf_counter()
+        try:
+            for event in self._h2.receive_data(data):
+                if isinstance(event, h2.events.DataReceived):
+                    self._open[event.stream_id][2].extend(event.data)
+                    self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                elif isinstance(event, h2.events.StreamEnded):
+                    key, sent, answer = self._open.pop(event.stream_id)
+                    self.delays.append(now - sent)
+                    self._check(key, bytes(answer))
+                    if now < self._until:
+                        self._ask()
+        except AssertionError as wrong:
+            self._end(wrong)
+            return
+        self._transport.write(self._h2.data_to_send())
+        if not self._open:
+            self._end(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(exc or ConnectionError("the server closed the connection"))
+
+    def _end(self, error: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(error) if error else self.done.set_result(None)
+        self._transport.close()
+
+
+def checked_lookup(keys: int) -> Check:
+    """Answers are those of records whose numbers visit the keys in turn: the newest of a key's follows from how many
+    it has seen; and what a key has seen never gets less."""
+    seen_before: dict[int, int] = {}
+
+    def check(key: int, answer: bytes) -> None:
+        found = ROW.findall(answer)
+        assert len(found) == 1, f"{len(found)} rows for key {key}: {answer[:500]!r}"
+        of, seen, newest = map(int, found[0])
+        assert of == key, f"asked for key {key}, got {of}"
+        assert newest == key + (seen - 1) * keys, f"key {key}: {seen} records, and the newest is {newest}"
+        assert seen >= seen_before.get(key, 0), f"key {key} went back from {seen_before[key]} to {seen} records"
+        seen_before[key] = seen
+
+    return check

@@ -1,0 +1,124 @@
+"""What is sent to a server, and what its answers mean. Bytes only: `http` carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import pyarrow as pa
+
+from ssql.client.backends import Entity, Start, Statement
+from ssql.client.results import Ack
+from ssql.errors import ServerUnavailable, SsqlError, from_json
+
+T = TypeVar("T")
+
+ARROW_TYPE = "application/vnd.apache.arrow.stream"
+KSQL_TYPE = "application/vnd.ksql.v1+json"
+LINES_TYPE = "application/vnd.ksqlapi.delimited.v1"
+
+#: Rows sent at a time: large enough to be cheap, small enough for one transaction.
+ROWS_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One request, and how its answer is read. `sql` is the text that an error's place counts in."""
+
+    path: str
+    body: bytes
+    accept: str
+    content_type: str
+    read: Callable[[bytes], T]
+    sql: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Accept": self.accept, "Content-Type": self.content_type}
+
+    def answer(self, url: str, status: int, content: bytes) -> T:
+        """What the answer says. Raises the error that it tells of, and `ServerUnavailable` where it is no answer."""
+        if status != HTTPStatus.OK:
+            raise refusal(url, status, content, self.sql)
+        try:
+            return self.read(content)
+        except (msgspec.DecodeError, pa.ArrowInvalid):
+            raise ServerUnavailable(url, "what answers there is no ssql server, or the answer was cut off") from None
+
+
+def refusal(url: str, status: int, content: bytes, sql: str | None) -> SsqlError:
+    """The error that an answer tells of."""
+    try:
+        return from_json(msgspec.json.decode(content), sql)
+    except msgspec.DecodeError:
+        return ServerUnavailable(url, f"it answered {status}")
+
+
+def execute(statement: Statement) -> Call[list[Entity]]:
+    body = {
+        "ksql": statement.sql,
+        "streamsProperties": statement.properties,
+        "sessionVariables": statement.variables,
+    }
+    read = msgspec.json.Decoder(list[Entity]).decode
+    return Call("/ksql", msgspec.json.encode(body), KSQL_TYPE, KSQL_TYPE, read, statement.sql)
+
+
+def query(statement: Statement) -> Call[pa.Table]:
+    return Call("/sql", _body(statement), ARROW_TYPE, "application/json", _table, statement.sql)
+
+
+def subscribe(start: Start) -> Call[None]:
+    body = _body(
+        start.statement,
+        after=start.after,
+        snapshot=start.snapshot,
+        changes="every" if start.every_change else "net",
+    )
+    return Call("/subscribe", body, ARROW_TYPE, "application/json", lambda _: None, start.statement.sql)
+
+
+def _body(statement: Statement, **more: object) -> bytes:
+    return msgspec.json.encode(
+        {"sql": statement.sql, "properties": statement.properties, "variables": statement.variables, **more}
+    )
+
+
+def _table(content: bytes) -> pa.Table:
+    with pa.ipc.open_stream(pa.py_buffer(content)) as reader:
+        return reader.read_all()
+
+
+def insert(
+    target: str, rows: Sequence[Mapping[str, Any]], properties: Mapping[str, object]
+) -> Generator[Call[list[dict[str, Any]]], list[dict[str, Any]], list[Ack]]:
+    """The calls that append rows: yields each, is sent its answer, returns the outcomes by row.
+
+    A server stops at the first row that it refuses, having carried out what was before it; what it said nothing of it
+    did not append, and is sent again.
+    """
+    acks: dict[int, Ack] = {}
+    waiting = list(range(len(rows)))
+    head = msgspec.json.encode({"target": target, "properties": properties})
+    while True:
+        sent = waiting[:ROWS_AT_ONCE]
+        lines = b"\n".join((head, *(msgspec.json.encode(rows[n]) for n in sent), b""))
+        for said in (
+            yield Call("/inserts-stream", lines, LINES_TYPE, "application/json", partial(_acknowledged, len(sent)))
+        ):
+            seq = sent[said["seq"]]
+            acks[seq] = Ack(seq, None if said["status"] == "ok" else from_json(said))
+        waiting = [n for n in waiting if n not in acks]
+        if not waiting:
+            return [acks[n] for n in range(len(rows))]
+
+
+def _acknowledged(rows: int, content: bytes) -> list[dict[str, Any]]:
+    found = msgspec.json.Decoder(dict[str, Any]).decode_lines(content)
+    if rows and not found:
+        raise msgspec.DecodeError("the answer says nothing of the rows")
+    return found
