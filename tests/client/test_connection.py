@@ -175,9 +175,9 @@ def test_variables_are_text(shop: Any) -> None:
 
 def test_an_error_has_its_class_place_and_hint(shop: Any) -> None:
     with pytest.raises(SyntaxSqlError) as refused:
-        shop.query("SELECT *,\n  FROM spent;")
-    assert (refused.value.position.line, refused.value.position.column) == (2, 3)
-    assert "LINE 2:   FROM spent;\n          ^^^^" in refused.value.render()
+        shop.query("SELECT *\n  FROM WHERE;")
+    assert (refused.value.position.line, refused.value.position.column) == (2, 8)
+    assert "LINE 2:   FROM WHERE;\n               ^^^^^" in refused.value.render()
     with pytest.raises(SourceNotFound):
         shop.query("SELECT * FROM spend;")
     with pytest.raises(ColumnNotFound):
