@@ -12,6 +12,7 @@ from ssql.catalog.changes import Change, apply
 from ssql.catalog.commands import Command, CommandTopic
 from ssql.config import SERVICE_ID, VARIABLE_SUBSTITUTION, Config
 from ssql.engine.api import Entity, Session
+from ssql.engine.lookups import Lookup
 from ssql.engine.pull_plans import PullPlans
 from ssql.engine.pushes import Pushes
 from ssql.engine.reads.database import ReadDatabase
@@ -19,6 +20,7 @@ from ssql.engine.session import effective, substitutes
 from ssql.engine.statements_pool import StatementPool
 from ssql.engine.subscriptions.feeds import Feeds
 from ssql.log.api import Log
+from ssql.planner.pull import PullPlan
 from ssql.runtime.api import Worker
 from ssql.schemas.api import SchemaRegistry
 from ssql.sql.parser import Scope
@@ -43,7 +45,8 @@ class Core:
     pushes: Pushes
     feeds: Feeds
     pool: StatementPool
-    pull_plans: PullPlans
+    pull_plans: PullPlans[PullPlan]
+    lookups: PullPlans[Lookup]
     reads: ReadDatabase
     schemas: SchemaRegistry
     catalog: Catalog

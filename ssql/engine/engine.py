@@ -161,8 +161,20 @@ class LocalEngine:
             raise
         pushes = Pushes(worker, config[MAX_PUSH_QUERIES], config[PUSH_BUFFER_BYTES])
         feeds = Feeds(worker, pushes, config[PUSH_BUFFER_BYTES])
-        pool, plans, reads = StatementPool(), PullPlans(), ReadDatabase(config)
-        return Core(config, self._log, worker, commands, pushes, feeds, pool, plans, reads, self._schemas, catalog)
+        return Core(
+            config=config,
+            log=self._log,
+            worker=worker,
+            commands=commands,
+            pushes=pushes,
+            feeds=feeds,
+            pool=StatementPool(),
+            pull_plans=PullPlans(),
+            lookups=PullPlans(),
+            reads=ReadDatabase(config),
+            schemas=self._schemas,
+            catalog=catalog,
+        )
 
     # --- statements ----------------------------------------------------------
 

@@ -27,6 +27,7 @@ from ssql.engine import planning
 from ssql.engine.api import PullResult
 from ssql.engine.context import Request
 from ssql.engine.history import read_all
+from ssql.engine.lookups import lookup_of, shape_of
 from ssql.engine.pushes import LIMIT_REACHED
 from ssql.engine.reads import choice
 from ssql.engine.reads.rows import kept_view
@@ -43,8 +44,16 @@ QUERY_COMPLETED = "Query Completed"
 
 
 def known(request: Request, text: str) -> PullResult | None:
-    """The answer of a pull query that was planned before, without parsing it again."""
-    plan = request.core.pull_plans.get(_kept_as(request, text), request.catalog)
+    """The answer of a pull query that was planned before, without parsing it again: the same text, or the same look-up
+    of other keys."""
+    core, catalog, under = request.core, request.catalog, _planned_under(request)
+    shape = shape_of(text)
+    lookup = core.lookups.get((shape.text, *under), catalog) if shape is not None else None
+    if lookup is not None and shape is not None:
+        values, view = lookup.values(shape), _kept(request, lookup.plan.relation.name)
+        if values is not None and view is not None:
+            return _looked_up(request, lookup.plan, view, values)
+    plan = core.pull_plans.get((text, *under), catalog)
     view = _kept(request, plan.relation.name) if plan is not None else None
     return None if plan is None or view is None else _from_table(request, plan, view)
 
@@ -59,10 +68,23 @@ _PLANNED_UNDER: tuple[Setting[Any], ...] = (
 )
 
 
-def _kept_as(request: Request, text: str) -> tuple[Hashable, ...]:
-    """What a plan is kept under: a client that asks for the same under other settings gets its own."""
+def _planned_under(request: Request) -> tuple[Hashable, ...]:
+    """The settings that plans are kept under: a client that asks for the same under others gets its own."""
     config = request.config
-    return (text, *(config[entry] for entry in _PLANNED_UNDER))
+    return tuple(config[entry] for entry in _PLANNED_UNDER)
+
+
+def _keep(request: Request, text: str, plan: PullPlan) -> None:
+    """Keep a plan for when the text comes again, or one that looks up other keys."""
+    if "${" in text:
+        return
+    under = _planned_under(request)
+    shape = shape_of(text)
+    lookup = None if shape is None else lookup_of(plan, shape)
+    if shape is not None and lookup is not None:
+        request.core.lookups.put((shape.text, *under), request.catalog, lookup)
+    else:
+        request.core.pull_plans.put((text, *under), request.catalog, plan)
 
 
 def pull(request: Request, statement: Select, text: str) -> PullResult:
@@ -84,8 +106,7 @@ def _pull(request: Request, statement: Select, text: str) -> PullResult:
     view = _kept(request, base.name.text) if base is not None else None
     if view is not None:
         plan = _planned(request, query)
-        if "${" not in text:
-            request.core.pull_plans.put(_kept_as(request, text), catalog, plan)
+        _keep(request, text, plan)
         return _from_table(request, plan, view)
     return _from_log(request, query, catalog)
 
@@ -103,6 +124,8 @@ def _kept(request: Request, name: str) -> TableView | None:
 
 
 def _from_table(request: Request, plan: PullPlan, view: TableView) -> PullResult:
+    if plan.direct is not None:
+        return _looked_up(request, plan, view, plan.direct.values)
     pool = request.core.pool
     if plan.lookup is None:
         rows = view.scan()
@@ -111,6 +134,17 @@ def _from_table(request: Request, plan: PullPlan, view: TableView) -> PullResult
         rows = view.get(pool.run(plan.lookup, keys))
     answer = _computed(request, plan, rows)
     return _result(request, planning.query_id(plan.relation.name), plan.columns, pa.Table.from_batches([answer]))
+
+
+def _looked_up(
+    request: Request, plan: PullPlan, view: TableView, values: tuple[tuple[str | int, ...], ...]
+) -> PullResult:
+    """The rows of keys, of which `values` has the constants a key column: DuckDB has no part in it."""
+    assert plan.direct is not None
+    rows = view.get(plan.direct.lookup(values))
+    arrays = [rows.column(name) for name in plan.direct.columns]
+    answer = pa.Table.from_arrays(arrays, schema=Schema(plan.columns).arrow)
+    return _result(request, planning.query_id(plan.relation.name), plan.columns, answer)
 
 
 def _computed(request: Request, plan: PullPlan, rows: pa.Table) -> pa.RecordBatch:

@@ -5,22 +5,24 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
+from typing import Generic, TypeVar
 
 from ssql.catalog.catalog import Catalog
-from ssql.planner.pull import PullPlan
+
+T = TypeVar("T")
 
 #: Pull queries whose plan is kept.
 _KEPT = 512
 
 
-class PullPlans:
+class PullPlans(Generic[T]):
     """Plans of pull queries over kept tables, by what they depend on, for as long as nothing is defined anew."""
 
     def __init__(self) -> None:
-        self._plans: OrderedDict[Hashable, tuple[Catalog, PullPlan]] = OrderedDict()
+        self._plans: OrderedDict[Hashable, tuple[Catalog, T]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, catalog: Catalog) -> PullPlan | None:
+    def get(self, key: Hashable, catalog: Catalog) -> T | None:
         with self._lock:
             found = self._plans.get(key)
             if found is None or found[0] is not catalog:
@@ -28,7 +30,7 @@ class PullPlans:
             self._plans.move_to_end(key)
             return found[1]
 
-    def put(self, key: Hashable, catalog: Catalog, plan: PullPlan) -> None:
+    def put(self, key: Hashable, catalog: Catalog, plan: T) -> None:
         with self._lock:
             self._plans[key] = (catalog, plan)
             if len(self._plans) > _KEPT:

@@ -20,6 +20,7 @@ from ssql.planner.options import DEFAULTS, Options
 from ssql.planner.print_duckdb import FAILED, chain_sql
 from ssql.planner.pull_access import check_key_types, key_lookup, why_scan
 from ssql.planner.pull_clauses import refuse_positions, selected_and_where
+from ssql.planner.pull_direct import Direct, direct
 from ssql.planner.relation import Relation, Relations
 from ssql.planner.rewrites.merge_projections import merge_projections
 from ssql.planner.rewrites.push_filters import push_filters
@@ -36,6 +37,7 @@ class PullPlan:
     `statement` reads `delta`: the table's rows (keys; WINDOWSTART and WINDOWEND of a windowed one; values; `_time`),
     and yields `columns`. `lookup`: yields the keys (the relation's key columns, a row a key) outside of which no row
     can be in the answer; None: any row may be. Narrowing by it is for speed alone.
+    `direct`: the answer without a statement, where the query is a key look-up and nothing else.
     `first_rows`: which rows are in the answer depends on the order of `delta`, as LIMIT stands without ORDER BY.
     """
 
@@ -44,6 +46,7 @@ class PullPlan:
     statement: Statement
     lookup: Statement | None
     first_rows: bool
+    direct: Direct | None = None
 
 
 def plan_pull(
@@ -81,6 +84,9 @@ def plan_pull(
         Statement(plain, careful, tuple(sorted(used_in(plain)))),
         None if predicate is None else key_lookup(predicate, relation),
         first_rows=query.limit is not None and not order,
+        direct=None
+        if order or query.distinct or query.limit is not None or query.offset is not None
+        else direct(root, relation, [f"out.{n}" for n in range(shown)]),
     )
 
 
