@@ -10,7 +10,10 @@ runtime or log; the demo alone writes to a log, as any program that feeds topics
     pieces.py      text -> statements, without parsing them
     backend.py     what a statement is sent to; `local.py` (in this process), `remote.py` (a server)
     runner.py      a statement -> its answer, written
-    output.py      rows as table, JSON lines or CSV; `entities.py`: other answers as rows or text
-    shell.py       the prompt
+    output.py      rows in every form; `tables.py`, `arrow_files.py`: some of them; `entities.py`: other answers
+    pager.py       what is longer than the screen
+    shell.py       the prompt; `pending.py`: it is there before the engine is
+    prompt_commands.py  its commands, `backslash.py` those in psql's manner, `prompt.py` what one is
+    completion.py  what Tab offers, from the names in `catalog.py`
     demo/          what `ssql demo` runs
 """

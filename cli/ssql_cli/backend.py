@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, Config
+
+if TYPE_CHECKING:
+    from ssql.engine.lock import DirectoryLock
 
 #: An answer of `execute`: a JSON object with `@type`.
 Entity = dict[str, Any]
@@ -89,11 +92,18 @@ class Backend(Protocol):
     def close(self) -> None: ...
 
 
-def open_backend(config: Config, server: str | None = None, variables: Mapping[str, str] | None = None) -> Backend:
+def open_backend(
+    config: Config,
+    server: str | None = None,
+    variables: Mapping[str, str] | None = None,
+    *,
+    in_background: bool = False,
+) -> Backend:
     """The backend that arguments and configuration ask for.
 
     `server` is an address; without one, an engine in this process on Kafka or on the configured directory, unless a
-    server works in that directory: then that server.
+    server works in that directory: then that server. `in_background`: an engine is opened in a thread, and what its
+    opening raises comes from the backend's calls.
 
     Raises:
         ServerUnavailable: nothing answers at the address.
@@ -101,18 +111,19 @@ def open_backend(config: Config, server: str | None = None, variables: Mapping[s
     """
     if server is not None:
         return remote(server, variables=variables)
-    if config[KAFKA_BOOTSTRAP]:
-        return _local(config, variables)
-    from ssql.engine.lock import DirectoryLock, take_or_find
+    lock: DirectoryLock | None = None
+    if not config[KAFKA_BOOTSTRAP]:
+        from ssql.engine.lock import DirectoryLock, take_or_find
 
-    found = take_or_find(Path(config[DATA_DIR]))
-    if not isinstance(found, DirectoryLock):
-        return remote(found, variables=variables)
-    try:
-        return _local(config, variables, lock=found)
-    except BaseException:
-        found.release()
-        raise
+        found = take_or_find(Path(config[DATA_DIR]))
+        if not isinstance(found, DirectoryLock):
+            return remote(found, variables=variables)
+        lock = found
+    if in_background:
+        from ssql_cli.pending import PendingBackend
+
+        return PendingBackend(config[KAFKA_BOOTSTRAP] or config[DATA_DIR], lambda: _local(config, variables, lock))
+    return _local(config, variables, lock)
 
 
 def remote(url: str, former: Backend | None = None, *, variables: Mapping[str, str] | None = None) -> Backend:
@@ -130,7 +141,13 @@ def remote(url: str, former: Backend | None = None, *, variables: Mapping[str, s
     return found
 
 
-def _local(config: Config, variables: Mapping[str, str] | None, lock: Any = None) -> Backend:
-    from ssql_cli.local import LocalBackend
+def _local(config: Config, variables: Mapping[str, str] | None, lock: DirectoryLock | None) -> Backend:
+    """An engine in this process; where it cannot be opened the lock is given back."""
+    try:
+        from ssql_cli.local import LocalBackend
 
-    return LocalBackend(config, variables, lock=lock)
+        return LocalBackend(config, variables, lock=lock)
+    except BaseException:
+        if lock is not None:
+            lock.release()
+        raise

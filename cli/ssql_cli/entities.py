@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ssql_cli.backend import AnswerColumn, Entity, Row
-from ssql_cli.output import Out, json_text, row_writer
+from ssql_cli.output import Out, Style, json_text, row_writer
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ LISTINGS: Mapping[str, Listing] = {
 }
 
 
-def write_entity(entity: Entity, form: str, out: Out, notices: Out) -> None:
+def write_entity(entity: Entity, form: str, out: Out, notices: Out, style: Style | None = None) -> None:
     """Write one answer: rows and descriptions to `out`, what is only said to `notices`."""
     for warning in entity.get("warnings") or ():
         notices.write(f"warning: {warning.get('message')}\n")
@@ -109,7 +109,7 @@ def write_entity(entity: Entity, form: str, out: Out, notices: Out) -> None:
     elif form == "json":
         out.write(json_text(entity) + "\n")
     elif kind in LISTINGS:
-        _write_listing(LISTINGS[kind], entity, form, out)
+        _write_listing(LISTINGS[kind], entity, form, out, style)
     elif kind in TEXTS:
         out.write(TEXTS[kind](entity).rstrip() + "\n")
     elif kind in NOTICES:
@@ -120,8 +120,9 @@ def write_entity(entity: Entity, form: str, out: Out, notices: Out) -> None:
     notices.flush()
 
 
-def _write_listing(listing: Listing, entity: Entity, form: str, out: Out) -> None:
-    writer = row_writer(form, out, [AnswerColumn(title, kind) for title, kind, _ in listing.columns])
+def _write_listing(listing: Listing, entity: Entity, form: str, out: Out, style: Style | None) -> None:
+    columns = [AnswerColumn(title, kind) for title, kind, _ in listing.columns]
+    writer = row_writer(form, out, columns, style=style)
     writer.rows([Row([value(element) for _, _, value in listing.columns]) for element in listing.elements(entity)])
     writer.end()
 

@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_parser() -> argparse.ArgumentParser:
     """The arguments of the command and of its sub-commands; `module` names what carries them out."""
     from ssql import __version__
+    from ssql_cli.output import FORMATS
 
     parser = argparse.ArgumentParser(
         prog="ssql",
@@ -67,7 +68,9 @@ def make_parser() -> argparse.ArgumentParser:
     text = parser.add_mutually_exclusive_group()
     text.add_argument("-e", "--execute", metavar="SQL", help="carry out these statements and end")
     text.add_argument("-f", "--file", metavar="FILE", help="carry out the statements of a file and end (-: stdin)")
-    parser.add_argument("-o", "--output", choices=("table", "json", "csv"), default="table", help="form of rows")
+    parser.add_argument(
+        "-o", "--output", choices=FORMATS, default="table", help="form of rows: " + ", ".join(FORMATS), metavar="FORM"
+    )
     parser.add_argument(
         "-d", "--define", metavar="NAME=VALUE", action="append", default=[], help="define a variable; may be repeated"
     )

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import contextlib
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ssql.errors import InvalidStatement, SsqlError
-from ssql_cli.backend import Backend
+from ssql_cli.backend import Answer, Backend
 from ssql_cli.entities import write_entity
-from ssql_cli.output import Out, Style, printable, row_writer
+from ssql_cli.output import TEXT_FORMATS, Out, Style, row_writer
+from ssql_cli.pager import Paged
 from ssql_cli.pieces import Kind, Piece, located, script_path, split
 from ssql_cli.settings import read_text
+from ssql_cli.tables import printable
+
+#: Shows the rows of a push query in its own way; False: it cannot, write them as they come.
+Viewer = Callable[[str, Answer], bool]
 
 
 @dataclass
 class Runner:
-    """One backend, one form of output. `chatty`: tell how many rows there were, as people at a prompt like it."""
+    """One backend, one form of output.
+
+    `chatty`: tell how many rows there were, as people at a prompt like it; `timing`: and how long it took. `paging`:
+    what is longer than the screen goes through a pager. `viewer`: shows push queries on a terminal.
+    """
 
     backend: Backend
     form: str
@@ -23,6 +36,9 @@ class Runner:
     notices: Out
     chatty: bool = False
     style: Style = field(default_factory=Style)
+    timing: bool = False
+    paging: bool = False
+    viewer: Viewer | None = None
     _scripts: list[Path] = field(default_factory=list)
 
     def run(self, text: str) -> None:
@@ -33,24 +49,31 @@ class Runner:
             KeyboardInterrupt: after the query that it interrupted was stopped.
         """
         for piece in split(text):
+            started = time.monotonic()
             try:
                 self._run_piece(piece)
             except SsqlError as error:
                 raise located(error, piece, text) from None
+            if self.timing:
+                self.notices.write(f"took {_duration(time.monotonic() - started)}\n")
+                self.notices.flush()
 
     def _run_piece(self, piece: Piece) -> None:
         match piece.kind:
             case Kind.QUERY:
                 self._query(piece.text)
             case Kind.SCRIPT:
-                self._script(script_path(piece))
+                self.script(script_path(piece))
             case Kind.PRINT:
                 self._print(piece.text)
             case Kind.OTHER:
-                for entity in self.backend.execute(piece.text):
-                    write_entity(entity, self.form, self.out, self.notices)
+                entities = self.backend.execute(piece.text)
+                with self._paged() as out:
+                    for entity in entities:
+                        write_entity(entity, self.form, out, self.notices, self._look())
 
-    def _script(self, path: Path) -> None:
+    def script(self, path: Path) -> None:
+        """Carry out the statements of a file."""
         text = read_text(path)
         if path.resolve() in self._scripts:
             raise InvalidStatement(f'script "{path}" runs itself')
@@ -72,13 +95,10 @@ class Runner:
     def _query(self, sql: str) -> None:
         answer = self.backend.query(sql)
         try:
-            writer = row_writer(self.form, self.out, answer.columns, live=answer.live, style=self.style)
-            count = 0
-            for rows in answer:
-                count += len(rows)
-                if rows:
-                    writer.rows(rows)
-            writer.end()
+            if answer.live and self.viewer is not None and self.viewer(sql, answer):
+                return
+            with contextlib.nullcontext(self.out) if answer.live else self._paged() as out:
+                count = self._write_rows(answer, out)
         finally:
             answer.close()
         if self.chatty:
@@ -86,3 +106,37 @@ class Runner:
         if answer.final_message:
             self.notices.write(answer.final_message + "\n")
         self.notices.flush()
+
+    def _write_rows(self, answer: Answer, out: Out) -> int:
+        writer = row_writer(self.form, out, answer.columns, live=answer.live, style=self._look())
+        count = 0
+        for rows in answer:
+            count += len(rows)
+            if rows:
+                writer.rows(rows)
+        writer.end()
+        return count
+
+    def _paged(self) -> contextlib.AbstractContextManager[Out]:
+        if self.paging and self.form in TEXT_FORMATS and is_terminal(self.out):
+            return Paged(self.out)
+        return contextlib.nullcontext(self.out)
+
+    def _look(self) -> Style:
+        """The style, for the terminal as wide as it is now."""
+        if not is_terminal(self.out):
+            return self.style
+        return replace(self.style, terminal=shutil.get_terminal_size().columns)
+
+
+def is_terminal(out: Out) -> bool:
+    """Whether somebody looks at it."""
+    asked = getattr(out, "isatty", None)
+    return asked is not None and bool(asked())
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1:
+        return f"{seconds * 1000:.1f} ms"
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes)} min {rest:.1f} s" if minutes else f"{rest:.2f} s"

@@ -1,19 +1,20 @@
 """The prompt: statements over several lines, history, completion; Ctrl-C stops a query, Ctrl-D leaves.
 
-What is no SQL is in `prompt_commands.py`.
+What is no SQL is in `prompt_commands.py` and `backslash.py`, what Tab offers in `completion.py`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion, ThreadedCompleter
-from prompt_toolkit.document import Document
-from prompt_toolkit.filters import completion_is_selected
+from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+from prompt_toolkit.enums import DEFAULT_BUFFER
+from prompt_toolkit.filters import completion_is_selected, has_focus
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.lexers import PygmentsLexer
@@ -24,9 +25,12 @@ from ssql import __version__
 from ssql.errors import InternalError, SsqlError
 from ssql_cli import prompt_commands
 from ssql_cli.backend import Backend, remote
+from ssql_cli.catalog import Catalog
+from ssql_cli.completion import SqlCompleter
 from ssql_cli.output import Tee
-from ssql_cli.pieces import is_complete
-from ssql_cli.prompt_commands import COMMANDS
+from ssql_cli.pending import PendingBackend
+from ssql_cli.pieces import Kind, is_complete, split
+from ssql_cli.prompt import Leave
 from ssql_cli.runner import Runner
 
 PROMPT = "ssql> "
@@ -39,23 +43,35 @@ class Shell:
     """Reads statements and carries them out until the user leaves."""
 
     def __init__(self, backend: Backend, form: str = "table") -> None:
-        self.runner = Runner(backend, form, sys.stdout, sys.stderr, chatty=True)
+        self.runner = Runner(backend, form, sys.stdout, sys.stderr, chatty=True, paging=True)
+        self.last = self.prefill = ""
+        self.catalog = Catalog(lambda: self.runner.backend)
         self._history = _history()
+        completer = SqlCompleter(lambda: self.catalog.names)
         self._session: PromptSession[str] = PromptSession(
             PROMPT,
             multiline=True,
             prompt_continuation=CONTINUATION,
             history=self._history,
+            auto_suggest=AutoSuggestFromHistory(),
+            enable_history_search=True,
             lexer=PygmentsLexer(SqlLexer),
-            completer=ThreadedCompleter(SqlCompleter(lambda: self.runner.backend)),
+            completer=completer,
             complete_while_typing=False,
-            complete_style=CompleteStyle.READLINE_LIKE,
+            complete_style=CompleteStyle.MULTI_COLUMN,
             enable_open_in_editor=True,
             key_bindings=_keys(),
         )
+        self._failed: BaseException | None = None
+        self._prepare = completer.prepare
+        self._session.app.after_render += self._shown
 
     def run(self) -> None:
-        """Prompt until Ctrl-D or `exit`."""
+        """Prompt until Ctrl-D or `exit`.
+
+        Raises:
+            SsqlError: the backend, which was still being opened, could not be.
+        """
         try:
             self._loop()
         finally:
@@ -65,11 +81,12 @@ class Shell:
         print(f"ssql {__version__} on {self.runner.backend.place}. Statements end with ;  help lists commands.")
         while True:
             try:
-                text = self._session.prompt()
+                prefill, self.prefill = self.prefill, ""
+                text = self._session.prompt(default=prefill, pre_run=self._check_opened)
                 self.handle(text)
             except KeyboardInterrupt:
                 continue
-            except (EOFError, prompt_commands.Leave):
+            except (EOFError, Leave):
                 return
 
     def handle(self, text: str) -> None:
@@ -81,15 +98,27 @@ class Shell:
             if command is not None:
                 command.handler(self, rest)
             else:
-                self.runner.run(text)
+                self._statements(text)
         except KeyboardInterrupt:
             self._say("query stopped")
         except SsqlError as error:
+            self._check_opened()
             self._say(error.render())
-        except (prompt_commands.Leave, BrokenPipeError):
+        except (Leave, BrokenPipeError):
             raise
         except Exception as bug:
             self._say(InternalError(f"unexpected {type(bug).__name__}: {bug}").render())
+
+    def _statements(self, text: str) -> None:
+        pieces = split(text)
+        if not pieces:
+            return
+        self.last = text
+        try:
+            self.runner.run(text)
+        finally:
+            if any(piece.kind in (Kind.OTHER, Kind.SCRIPT) for piece in pieces):
+                self.catalog.refresh()
 
     def _say(self, text: str) -> None:
         self.runner.notices.write(text + "\n")
@@ -102,64 +131,37 @@ class Shell:
         former = self.runner.backend
         self.runner.backend = remote(url, former)
         former.close()
+        self.catalog.refresh()
 
+    def _shown(self, _: object) -> None:
+        """The prompt is on the screen: now is the time for what takes long, once."""
+        self._session.app.after_render -= self._shown
+        if isinstance(self.runner.backend, PendingBackend):
+            self.runner.backend.on_failure(self._opening_failed)
+            self.runner.backend.start()
+        threading.Thread(target=self._get_ready, name="ssql-ready", daemon=True).start()
 
-class SqlCompleter(Completer):
-    """Completes keywords, function names and the names of streams and tables.
+    def _get_ready(self) -> None:
+        self.catalog.refresh()
+        self._prepare()
 
-    Names are asked for once a completion is wanted, outside the thread that draws the prompt; a backend that cannot
-    answer leaves the keywords.
-    """
+    def _check_opened(self) -> None:
+        if self._failed is not None:
+            raise self._failed
 
-    def __init__(self, backend: Callable[[], Backend]) -> None:
-        self._backend = backend
-        self._fixed: tuple[str, ...] | None = None
-
-    def get_completions(
-        self,
-        document: Document,
-        complete_event: CompleteEvent,  # noqa: ARG002 - the library's interface
-    ) -> Iterator[Completion]:
-        word = document.get_word_before_cursor()
-        first = document.text_before_cursor.split()
-        if document.text_before_cursor.strip() == word:
-            yield from _matching(word, COMMANDS)
-        elif len(first) > 1 and (command := prompt_commands.find(" ".join(first[:-1]))[0]) is not None:
-            yield from _matching(word, command.words)
-            return
-        if word:
-            if self._fixed is None:
-                self._fixed = _sql_words()
-            yield from _matching(word, dict.fromkeys((*self._names(), *self._fixed)))
-
-    def _names(self) -> list[str]:
-        try:
-            entities = self._backend().execute("SHOW STREAMS; SHOW TABLES;")
-        except SsqlError:
-            return []
-        return [str(s["name"]) for e in entities for kind in ("streams", "tables") for s in e.get(kind) or ()]
-
-
-def _sql_words() -> tuple[str, ...]:
-    from ssql.functions.registry import names
-    from ssql.sql.lexer import KEYWORDS
-
-    return (*sorted(KEYWORDS), *sorted(names()))
-
-
-def _matching(word: str, candidates: Iterable[str]) -> Iterator[Completion]:
-    """Candidates that begin with `word`, in its case where it is all lower."""
-    for candidate in candidates:
-        if candidate.lower().startswith(word.lower()):
-            text = candidate.lower() if word and word.islower() else candidate
-            yield Completion(text, start_position=-len(word))
+    def _opening_failed(self, error: BaseException) -> None:
+        """In the thread that opened: end the prompt that is shown, or the next one."""
+        self._failed = error
+        app = self._session.app
+        if app.is_running and app.loop is not None:
+            app.loop.call_soon_threadsafe(lambda: app.is_running and app.exit(exception=error))
 
 
 def _keys() -> KeyBindings:
     """Enter ends the input when the statement is finished (or it is a command), and begins a line otherwise."""
     keys = KeyBindings()
 
-    @keys.add("enter", filter=~completion_is_selected)
+    @keys.add("enter", filter=~completion_is_selected & has_focus(DEFAULT_BUFFER))
     def _(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         if not buffer.text.strip() or prompt_commands.find(buffer.text)[0] is not None or is_complete(buffer.text):

@@ -19,6 +19,7 @@ clients see no caret: their `ksql_message` has the place, and the step that fail
     requests     requests over HTTP
     endpoints    endpoints and the values that their callers give
     clients      the way to an engine: servers, directories, parameters; errors that a server told of
+    prompt       what goes wrong at the command itself
 """
 
 from ssql.errors.answers import (
@@ -92,6 +93,7 @@ from ssql.errors.names import (
     UnknownProperty,
     VariableNotFound,
 )
+from ssql.errors.prompt import BadCommand, FileUnwritable, NeedsFile
 from ssql.errors.requests import (
     BadRequest,
     BodyTooLarge,
@@ -155,6 +157,7 @@ __all__ = [
     "AmbiguousCall",
     "AmbiguousColumn",
     "AssertionNotMet",
+    "BadCommand",
     "BadParameter",
     "BadRecord",
     "BadRequest",
@@ -175,6 +178,7 @@ __all__ = [
     "FileAbsent",
     "FileRefused",
     "FileUnreadable",
+    "FileUnwritable",
     "Forbidden",
     "FormatError",
     "FunctionNotFound",
@@ -194,6 +198,7 @@ __all__ = [
     "LogInDoubt",
     "LogUnavailable",
     "MethodNotAllowed",
+    "NeedsFile",
     "NegativeLimit",
     "NoSuchSignature",
     "NotAcceptable",

@@ -10,9 +10,13 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
+
+import pyte
+
+LINES, COLUMNS = 40, 120
 
 #: What terminals are told beside text: colours, cursor movements, titles, modes.
 _CONTROL = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07|[=>()][0-9A-B]?)|\r")
@@ -30,7 +34,7 @@ class Terminal:
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._main, side = pty.openpty()
-        termios.tcsetwinsize(side, (40, 120))
+        termios.tcsetwinsize(side, (LINES, COLUMNS))
         self._process = subprocess.Popen(
             [sys.executable, "-c", _TAKE_TERMINAL, *command],
             stdin=side,
@@ -41,6 +45,8 @@ class Terminal:
         )
         os.close(side)
         self._raw = b""
+        self._screen = pyte.Screen(COLUMNS, LINES)
+        self._stream = pyte.ByteStream(self._screen)
         self._seen = 0
 
     def __enter__(self) -> Self:
@@ -67,6 +73,24 @@ class Terminal:
             if left <= 0 or not self._read(left):
                 raise AssertionError(f"{text!r} is not in {shown[self._seen :]!r}")
 
+    def wait_until(self, holds: Callable[[list[str]], bool], timeout_s: float = 20.0) -> list[str]:
+        """The lines of the screen, as soon as something holds for them."""
+        deadline = time.monotonic() + timeout_s
+        while not holds(self.screen()):
+            left = deadline - time.monotonic()
+            if left <= 0 or not self._read(left):
+                raise AssertionError("the screen never came to that:\n" + "\n".join(self.screen()))
+        return self.screen()
+
+    def screen(self) -> list[str]:
+        """The lines that stand on the screen now."""
+        return [line.rstrip() for line in self._screen.display]
+
+    def colours(self, line: int) -> list[str]:
+        """What colour, and how, each character of a line of the screen has."""
+        cells = self._screen.buffer[line]
+        return [f"{cells[x].fg}{' reverse' if cells[x].reverse else ''}" for x in range(self._screen.columns)]
+
     def exit_code(self, timeout_s: float = 20.0) -> int:
         """Wait for the end of the program."""
         deadline = time.monotonic() + timeout_s
@@ -83,7 +107,8 @@ class Terminal:
             data = os.read(self._main, 65536)
         except OSError:  # how Linux tells the end of a pseudo terminal
             return False
-        if b"\x1b[6n" in data:  # "where is the cursor?"
-            os.write(self._main, b"\x1b[1;1R")
         self._raw += data
+        self._stream.feed(data)
+        if b"\x1b[6n" in data:  # "where is the cursor?"
+            os.write(self._main, f"\x1b[{self._screen.cursor.y + 1};{self._screen.cursor.x + 1}R".encode())
         return bool(data)

@@ -1,13 +1,21 @@
-"""Rows as table, JSON and CSV."""
+"""Rows in every form."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from ssql_cli.backend import AnswerColumn, Row
-from ssql_cli.output import Style, display_width, row_writer
+from ssql_cli.output import Style, row_writer
+from ssql_cli.tables import display_width
+
+from ssql.errors import NeedsFile
 
 COLUMNS = (AnswerColumn("ID", "STRING"), AnswerColumn("N", "BIGINT"), AnswerColumn("X", "ARRAY<DOUBLE>"))
 ROWS = [
@@ -88,3 +96,57 @@ def test_csv_quotes_what_needs_it() -> None:
 @pytest.mark.parametrize(("text", "width"), [("abc", 3), ("字", 2), ("e\u0301", 1), ("", 0)])
 def test_display_width(text: str, width: int) -> None:
     assert display_width(text) == width
+
+
+def styled(form: str, columns: Sequence[AnswerColumn], rows: Sequence[Row], style: Style) -> str:
+    out = io.StringIO()
+    writer = row_writer(form, out, columns, style=style)
+    writer.rows(rows)
+    writer.end()
+    return out.getvalue()
+
+
+WIDE = (AnswerColumn("ID", "BIGINT"), AnswerColumn("TEXT", "STRING"))
+
+
+def test_a_table_is_squeezed_to_the_terminal_with_a_mark() -> None:
+    text = styled("table", WIDE, [Row([1, "東京" * 10]), Row([12, "short"])], Style(terminal=20))
+    assert text == "ID | TEXT\n---+----------------\n 1 | 東京東京東京東…\n12 | short\n"
+    assert max(map(display_width, text.splitlines())) <= 20
+
+
+def test_columns_that_do_not_fit_make_a_row_a_block_of_lines() -> None:
+    columns = [AnswerColumn(name, "STRING") for name in ("A", "LONGER", "C")]
+    row = Row(["x" * 30, "y" * 30, None])
+    text = styled("table", columns, [row], Style(terminal=20, null="-"))
+    assert text == f"-[ row 1 ]+{'-' * 20}\nA      | {'x' * 30}\nLONGER | {'y' * 30}\nC      | -\n"
+    assert styled("table", columns, [row], Style(terminal=20, expanded="off")).count("…") == 3
+
+
+def test_markdown_keeps_its_columns() -> None:
+    text = styled("markdown", WIDE, [Row([1, "a|b"])], Style())
+    assert text == "| ID | TEXT |\n| ---: | --- |\n| 1 | a\\|b |\n"
+
+
+@pytest.mark.parametrize("form", ["arrow", "parquet"])
+def test_a_file_of_arrow_has_the_types_of_sql(form: str, tmp_path: Path) -> None:
+    kinds = {
+        "STRING": "a", "BIGINT": 1 << 60, "DECIMAL(4, 2)": Decimal("1.50"), "TIMESTAMP": "2020-01-31T23:59:58.123",
+        "DATE": "2020-01-31", "BYTES": "AAE=", "ARRAY<STRUCT<X INTEGER>>": [{"X": 1}], "DOUBLE": None,
+    }  # fmt: skip
+    columns = [AnswerColumn("same name", kind) for kind in kinds]
+    with (tmp_path / "f").open("w") as out:
+        writer = row_writer(form, out, columns)
+        writer.rows([Row(list(kinds.values())), Row([None] * len(kinds), deleted=True)])
+        writer.end()
+    path = tmp_path / "f"
+    table = pq.ParquetFile(path).read() if form == "parquet" else pa.ipc.open_stream(path.read_bytes()).read_all()
+    assert [column.to_pylist() for column in table.columns] == [
+        ["a"], [1 << 60], [Decimal("1.50")], [datetime(2020, 1, 31, 23, 59, 58, 123000)], [date(2020, 1, 31)],
+        [b"\0\1"], [[{"X": 1}]], [None],
+    ]  # fmt: skip
+
+
+def test_bytes_are_not_written_to_text() -> None:
+    with pytest.raises(NeedsFile, match="parquet is no text"):
+        row_writer("parquet", io.StringIO(), WIDE)

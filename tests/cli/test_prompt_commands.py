@@ -12,10 +12,11 @@ import pytest
 from ssql_cli import prompt_commands
 from ssql_cli.backend import Backend
 from ssql_cli.output import Style, Tee
-from ssql_cli.prompt_commands import COMMANDS, Leave, find
+from ssql_cli.prompt import Leave
+from ssql_cli.prompt_commands import COMMANDS, find
 from ssql_cli.runner import Runner
 
-from ssql.errors import FileUnreadable, ServerUnavailable
+from ssql.errors import BadCommand, FileUnwritable, ServerUnavailable
 
 
 class Backing:
@@ -38,6 +39,7 @@ class Prompt:
         self.backing = Backing()
         self.runner = Runner(cast("Backend", self.backing), "table", io.StringIO(), io.StringIO())
         self.connected: list[str] = []
+        self.last = self.prefill = ""
 
     def history(self) -> Iterable[str]:
         return ["SHOW STREAMS;", "help"]
@@ -70,6 +72,9 @@ class Prompt:
         ("SET CLI COLUMN-WIDTH 10;", "set cli column-width", "10"),
         ("server", "server", ""),
         ("request-pipelining ON", "request-pipelining", "ON"),
+        ("\\d", "\\d", ""),
+        ("  \\d  orders ", "\\d", "orders"),
+        ("\\watch 0.5", "\\watch", "0.5"),
     ],
 )
 def test_a_command_is_known_by_its_first_words(line: str, name: str, rest: str) -> None:
@@ -153,7 +158,7 @@ def test_what_is_shown_is_written_to_a_file_until_it_is_off(tmp_path: Path, caps
 
 def test_a_file_that_cannot_be_written_leaves_the_output_as_it_is(tmp_path: Path) -> None:
     prompt = Prompt()
-    with pytest.raises(FileUnreadable):
+    with pytest.raises(FileUnwritable):
         prompt.enter(f"spool '{tmp_path}/no/such/file'")
     assert not isinstance(prompt.runner.out, Tee)
 
@@ -164,3 +169,71 @@ def test_the_file_is_closed_when_the_prompt_ends(tmp_path: Path) -> None:
     prompt_commands.end_spooling(prompt)
     assert copy.closed
     prompt_commands.end_spooling(prompt)
+
+
+@pytest.mark.parametrize(
+    ("line", "statements"),
+    [
+        ("\\d", ["SHOW STREAMS;", "SHOW TABLES;"]),
+        ("\\d orders", ["DESCRIBE orders;"]),
+        ("\\d my orders", ["DESCRIBE `my orders`;"]),
+        ("\\d+ orders", ["DESCRIBE orders EXTENDED;"]),
+        ("\\d+", ["SHOW STREAMS EXTENDED;", "SHOW TABLES EXTENDED;"]),
+        ("\\dt", ["SHOW TABLES;"]),
+        ("\\ds", ["SHOW STREAMS;"]),
+        ("\\dq", ["SHOW QUERIES;"]),
+        ("\\dq CTAS_T_1", ["EXPLAIN CTAS_T_1;"]),
+        ("\\df", ["SHOW FUNCTIONS;"]),
+        ("\\df abs", ["DESCRIBE FUNCTION abs;"]),
+        ("\\l", ["SHOW TOPICS;"]),
+        ("\\set", ["SHOW VARIABLES;"]),
+        ("\\set who it's me", ["DEFINE who = 'it''s me';"]),
+        ("\\unset who", ["UNDEFINE who;"]),
+    ],
+)
+def test_what_a_backslash_command_asks(line: str, statements: list[str]) -> None:
+    prompt = Prompt()
+    prompt.enter(line)
+    assert prompt.backing.carried_out == statements
+
+
+def test_switches_are_toggled_or_set() -> None:
+    prompt = Prompt()
+    assert prompt.enter("\\timing")[1] == "timing is on\n"
+    assert prompt.enter("\\timing off")[1] == "timing is off\n"
+    assert prompt.enter("\\x")[1] == "expanded display is on\n"
+    assert prompt.enter("\\x auto")[1] == "expanded display is auto\n"
+    assert prompt.enter("\\pset format markdown")[1] == "format is markdown\n"
+    assert prompt.enter("\\pset null -")[1] == "null is -\n"
+    assert (prompt.runner.form, prompt.runner.style.null) == ("markdown", "-")
+    for line in ("\\timing maybe", "\\pset format xml", "\\pset colour red", "\\watch soon", "\\i"):
+        with pytest.raises(BadCommand):
+            prompt.enter(line)
+    assert prompt.enter("\\nonsense")[1].startswith("there is no command \\nonsense")
+
+
+def test_the_editor_gets_the_last_statement_and_gives_the_next_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nsed -i s/orders/spent/ "$1"\n')
+    editor.chmod(0o755)
+    monkeypatch.setenv("EDITOR", str(editor))
+    monkeypatch.delenv("VISUAL", raising=False)
+    prompt = Prompt()
+    prompt.last = "SELECT * FROM orders;"
+    prompt.enter("\\e")
+    assert prompt.prefill == "SELECT * FROM spent;"
+
+
+def test_rows_go_to_a_file_in_the_form_of_its_name(tmp_path: Path) -> None:
+    prompt, file = Prompt(), tmp_path / "rows.csv"
+    to_file = COMMANDS["\\o"].handler
+    to_file(prompt, str(file))
+    assert prompt.runner.form == "csv"
+    prompt.runner.out.write("A\n")
+    to_file(prompt, "")
+    assert prompt.runner.out is sys.stdout
+    assert file.read_text() == "A\n"
+    with pytest.raises(FileUnwritable):
+        to_file(prompt, f"{tmp_path}/no/such/file.csv")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
+from ssql_cli.catalog import read_names
+from ssql_cli.completion import SqlCompleter
 from ssql_cli.remote import RemoteBackend
-from ssql_cli.shell import SqlCompleter
 
 from ssql.errors import ColumnNotFound, Span
 from tests.server.fake import FakeEngine, FakePush
@@ -85,7 +86,7 @@ def test_commands_of_the_prompt(tmp_path: Path) -> None:
         terminal.send("SELECT * FROM t;\r")
         terminal.wait_for('{"ID":"a","N":1}')
         terminal.send("output xml\r")
-        terminal.wait_for("output is one of: table, json, csv")
+        terminal.wait_for("output is one of: table, vertical, json, csv, markdown")
 
 
 def test_the_session_is_spooled_and_a_script_is_run_without_a_semicolon(tmp_path: Path) -> None:
@@ -110,14 +111,20 @@ def test_the_session_is_spooled_and_a_script_is_run_without_a_semicolon(tmp_path
 
 
 def completions(text: str, url: str) -> list[str]:
-    backend = RemoteBackend(url)
-    completer = SqlCompleter(lambda: backend)
+    names = read_names(RemoteBackend(url))
+    completer = SqlCompleter(lambda: names)
+    completer.prepare()
     return [c.text for c in completer.get_completions(Document(text), CompleteEvent(completion_requested=True))]
 
 
 def test_completion_knows_keywords_functions_and_sources() -> None:
     engine = FakeEngine()
-    engine.entities = [{"@type": "streams", "streams": [{"name": "TEMPERATURES"}]}]
+    engine.entities = [
+        {
+            "@type": "source_descriptions",
+            "sourceDescriptions": [{"name": "TEMPERATURES", "fields": [{"name": "PLACE"}]}],
+        }
+    ]
     with serving(engine) as url:
         assert completions("TUMB", url) == ["TUMBLING"]
         assert completions("select coll", url) == ["collect_list", "collect_set"]

@@ -17,7 +17,7 @@ def run(args: argparse.Namespace) -> Exit:
     """Raises `SsqlError` for what fails."""
     config = settings.load(args.config, data=args.data, kafka=args.kafka)
     text = _text(args)
-    backend = open_backend(config, args.server, _variables(args.define))
+    backend = open_backend(config, args.server, _variables(args.define), in_background=text is None)
     try:
         if text is None:
             from ssql_cli.shell import Shell

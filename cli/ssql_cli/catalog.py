@@ -1,0 +1,102 @@
+"""What is there to name: streams and tables with their columns, topics, queries, settings. Read in the background.
+
+Completion looks here and never asks a server itself: a key stroke waits for nothing. `refresh` asks again in a thread;
+until its answer is there, what was known before is offered.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ssql.errors import SsqlError
+from ssql_cli.backend import Backend
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names by what they are of. `columns`: of each stream and table."""
+
+    streams: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    topics: tuple[str, ...] = ()
+    queries: tuple[str, ...] = ()
+    properties: tuple[str, ...] = ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return (*self.streams, *self.tables)
+
+
+class Catalog:
+    """The names that a backend has, as they were when it was last asked."""
+
+    def __init__(self, backend: Callable[[], Backend]) -> None:
+        self._backend = backend
+        self._lock = threading.Lock()
+        self._running = self._again = False
+        self._idle = threading.Event()
+        self.names = Names()
+
+    def refresh(self) -> None:
+        """Ask again, in a thread; returns at once. A call during an answer has it asked once more after that."""
+        with self._lock:
+            self._again = True
+            self._idle.clear()
+            if self._running:
+                return
+            self._running = True
+        threading.Thread(target=self._run, name="ssql-catalog", daemon=True).start()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether all that `refresh` asked for is there, within that time."""
+        return self._idle.wait(timeout_s)
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._again:
+                    self._running = False
+                    self._idle.set()
+                    return
+                self._again = False
+            try:
+                self.names = read_names(self._backend())
+            except Exception:
+                # No catalog is no reason to disturb who types; the statement that they enter will say what is wrong.
+                continue
+
+
+def read_names(backend: Backend) -> Names:
+    """Ask a backend for all names. What it refuses to tell is left out."""
+    streams, tables = (_described(backend, f"DESCRIBE {kind};") for kind in ("STREAMS", "TABLES"))
+    return Names(
+        tuple(streams),
+        tuple(tables),
+        streams | tables,
+        _listed(backend, "SHOW TOPICS;", "topics", "name"),
+        _listed(backend, "SHOW QUERIES;", "queries", "id"),
+        _listed(backend, "SHOW PROPERTIES;", "properties", "name"),
+    )
+
+
+def _described(backend: Backend, statement: str) -> dict[str, tuple[str, ...]]:
+    return {
+        str(source["name"]): tuple(str(column["name"]) for column in source.get("fields") or ())
+        for source in _elements(backend, statement, "sourceDescriptions")
+    }
+
+
+def _listed(backend: Backend, statement: str, key: str, name: str) -> tuple[str, ...]:
+    return tuple(str(element[name]) for element in _elements(backend, statement, key))
+
+
+def _elements(backend: Backend, statement: str, key: str) -> list[dict[str, Any]]:
+    try:
+        entities = backend.execute(statement)
+    except SsqlError:
+        return []
+    return [element for entity in entities for element in entity.get(key) or ()]
