@@ -152,20 +152,34 @@ class CsvTable(Table):
 
 
 class ArrowTable(Table):
-    """A batch a frame, whose metadata has `type`, `token` and `frontier` (JSON)."""
+    """A batch a frame, whose metadata has `type`, `token` and `frontier` (JSON). An error is a last batch without rows,
+    whose metadata has the `type` error and the `error` (JSON)."""
 
     starts_over = True
     _form = ArrowStream
+    _columns: Sequence[Column] = ()
+
+    def head(self, columns: Sequence[Column]) -> bytes:
+        self._columns = columns
+        return super().head(columns)
+
+    def error(self, body: dict[str, Any]) -> bytes:
+        named = (DIFF, *self._columns)
+        rows = [pa.array([], field.type) for field in arrow_schema(named)]
+        return self._batch(rows, named, {"type": "error", "error": msgspec.json.encode(body).decode()})
 
     def frame(self, frame: Frame, columns: Sequence[Column]) -> bytes:
         named = (DIFF, *columns)
         about = {"type": _kind(frame), "frontier": msgspec.json.encode(frontier_json(frame.frontier)).decode()}
         if frame.token is not None:
             about["token"] = frame.token
-        schema = arrow_schema(named)
+        return self._batch(frame.rows.columns, named, about)
+
+    def _batch(self, rows: Sequence[pa.Array], columns: Sequence[Column], about: dict[str, str]) -> bytes:
+        schema = arrow_schema(columns)
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, schema) as stream:
-            stream.write_batch(arrow_batch(frame.rows.columns, named), custom_metadata=about)
+            stream.write_batch(arrow_batch(rows, columns), custom_metadata=about)
         whole: bytes = sink.getvalue().to_pybytes()
         return whole[schema.serialize().size : -len(self.end(None))]  # the batch alone
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pyarrow as pa
 from aiohttp import web
 
-from ssql.engine.api import PullResult
+from ssql.engine.api import Engine, PullResult
 from ssql.server.app import make_app
-from tests.server.fake import COLUMNS, FakeEngine
+from tests.server.fake import COLUMNS
 
 
 def pulled(*rows: tuple[object, ...]) -> PullResult:
@@ -22,8 +22,8 @@ def pulled(*rows: tuple[object, ...]) -> PullResult:
 
 
 @contextlib.contextmanager
-def serving(engine: FakeEngine) -> Iterator[str]:
-    """The URL of a real server over the engine, on a free port."""
+def serving(engine: Engine, port: int = 0) -> Iterator[str]:
+    """The URL of a real server over the engine, on a free port where none is given."""
     loop = asyncio.new_event_loop()
     ready = threading.Event()
     url: list[str] = []
@@ -31,7 +31,7 @@ def serving(engine: FakeEngine) -> Iterator[str]:
     async def start() -> web.AppRunner:
         runner = web.AppRunner(make_app(engine), handler_cancellation=True, shutdown_timeout=1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
         await site.start()
         url.append(f"http://127.0.0.1:{runner.addresses[0][1]}")
         return runner
