@@ -57,7 +57,7 @@ def shape_of(text: str) -> Shape | None:
         which = found.lastindex
         if which == 3:
             continue
-        if which == 4:
+        if which == 4 or "${" in found[0]:  # a variable may stand in a text, too
             return None
         pieces.append(text[at : found.start()])
         at = found.end()
