@@ -345,6 +345,64 @@ ASSERT_SCHEMA_TIMEOUT_MS = setting(
     per_query=True,
 )
 
+KAFKA_PROTOCOL = setting(
+    "security.protocol",
+    "",
+    "How Kafka is spoken to: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.",
+    parse=str,
+    aliases=("ksql.streams.security.protocol",),
+)
+KAFKA_SASL_MECHANISM = setting(
+    "sasl.mechanism",
+    "",
+    "How we prove to Kafka who we are: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512.",
+    parse=str,
+    aliases=("sasl.mechanisms", "ksql.streams.sasl.mechanism"),
+)
+KAFKA_SASL_USERNAME = setting("sasl.username", "", "Our name to Kafka.", parse=str)
+KAFKA_SASL_PASSWORD = setting("sasl.password", "", "Our password to Kafka.", parse=str, secret=True)
+KAFKA_SASL_JAAS = setting(
+    "sasl.jaas.config",
+    "",
+    "Name and password in the form of Java's clients.",
+    parse=str,
+    aliases=("ksql.streams.sasl.jaas.config",),
+    secret=True,
+)
+KAFKA_SSL_CA = setting("ssl.ca.location", "", "Certificates (PEM) that Kafka's brokers are checked against.", parse=str)
+KAFKA_SSL_CERTIFICATE = setting("ssl.certificate.location", "", "Our certificate (PEM) for Kafka.", parse=str)
+KAFKA_SSL_KEY = setting("ssl.key.location", "", "The key (PEM) of our certificate for Kafka.", parse=str)
+KAFKA_SSL_KEY_PASSWORD = setting("ssl.key.password", "", "The password of that key.", parse=str, secret=True)
+KAFKA_SSL_KEYSTORE = setting(
+    "ssl.keystore.location",
+    "",
+    "Our certificate and key for Kafka in one file (PKCS#12).",
+    parse=str,
+    aliases=("ksql.streams.ssl.keystore.location",),
+)
+KAFKA_SSL_KEYSTORE_PASSWORD = setting(
+    "ssl.keystore.password",
+    "",
+    "The password of that file.",
+    parse=str,
+    aliases=("ksql.streams.ssl.keystore.password",),
+    secret=True,
+)
+KAFKA_SSL_HOST_CHECK = setting(
+    "ssl.endpoint.identification.algorithm",
+    "https",
+    "Whether a broker's certificate must be for its host: https, or empty for no check.",
+    parse=lambda text: "" if text.strip().lower() == "none" else text.strip(),
+    aliases=("ksql.streams.ssl.endpoint.identification.algorithm",),
+)
+KAFKA_OPTIONS = setting(
+    "kafka.client.options",
+    "",
+    "Other settings of librdkafka, as name=value, name=value.",
+    parse=str,
+    secret=True,
+)
+
 SCHEMA_REGISTRY_URL = setting(
     "schema.registry.url",
     "",

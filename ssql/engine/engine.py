@@ -115,8 +115,10 @@ def open_log(config: Config) -> Log:
     """The log that the settings ask for: Kafka where there are brokers, else a local directory."""
     if config[KAFKA_BOOTSTRAP]:
         from ssql.log.kafka import KafkaLog
+        from ssql.log.kafka_settings import client_settings
 
-        return KafkaLog(config[KAFKA_BOOTSTRAP], connect_timeout_s=config[KAFKA_CONNECT_TIMEOUT_MS] / 1000)
+        patience_s = config[KAFKA_CONNECT_TIMEOUT_MS] / 1000
+        return KafkaLog(config[KAFKA_BOOTSTRAP], client_settings(config), connect_timeout_s=patience_s)
     from ssql.log.embedded import EmbeddedLog
 
     return EmbeddedLog(config[DATA_DIR], maintain_s=MAINTAIN_S)

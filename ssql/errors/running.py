@@ -51,6 +51,17 @@ class LogUnavailable(LogError):
     code = "log_unavailable"
 
 
+class LogRefused(LogError):
+    """Kafka does not let us in, or is not what its certificate says."""
+
+    code = "log_refused"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"Kafka refused the connection: {why}", hint="See the settings security.protocol, sasl.* and ssl.*."
+        )
+
+
 class TopicNotFound(LogError):
     """The log has no such topic."""
 

@@ -74,9 +74,11 @@ def unsupported(spec: FormatSpec, columns: Sequence[Column], reason: str, *, is_
     """The error of a schema that a format cannot hold."""
     schema = ", ".join(map(str, columns))
     features = {True: "WRAP_SINGLES", False: "UNWRAP_SINGLES", None: ""}[None if is_key else spec.wrap]
+    part = "Key" if is_key else "Value"
     return FormatError(
-        f"{'Key' if is_key else 'Value'} format does not support schema.\nformat: {spec.name}\n"
-        f"schema: Persistence{{columns=[{schema}], features=[{features}]}}\nreason: {reason}"
+        f"{part} format does not support schema.\nformat: {spec.name}\n"
+        f"schema: Persistence{{columns=[{schema}], features=[{features}]}}\nreason: {reason}",
+        hint=f"Choose another format in WITH, such as {part.upper()}_FORMAT = 'JSON'.",
     )
 
 

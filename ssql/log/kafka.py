@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -22,7 +23,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, and
 
 from ssql.errors import LogError, LogUnavailable, TopicNotFound
 from ssql.log.api import Fetch, Topic
-from ssql.log.kafka_errors import log_error, not_there, translated, unavailable
+from ssql.log.kafka_errors import is_refusal, log_error, not_there, refused, translated, unavailable
 from ssql.log.kafka_native import NativeProducer, NativeSource
 from ssql.log.kafka_reader import CONSUMER_CONFIG, KafkaReader
 from ssql.log.kafka_source import MessageSource, Source
@@ -51,6 +52,8 @@ class KafkaLog:
 
     Raises:
         LogUnavailable: when no broker answers.
+        LogRefused: when the brokers do not let us in, or we do not trust them.
+        ConfigError: for settings that librdkafka does not take.
     """
 
     kind = "kafka"
@@ -80,12 +83,18 @@ class KafkaLog:
         self._appender: KafkaWriter | None = None
         self._reading = threading.Lock()
         self._reader: KafkaReader | None = None
+        refusals: deque[KafkaError] = deque(maxlen=1)
         with translated():
-            self._admin = AdminClient({**self._config, "socket.timeout.ms": int(min(60.0, timeout_s) * 1000)})
+            own: dict[str, Any] = {
+                "socket.timeout.ms": int(min(60.0, timeout_s) * 1000),
+                "error_cb": lambda error: refusals.append(error) if is_refusal(error) else None,
+            }
+            self._admin = AdminClient({**self._config, **own})
             try:
                 self.cluster_id = str(self._admin.list_topics(timeout=connect_timeout_s).cluster_id)
             except KafkaException as failed:
-                raise not_there(bootstrap) from failed
+                self._admin.poll(0)
+                raise refused(refusals[0]) if refusals else not_there(bootstrap) from failed
 
     # -- topics ------------------------------------------------------------------------------------------------
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from confluent_kafka import KafkaError, KafkaException
 
-from ssql.errors import LogError, LogFenced, LogUnavailable, TopicNotFound
+from ssql.errors import ConfigError, LogError, LogFenced, LogRefused, LogUnavailable, TopicNotFound
 
 _UNAVAILABLE = frozenset(
     {
@@ -43,6 +44,7 @@ _FENCED = frozenset(
         KafkaError.INVALID_PRODUCER_ID_MAPPING,
     }
 )
+_REFUSED = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED})
 #: How long (s) one address is looked at.
 _LOOK_S = 1.0
 NO_TOPIC = frozenset({KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION})
@@ -78,6 +80,17 @@ def _why_not(address: str) -> str:
         return "is no address: write host:port"
 
 
+def is_refusal(error: KafkaError) -> bool:
+    """Whether one side does not trust the other: to try again changes nothing."""
+    return error.code() in _REFUSED
+
+
+def refused(error: KafkaError) -> LogRefused:
+    # librdkafka puts the client and the broker before the words, and how long it took behind them.
+    words = error.str().rpartition("]: ")[2] or error.str()
+    return LogRefused(re.sub(r" \(after \d+ms.*\)$", "", words))
+
+
 def fenced(name: str) -> LogFenced:
     return LogFenced(f'another process writes as "{name}" now', hint="Only one server may run with this name.")
 
@@ -104,4 +117,7 @@ def translated(*, topic: str | None = None, writer: str | None = None) -> Iterat
     try:
         yield
     except KafkaException as failed:
-        raise log_error(failed.args[0], topic=topic, writer=writer) from failed
+        error = failed.args[0]
+        if error.code() == KafkaError._INVALID_ARG and topic is None and writer is None:
+            raise ConfigError(f"Kafka's client does not take the settings: {error.str()}") from failed
+        raise log_error(error, topic=topic, writer=writer) from failed

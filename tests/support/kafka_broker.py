@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
@@ -36,10 +36,16 @@ class Broker(java.Server):
     kind = "broker"
     patience_s = 90.0
 
+    #: Names and passwords of those who may come in by SASL/PLAIN; without any everybody may.
+    users: Mapping[str, str] = {}
+
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
-        broker, controller = java.free_ports(2)
+        broker, controller, inner = java.free_ports(3)
         self.bootstrap = f"127.0.0.1:{broker}"
+        #: For itself, and for who asks whether it is there: nobody has to say who they are.
+        self._inner = f"127.0.0.1:{inner}"
+        outside = "SASL_PLAINTEXT" if self.users else "PLAINTEXT"
         self._properties = directory / "server.properties"
         self._properties.write_text(
             "\n".join(
@@ -47,10 +53,16 @@ class Broker(java.Server):
                     "process.roles=broker,controller",
                     "node.id=1",
                     f"controller.quorum.voters=1@127.0.0.1:{controller}",
-                    f"listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}",
-                    f"advertised.listeners=PLAINTEXT://127.0.0.1:{broker}",
+                    f"listeners=CLIENTS://127.0.0.1:{broker},INNER://{self._inner},CONTROLLER://127.0.0.1:{controller}",
+                    f"advertised.listeners=CLIENTS://127.0.0.1:{broker},INNER://{self._inner}",
                     "controller.listener.names=CONTROLLER",
-                    "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+                    "inter.broker.listener.name=INNER",
+                    f"listener.security.protocol.map=CLIENTS:{outside},INNER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+                    "listener.name.clients.sasl.enabled.mechanisms=PLAIN",
+                    "listener.name.clients.plain.sasl.jaas.config="
+                    "org.apache.kafka.common.security.plain.PlainLoginModule required "
+                    + " ".join(f'user_{name}="{password}"' for name, password in self.users.items())
+                    + ";",
                     f"log.dirs={directory / 'data'}",
                     "num.partitions=1",
                     "auto.create.topics.enable=false",
@@ -84,7 +96,7 @@ class Broker(java.Server):
         return ("-cp", class_path(), "kafka.Kafka", str(self._properties))
 
     def asked(self) -> Callable[[], bool]:
-        client = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 100})
+        client = AdminClient({"bootstrap.servers": self._inner, "log_level": 0, "reconnect.backoff.max.ms": 100})
         return lambda: bool(client.list_topics(timeout=1).brokers)
 
     def _run(self, main: str, *arguments: str) -> None:
