@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from ssql.catalog.endpoints import Endpoint
+from ssql.planner.relation import Relation
 from ssql.rights import Right
 from ssql.runtime.api import Offsets, QueryStatus, Throughput
 from ssql.types import Column
@@ -199,11 +200,17 @@ class Engine(Protocol):
     def insert(self, target: str, rows: Sequence[Mapping[str, Any]], session: Session | None = None) -> list[InsertAck]:
         """Append rows given as JSON objects (column names ignoring case unless back-quoted), as one batch."""
 
+    def relations(self) -> Sequence[Relation]:
+        """All streams and tables, in the order they were made."""
+
+    def brokers(self) -> str:
+        """Kafka's brokers, "" where the log is a local directory."""
+
     def endpoints(self) -> Sequence[Endpoint]:
         """All endpoints, in the order they were made."""
 
-    def call(self, endpoint: str, values: Mapping[str, str]) -> EndpointCall:
-        """What a call with these values (as text, by parameter) asks for.
+    def call(self, endpoint: str, values: Mapping[str, str], *, as_json: bool = False) -> EndpointCall:
+        """What a call with these values (as text, by parameter) asks for; `as_json`: each is a JSON text of its type.
 
         Raises:
             EndpointNotFound: no endpoint has that name.

@@ -246,8 +246,8 @@ def describe(request: Request, statement: Describe) -> Entity:
 # --- calls -------------------------------------------------------------------
 
 
-def call(catalog: Catalog, name: str, values: Mapping[str, str]) -> EndpointCall:
-    """The query that a call asks for; names of parameters ignore case.
+def call(catalog: Catalog, name: str, values: Mapping[str, str], *, as_json: bool) -> EndpointCall:
+    """The query that a call asks for; names of parameters ignore case. `as_json`: values are JSON texts, null is none.
 
     Raises:
         EndpointNotFound, ParameterMissing, ParameterUnknown, ParameterRefused
@@ -256,14 +256,26 @@ def call(catalog: Catalog, name: str, values: Mapping[str, str]) -> EndpointCall
     known = {q.name.upper(): q for q in endpoint.parameters}
     given: dict[str, str] = {}
     for key, value in values.items():
+        if endpoint.follows and key in FOLLOWING:
+            continue
         if key.upper() not in known:
             raise ParameterUnknown(key, [q.name for q in endpoint.parameters])
         if key.upper() in given:
             raise ParameterRefused(key, value, "it is given twice")
-        given[key.upper()] = value
+        if as_json and value != "null":
+            given[key.upper()] = _plain(known[key.upper()], value)
+        elif not as_json:
+            given[key.upper()] = value
     literals = {key: _literal(q, given.get(key)) for key, q in known.items()}
     session = _session(endpoint.properties)
     return EndpointCall(endpoint, p.with_literals(endpoint.query, literals).text, session.properties)
+
+
+def _plain(parameter: Parameter, raw: str) -> str:
+    try:
+        return p.text_of_json(raw, parameter.type)
+    except ValueError as wrong:
+        raise ParameterRefused(parameter.name, raw, f"{wrong} ({parameter.type})") from None
 
 
 def _literal(parameter: Parameter, value: str | None) -> str:

@@ -51,6 +51,7 @@ from ssql.engine.subscriptions import start as subscriptions
 from ssql.engine.subscriptions.feeds import Feeds
 from ssql.errors import InternalError, InvalidStatement, SqlError, SsqlError, WrongEndpoint
 from ssql.log.api import Log
+from ssql.planner.relation import Relation
 from ssql.runtime.api import QueryState, Worker
 from ssql.schemas.api import SchemaRegistry
 from ssql.schemas.open import for_worker, open_registry
@@ -267,13 +268,21 @@ class LocalEngine:
         rights.check_insert(request.session.right)
         return insert.insert_rows(request, target, rows)
 
+    # --- what there is -------------------------------------------------------
+
+    def relations(self) -> Sequence[Relation]:
+        return tuple(source.relation for source in self._core.catalog.sources.values())
+
+    def brokers(self) -> str:
+        return str(self._core.config[KAFKA_BOOTSTRAP])
+
     # --- endpoints -----------------------------------------------------------
 
     def endpoints(self) -> Sequence[Endpoint]:
         return tuple(self._core.catalog.endpoints.values())
 
-    def call(self, endpoint: str, values: Mapping[str, str]) -> EndpointCall:
-        return endpoints.call(self._core.catalog, endpoint, values)
+    def call(self, endpoint: str, values: Mapping[str, str], *, as_json: bool = False) -> EndpointCall:
+        return endpoints.call(self._core.catalog, endpoint, values, as_json=as_json)
 
     # --- the engine itself ---------------------------------------------------
 

@@ -66,7 +66,8 @@ class MethodNotAllowed(SsqlError):
     ksql_code = 40500
 
     def __init__(self, method: str, path: str, allowed: Iterable[str]) -> None:
-        super().__init__(f"{path} cannot be called with {method}", hint=f"Use {' or '.join(sorted(allowed))}.")
+        self.allowed = sorted(allowed)
+        super().__init__(f"{path} cannot be called with {method}", hint=f"Use {' or '.join(self.allowed)}.")
 
 
 class NotAcceptable(SsqlError):

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from ssql.config import Config
 from ssql.rights import Right
-from ssql.server import auth, cluster, endpoints, metrics
+from ssql.server import asyncapi, auth, cluster, endpoints, metrics, openapi
 from ssql.server.auth import Credentials
 from ssql.server.close_query import post_close_query
 from ssql.server.failures import errors_as_json
@@ -53,6 +53,8 @@ ROUTES = (
     web.post("/query-stream", post_query_stream),
     web.post("/close-query", post_close_query),
     web.post("/inserts-stream", post_inserts_stream),
+    web.get("/openapi.json", openapi.get_openapi),
+    web.get("/asyncapi.json", asyncapi.get_asyncapi),
     web.get("/endpoints", endpoints.get_endpoints),
     web.get("/endpoints/{name}", endpoints.get_endpoint),
     web.post("/endpoints/{name}", endpoints.post_endpoint),
@@ -81,6 +83,7 @@ def make_app(
         client_max_size=MAX_BODY_BYTES,
     )
     app[STATE] = ServerState(config=config or Config())
+    app[openapi.SECURED] = credentials is not None
     app[cluster.HOSTS] = cluster.Hosts()
     metrics.add_to(app)
     app.add_routes(ROUTES)

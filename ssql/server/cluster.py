@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 from aiohttp import web
@@ -17,6 +17,7 @@ from aiohttp import web
 from ssql.errors import Forbidden
 from ssql.rights import Right
 from ssql.server.auth import right_of
+from ssql.server.described import described
 from ssql.server.framing import JSON_TYPE, V1_TYPE
 from ssql.server.info import json_response
 from ssql.server.requests import body_of, negotiated
@@ -103,6 +104,15 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+class ClusterStatus(TypedDict):
+    clusterStatus: dict[str, Any]
+
+
+class Ok(TypedDict):
+    ok: bool
+
+
+@described(answers={V1_TYPE: ClusterStatus, JSON_TYPE: ClusterStatus})
 async def get_cluster_status(request: web.Request) -> web.Response:
     """Which servers there are, whether they are alive, and what their queries have still to read."""
     ours = await in_thread(request, engine_of(request).cluster)
@@ -111,6 +121,9 @@ async def get_cluster_status(request: web.Request) -> web.Response:
     return json_response(request, {"clusterStatus": request.app[HOSTS].as_json(now) | own})
 
 
+@described(
+    body={V1_TYPE: HeartbeatRequest, JSON_TYPE: HeartbeatRequest}, answers={V1_TYPE: Ok, JSON_TYPE: Ok}, errors=(403,)
+)
 async def post_heartbeat(request: web.Request) -> web.Response:
     """Another server is alive."""
     _require_admin(request)
@@ -119,6 +132,7 @@ async def post_heartbeat(request: web.Request) -> web.Response:
     return json_response(request, {"ok": True})
 
 
+@described(body={V1_TYPE: LagRequest, JSON_TYPE: LagRequest}, answers={V1_TYPE: Ok, JSON_TYPE: Ok}, errors=(403,))
 async def post_lag(request: web.Request) -> web.Response:
     """What the queries of another server have still to read."""
     _require_admin(request)
@@ -127,6 +141,11 @@ async def post_lag(request: web.Request) -> web.Response:
     return json_response(request, {"ok": True})
 
 
+@described(
+    body={V1_TYPE: TerminateRequest, JSON_TYPE: TerminateRequest},
+    answers={V1_TYPE: list[dict[str, Any]], JSON_TYPE: list[dict[str, Any]]},
+    errors=(400, 403),
+)
 async def post_terminate(request: web.Request) -> web.Response:
     """End all queries and drop all definitions, delete the topics of results that match, and answer nothing more."""
     _require_admin(request)

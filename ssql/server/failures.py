@@ -49,7 +49,7 @@ def error_body(error: BaseException) -> dict[str, Any]:
 
 def error_response(error: BaseException) -> web.Response:
     status = error.status if isinstance(error, SsqlError) else 500
-    headers = _HEADERS.get(status)
+    headers = {"Allow": ", ".join(error.allowed)} if isinstance(error, MethodNotAllowed) else _HEADERS.get(status)
     return web.Response(
         status=status, body=msgspec.json.encode(error_body(error)), content_type="application/json", headers=headers
     )

@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from ssql.errors import BadRequest, BodyTooLarge, SsqlError
+from ssql.server.described import TEXT, described
 from ssql.server.failures import error_body, log_error
 from ssql.server.framing import DELIMITED_TYPE, JSON_TYPE
 from ssql.server.lines import write_lines
@@ -95,7 +96,11 @@ class Acks:
         return b"]" if self._array else b""
 
 
+@described(
+    body={DELIMITED_TYPE: TEXT}, answers={DELIMITED_TYPE: TEXT, JSON_TYPE: list[dict[str, Any]]}, errors=(400, 403)
+)
 async def post_inserts_stream(request: web.Request) -> web.StreamResponse:
+    """Append rows: a first line `{"target": "S"}`, then a JSON object a row; an acknowledgement for each."""
     content_type = negotiated(request, (DELIMITED_TYPE, JSON_TYPE))
     engine = engine_of(request)
     batches = line_batches(request.content)

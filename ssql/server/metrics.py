@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from ssql.server.described import TEXT, described
 from ssql.server.failures import CLIENT_GONE
 from ssql.server.state import engine_of, in_thread
 
@@ -65,8 +66,9 @@ async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
         request.app[_HTTP].note(request, status, time.perf_counter() - begin)
 
 
+@described(answers={"text/plain": TEXT, "application/openmetrics-text": TEXT}, tag="about")
 async def get_metrics(request: web.Request) -> web.Response:
-    """In the form that the client asks for: Prometheus' text, or OpenMetrics."""
+    """Counts for Prometheus, in the form that the client asks for: Prometheus' text, or OpenMetrics."""
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
 
     def render(engine: Engine) -> bytes:

@@ -6,8 +6,11 @@ PRINT is answered in lines of text, which are no JSON: only who takes lines gets
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import web
 
+from ssql.server.described import BYTES, TEXT, described
 from ssql.server.framing import (
     ARROW_TYPE,
     CSV_TYPE,
@@ -25,7 +28,21 @@ from ssql.server.requests import QueryStreamRequest, body_of, check_query, negot
 OFFERED = (DELIMITED_TYPE, JSON_TYPE, V1_TYPE, PROTOBUF_TYPE, LINES_TYPE, CSV_TYPE, ARROW_TYPE)
 
 
+@described(
+    body={DELIMITED_TYPE: QueryStreamRequest, V1_TYPE: QueryStreamRequest, JSON_TYPE: QueryStreamRequest},
+    answers={
+        DELIMITED_TYPE: TEXT,
+        JSON_TYPE: list[Any],
+        V1_TYPE: list[dict[str, Any]],
+        PROTOBUF_TYPE: list[dict[str, Any]],
+        LINES_TYPE: TEXT,
+        CSV_TYPE: TEXT,
+        ARROW_TYPE: BYTES,
+    },
+    errors=(400, 403),
+)
 async def post_query_stream(request: web.Request) -> web.StreamResponse:
+    """Answer one SELECT, or PRINT a topic: the columns, then a row a line, for as long as the query goes on."""
     body = await body_of(request, QueryStreamRequest)
     prints = check_query(body.sql, "/query-stream")
     content_type = negotiated(request, (DELIMITED_TYPE,) if prints else OFFERED)

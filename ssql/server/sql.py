@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import msgspec
 from aiohttp import web
 
 from ssql.errors import BadRequest, WrongEndpoint
+from ssql.server.described import BYTES, TEXT, Query, described
 from ssql.server.framing import ARROW_TYPE, CSV_TYPE, JSON_TYPE, LINES_TYPE
 from ssql.server.pump import close, is_push, run_query, send_pull
 from ssql.server.requests import body_of, check_query, emit_clause, json_parameter, negotiated, session_of
@@ -28,14 +29,33 @@ class SqlRequest(msgspec.Struct):
     variables: dict[str, str] | None = None
 
 
+class NamedColumn(TypedDict):
+    name: str
+    type: str
+
+
+class Table(TypedDict):
+    """Columns with their types, and rows of their values."""
+
+    columns: list[NamedColumn]
+    rows: list[list[Any]]
+
+
+_ANSWERS = {JSON_TYPE: Table, LINES_TYPE: TEXT, CSV_TYPE: TEXT, ARROW_TYPE: BYTES}
+
+
+@described(query={"sql": Query(str, "One SELECT.", required=True)}, answers=_ANSWERS, errors=(403,), tag="sql")
 async def get_sql(request: web.Request) -> web.StreamResponse:
+    """Answer one SELECT in all of SQL."""
     if "sql" not in request.query:
         raise BadRequest('the parameter "sql" is missing', hint="Call /sql?sql=SELECT..., or send it with POST.")
     properties, variables = (json_parameter(request, name) for name in ("properties", "variables"))
     return await _answer(request, SqlRequest(request.query["sql"], properties, variables))
 
 
+@described(body={JSON_TYPE: SqlRequest}, answers=_ANSWERS, errors=(403,), tag="sql")
 async def post_sql(request: web.Request) -> web.StreamResponse:
+    """Answer one SELECT in all of SQL; with settings and variables of its own."""
     return await _answer(request, await body_of(request, SqlRequest))
 
 

@@ -11,9 +11,10 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from ssql.errors import BadRequest, ServerStarting, WrongEndpoint
+from ssql.server.described import BYTES, TEXT, Query, described
 from ssql.server.failures import error_body, log_error
 from ssql.server.follow import Follower
-from ssql.server.framing import ARROW_TYPE, CSV_TYPE, EVENTS_TYPE, LINES_TYPE
+from ssql.server.framing import ARROW_TYPE, CSV_TYPE, EVENTS_TYPE, JSON_TYPE, LINES_TYPE
 from ssql.server.pump import begun, close, stream
 from ssql.server.requests import body_of, check_query, json_parameter, negotiated, session_of
 from ssql.server.state import engine_of
@@ -40,12 +41,41 @@ class SubscribeRequest(msgspec.Struct):
     variables: dict[str, str] | None = None
 
 
+_ANSWERS = {EVENTS_TYPE: TEXT, LINES_TYPE: TEXT, CSV_TYPE: TEXT, ARROW_TYPE: BYTES}
+_NAMED = {"type": "string"}
+
+#: The parameters that say how a query is followed.
+FOLLOWING = {
+    "after": Query(_NAMED, "The token of the last frame that was processed."),
+    "snapshot": Query({"type": "boolean", "default": True}, "Whether what is there already is told."),
+    "changes": Query({"enum": ["net", "every"], "default": "net"}, "Net changes, or every one."),
+}
+
+
+@described(
+    query={
+        "sql": Query(_NAMED, "One SELECT.", required=True),
+        **FOLLOWING,
+        "properties": Query(_NAMED, "Settings, as a JSON object."),
+        "variables": Query(_NAMED, "Variables, as a JSON object."),
+    },
+    answers=_ANSWERS,
+    errors=(403, 410),
+    tag="sql",
+)
 async def get_subscribe(request: web.Request) -> web.StreamResponse:
-    wish = _from_query(request)
+    """Follow one SELECT: what is there, then what changes; with an upgrade, over a WebSocket."""
+    return await follow(request, _from_query(request))
+
+
+async def follow(request: web.Request, wish: SubscribeRequest) -> web.StreamResponse:
+    """Answer with a subscription, in the form that the request asks for."""
     return await (_by_websocket if is_upgrade(request) else _answer)(request, wish)
 
 
+@described(body={JSON_TYPE: SubscribeRequest}, answers=_ANSWERS, errors=(403, 410), tag="sql")
 async def post_subscribe(request: web.Request) -> web.StreamResponse:
+    """Follow one SELECT: what is there, then what changes."""
     return await _answer(request, await body_of(request, SubscribeRequest))
 
 
@@ -53,6 +83,15 @@ def _from_query(request: web.Request) -> SubscribeRequest:
     given: dict[str, Any] = dict(request.query)
     for name in ("properties", "variables"):
         given[name] = json_parameter(request, name)
+    return subscribe_request(given)
+
+
+def subscribe_request(given: dict[str, Any]) -> SubscribeRequest:
+    """What parameters of an address say; their values may be text.
+
+    Raises:
+        BadRequest: one is missing, or has a wrong value.
+    """
     try:
         return msgspec.convert(given, SubscribeRequest, strict=False)
     except msgspec.ValidationError as bad:

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from ssql.sql.lexer import Kind, Token, quote_text, tokens
 from ssql.sql.variables import Substituted
 from ssql.types import BIGINT, BOOLEAN, DATE, DOUBLE, INTEGER, STRING, TIME, TIMESTAMP, Decimal, SqlType
@@ -68,6 +70,37 @@ def literal(value: str, kind: SqlType) -> str:
     if isinstance(kind, Decimal):
         return _decimal(value, kind)
     return _LITERALS[kind](value)
+
+
+def text_of_json(raw: str, kind: SqlType) -> str:
+    """What a JSON value says, as a caller would write it in an address: text for text, a number for a number.
+
+    Raises:
+        ValueError: it is JSON of another kind.
+    """
+    if raw.startswith('"'):
+        if kind in _NUMBERS or kind == BOOLEAN:
+            raise ValueError(f"expected a JSON {'boolean' if kind == BOOLEAN else 'number'}")
+        return str(msgspec.json.decode(raw))
+    if raw in ("true", "false"):
+        if kind != BOOLEAN:
+            raise ValueError(f"expected a JSON {'number' if kind in _NUMBERS else 'string'}")
+        return raw
+    if raw[0] in "[{" or not (kind in _NUMBERS or isinstance(kind, Decimal)):
+        raise ValueError("expected a JSON string" if kind not in _NUMBERS else "expected a JSON number")
+    if kind == DOUBLE:
+        return raw
+    number = decimal.Decimal(raw)
+    # 1.0 and 1e2 are whole numbers of JSON; what is longer than any of ours is not written out.
+    if abs(number.adjusted()) >= _LONGEST:
+        return raw
+    plain = format(number, "f")
+    return plain.rstrip("0").rstrip(".") if "." in plain else plain
+
+
+#: More digits than any number has.
+_LONGEST = 100
+_NUMBERS = frozenset({INTEGER, BIGINT, DOUBLE})
 
 
 def example(kind: SqlType) -> str:

@@ -197,6 +197,15 @@ class FakeEngine:
     def metrics(self) -> Metrics:
         return Metrics({}, (), 0, 0)
 
+    def relations(self) -> Sequence[Any]:
+        return ()
+
+    def brokers(self) -> str:
+        return ""
+
+    def endpoints(self) -> Sequence[Any]:
+        return ()
+
     def cluster(self) -> dict[str, Any]:
         return {"activeStandbyPerQuery": {}, "hostStoreLags": {"stateStoreLags": {}, "updateTimeMs": 0}}
 

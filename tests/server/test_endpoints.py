@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from aiohttp import ClientResponse
 
 from ssql.config import DATA_DIR, Config
 from ssql.engine.engine import LocalEngine
@@ -60,7 +61,7 @@ async def test_a_call_is_answered_in_each_form(tmp_path: Path) -> None:
 @in_loop
 async def test_a_call_may_be_a_json_object(tmp_path: Path) -> None:
     async with defined(tmp_path) as client:
-        for body in ({"id": "b"}, {"id": "b", "least": 2}, {"id": "b", "least": "2"}, {"id": "b", "least": None}):
+        for body in ({"id": "b"}, {"id": "b", "least": 2}, {"id": "b", "least": 2.0}, {"id": "b", "least": None}):
             answer = await client.post("/endpoints/totals", json=body)
             assert (answer.status, await answer.json()) == (200, ROWS)
 
@@ -83,7 +84,19 @@ async def test_a_wrong_call_is_told(tmp_path: Path, path: str, status: int, code
 
 
 @pytest.mark.parametrize(
-    "body", ['{"id": {}}', '{"id": ["b"]}', '{"least": 1.5, "id": "b"}', "[]", "{", '{"id": true,}']
+    "body",
+    [
+        '{"id": {}}',
+        '{"id": 1}',
+        '{"id": false}',
+        '{"id": "b", "least": "2"}',
+        '{"id": "b", "least": 1e99999999}',
+        '{"id": ["b"]}',
+        '{"least": 1.5, "id": "b"}',
+        "[]",
+        "{",
+        '{"id": true,}',
+    ],
 )
 @in_loop
 async def test_a_wrong_body_is_told(tmp_path: Path, body: str) -> None:
@@ -108,13 +121,32 @@ async def test_what_there_is_can_be_listed(tmp_path: Path) -> None:
         assert changes["follows"] is True
 
 
+async def rows_of(answer: ClientResponse, count: int) -> list[Any]:
+    """The first rows of a stream of events."""
+    found: list[Any] = []
+    while len(found) < count:
+        line = await answer.content.readline()
+        assert line
+        if line.startswith(b"data:"):
+            found += json.loads(line[5:])["rows"]
+    return found
+
+
 @in_loop
 async def test_a_followed_endpoint_goes_on(tmp_path: Path) -> None:
     async with defined(tmp_path) as client:
-        answer = await client.get("/endpoints/changes?above=1")
-        assert answer.content_type == "application/x-ndjson"
+        answer = await client.get("/endpoints/changes?above=1", headers={"Accept": "application/x-ndjson"})
         assert json.loads(await answer.content.readline()) == {"_diff": 1, "ID": "b", "V": 2}
         answer.close()
+        answer = await client.post("/endpoints/changes", json={"above": 0, "changes": "every"})
+        assert answer.content_type == "text/event-stream"
+        assert await rows_of(answer, 2) == [{"_diff": 1, "ID": "a", "V": 1}, {"_diff": 1, "ID": "b", "V": 2}]
+        answer.close()
+        async with client.ws_connect("/endpoints/changes?above=1") as socket:
+            while not (rows := json.loads(await socket.receive_str())["rows"]):
+                pass
+            assert rows == [{"_diff": 1, "ID": "b", "V": 2}]
+        assert (await client.get("/endpoints/changes?above=1&snapshot=perhaps")).status == 400
 
 
 @in_loop
