@@ -88,5 +88,5 @@ def _wish(call: EndpointCall, values: Mapping[str, str], *, as_json: bool) -> Su
     """The subscription that a call of a followed endpoint asks for."""
     way: dict[str, Any] = {name: value for name, value in values.items() if name in FOLLOWING}
     if as_json:
-        way = {name: msgspec.json.decode(value) for name, value in way.items()}
+        way = {name: msgspec.json.decode(value) for name, value in way.items() if value != "null"}
     return subscribe_request({**way, "sql": call.sql, "properties": dict(call.properties)})

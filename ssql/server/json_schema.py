@@ -27,7 +27,7 @@ _VALUES: dict[str, Json] = {
 
 def value_schema(kind: SqlType) -> Json:
     """A value in an answer. Any may be null."""
-    return _or_null(_value(kind)) | {"x-sql-type": str(kind)}
+    return or_null(_value(kind)) | {"x-sql-type": str(kind)}
 
 
 def _value(kind: SqlType) -> Json:
@@ -37,12 +37,12 @@ def _value(kind: SqlType) -> Json:
         case Decimal():
             return {"type": "number"}
         case Array(element):
-            return {"type": "array", "items": _or_null(_value(element))}
+            return {"type": "array", "items": or_null(_value(element))}
         case Map(_, value):
-            return {"type": "object", "additionalProperties": _or_null(_value(value))}
+            return {"type": "object", "additionalProperties": or_null(_value(value))}
         case Struct(fields):
             # Times within a STRUCT are numbers.
-            return {"type": "object", "properties": {name: _or_null(_within(field)) for name, field in fields}}
+            return {"type": "object", "properties": {name: or_null(_within(field)) for name, field in fields}}
     return {}
 
 
@@ -50,10 +50,16 @@ def _within(kind: SqlType) -> Json:
     return {"type": "integer"} if str(kind) in ("DATE", "TIME", "TIMESTAMP") else _value(kind)
 
 
-def _or_null(schema: Json) -> Json:
+def or_null(schema: Json) -> Json:
+    """The schema, of what may be null, too."""
     if "anyOf" in schema:
         return {**schema, "anyOf": [*schema["anyOf"], {"type": "null"}]}
-    return {**schema, "type": [schema["type"], "null"]} if "type" in schema else schema
+    if "enum" in schema:
+        return {**schema, "enum": [*schema["enum"], None]}
+    if "type" not in schema:
+        return schema
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    return {**schema, "type": [*types, "null"]}
 
 
 def row_schema(columns: Sequence[Column]) -> Json:

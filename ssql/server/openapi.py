@@ -168,7 +168,7 @@ def _path(name: str, found: Described) -> Json:
 def _endpoint(endpoint: Endpoint, schemas: _Schemas, *, secured: bool) -> dict[str, Json]:
     """An endpoint of a user's as a path of its own."""
     from ssql.engine.endpoints import path_of
-    from ssql.server.json_schema import parameter_schema, row_schema, table_schema
+    from ssql.server.json_schema import or_null, parameter_schema, row_schema, table_schema
 
     query = {p.name: Query(parameter_schema(p), "", p.required) for p in endpoint.parameters}
     if endpoint.follows:
@@ -179,7 +179,7 @@ def _endpoint(endpoint: Endpoint, schemas: _Schemas, *, secured: bool) -> dict[s
         answers[JSON_TYPE] = table_schema(endpoint.columns)
     fields: Json = {
         "type": "object",
-        "properties": {name: given.shape for name, given in query.items()},
+        "properties": {name: given.shape if given.required else or_null(given.shape) for name, given in query.items()},
         "required": [name for name, given in query.items() if given.required],
         "additionalProperties": False,
     }
