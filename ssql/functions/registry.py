@@ -294,7 +294,8 @@ def aggregate(
     )
 
 
-def _render(translation: Translation, args: Args) -> str:
+def rendered(translation: Translation, args: Args) -> str:
+    """The DuckDB expression of a call."""
     if callable(translation):
         return translation(args)
     sql = args.sql
@@ -324,7 +325,7 @@ def resolve_scalar(name: str, args: Sequence[ArgType], *, span: Span | None = No
     result = entry.result_type(found)
 
     def render(sql: Sequence[str]) -> str:
-        return _render(entry.translation, Args(tuple(sql), found.types, result))
+        return rendered(entry.translation, Args(tuple(sql), found.types, result))
 
     udfs = tuple(sorted(used_in(render(_placeholders(len(args))))))
     return ScalarCall(function.name, result, _casts(found, args), render, udfs)
@@ -338,7 +339,7 @@ def resolve_table(name: str, args: Sequence[ArgType], *, span: Span | None = Non
     result = entry.result_type(found)
 
     def render(sql: Sequence[str]) -> str:
-        return _render(entry.translation, Args(tuple(sql), found.types, result))
+        return rendered(entry.translation, Args(tuple(sql), found.types, result))
 
     udfs = tuple(sorted(used_in(render(_placeholders(len(args))))))
     return TableCall(function.name, result, _casts(found, args), render, udfs)

@@ -6,6 +6,7 @@ DuckDB's own parser says what the text is, so that whatever DuckDB reads is unde
     text        what the user wrote, as DuckDB is to read it; places in the one are places in the other
     tree        DuckDB's tree of a SELECT: the relations it names, what it may not say
     rows        the rows of relations: all as of one moment
+    calls       calls of functions, which mean what they mean in ksqlDB
     database    the DuckDB that computes: without files, network and settings, within limits
     files       the files under one directory that a query may read
     answers     DuckDB's types as SQL types

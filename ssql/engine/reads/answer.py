@@ -7,7 +7,7 @@ from ssql.config import FILES_DIRECTORY, PULL_TIMEOUT_S
 from ssql.engine import planning
 from ssql.engine.api import PullResult
 from ssql.engine.context import Request
-from ssql.engine.reads import faults, files, rows, tree
+from ssql.engine.reads import calls, faults, files, rows, tree
 from ssql.engine.reads.database import Failed
 from ssql.engine.reads.text import Text, read
 from ssql.errors import SourceNotFound, Span, SqlError
@@ -44,7 +44,8 @@ def _answer(request: Request, script: str) -> PullResult:
         name: rows.Wanted(r, rows.columns_wanted(r, said.words, every=said.every_column))
         for name, r in relations.items()
     }
-    final = text.edited([*_paths(request, said, text, relations), *_stars(said, text, wanted)])
+    changes = [*_paths(request, said, text, relations), *_stars(said, text, wanted)]
+    final = text.edited([*changes, *calls.changes(said, text, database)])
     deadline = rows.deadline_in(request.config[PULL_TIMEOUT_S])
     tables = rows.rows_of(request, list(wanted.values()), deadline)
     try:

@@ -19,6 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ssql.functions.macros import written
 from ssql.types import (
     BIGINT,
     BOOLEAN,
@@ -88,10 +89,11 @@ def conversion(place: int, duck: Any, target: SqlType) -> str:
 
 
 def columns_of(names: Sequence[str], types: Sequence[SqlType]) -> tuple[Column, ...]:
-    """Columns with names that differ: the second X is X_1."""
+    """Columns with names that differ: the second X is X_1. An expression is named by its text, as DuckDB writes it."""
     taken: set[str] = set()
     columns = []
-    for name, of in zip(names, types, strict=True):
+    for said, of in zip(names, types, strict=True):
+        name = written(said)
         number, free = 0, name
         while free in taken:
             number += 1

@@ -21,11 +21,17 @@ import pyarrow as pa
 from ssql.config import FILES_DIRECTORY, PULL_MEMORY_BYTES, Config
 from ssql.engine.reads.answers import as_declared, columns_of, conversion, sql_type
 from ssql.engine.reads.files import root_of
+from ssql.functions import install
+from ssql.functions.macros import Macro, macro
 from ssql.types import Column
 
 #: What may be written to disk for one byte of memory, where memory does not do.
 _SPILL = 8
 
+_FUNCTIONS = (
+    "SELECT upper(function_name), len(parameters), varargs IS NOT NULL FROM duckdb_functions() "
+    "WHERE function_type = 'scalar'"
+)
 _LOCKED = (
     "SET allow_community_extensions = false",
     "SET autoinstall_known_extensions = false",
@@ -58,6 +64,8 @@ class ReadDatabase:
         self._lock = threading.Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._spill: str | None = None
+        self._macros: dict[str, Macro | None] = {}
+        self._builtin: dict[str, list[tuple[int, bool]]] = {}
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         with self._lock:
@@ -86,6 +94,27 @@ class ReadDatabase:
         for statement in _LOCKED:
             connection.execute(statement)
         return connection
+
+    def macro(self, name: str) -> Macro | None:
+        """The macro by which queries call a function of the registry, made when it is first asked for; None for a
+        function that is DuckDB's."""
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._open()
+            if name not in self._macros:
+                found = self._macros[name] = macro(name, self._has)
+                if found is not None:
+                    install(self._connection, found.udfs)
+                    self._connection.execute(found.statement)
+            return self._macros[name]
+
+    def _has(self, name: str, count: int) -> bool:
+        """Whether DuckDB has a function of this name with so many arguments."""
+        assert self._connection is not None
+        if not self._builtin:
+            for function, least, more in self._connection.execute(_FUNCTIONS).fetchall():
+                self._builtin.setdefault(function, []).append((least, more))
+        return any(count == least or (more and count > least) for least, more in self._builtin.get(name, ()))
 
     def tree(self, text: str) -> dict[str, Any]:
         """DuckDB's tree of a text's SELECT statements, or what is wrong with it."""

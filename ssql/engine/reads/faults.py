@@ -25,6 +25,7 @@ from ssql.errors import (
     SyntaxSqlError,
 )
 from ssql.functions import names
+from ssql.functions.macros import written
 
 #: What DuckDB raises for values, rather than for a statement that is wrong.
 _OF_THE_VALUES = (duckdb.DataError, duckdb.InvalidInputException)
@@ -97,7 +98,7 @@ def _place(said: Mapping[str, Any], text: Text) -> Span | None:
 
 def _first_line(message: str) -> str:
     """DuckDB's first line in the shape of our messages."""
-    line = message.strip().split("\n")[0].rstrip(".!")
+    line = written(message.strip()).split("\n")[0].rpartition("ValueError: ")[2].rstrip(".!")
     return line[:1].lower() + line[1:]
 
 

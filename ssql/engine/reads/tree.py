@@ -63,18 +63,29 @@ class Literal:
     place: Place | None
 
 
+@dataclass(frozen=True)
+class Call:
+    """A call of a function by its name, with so many arguments."""
+
+    name: str
+    arguments: int
+    place: Place
+
+
 @dataclass
 class Tree:
     """What a SELECT says.
 
     `tables`: what it names and does not define itself. `words`: whatever it says anywhere, upper-cased. `every_column`:
-    it may use columns that it does not name. `stars`: a star's place, and the tables whose columns it stands for.
+    it may use columns that it does not name. `calls`: of functions, wherever. `stars`: a star's place, and the tables
+    whose columns it stands for.
     """
 
     tables: list[Named] = field(default_factory=list)
     files: list[Literal] = field(default_factory=list)
     words: set[str] = field(default_factory=set)
     every_column: bool = False
+    calls: list[Call] = field(default_factory=list)
     stars: list[tuple[Place, tuple[Named, ...]]] = field(default_factory=list)
 
 
@@ -146,6 +157,9 @@ def _check(node: Node, tree: Tree, defined: frozenset[str]) -> None:
         name = node["function_name"].lower()
         if name in _OF_THE_SERVER or name.startswith(("duckdb_", "pragma_", "pg_")):
             raise Refused(f"the function {name.upper()}", node)
+        place = place_of(node)
+        if place is not None and not node.get("is_operator") and not any(a["name"] for a in node["arguments"]):
+            tree.calls.append(Call(name.upper(), len(node["arguments"]), place))
 
 
 def _check_table(kind: str, node: Node, tree: Tree, defined: frozenset[str]) -> None:
