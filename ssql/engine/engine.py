@@ -249,16 +249,12 @@ class LocalEngine:
         every_change: bool = False,
     ) -> Subscription:
         request = Request(self._core, session or Session())
-        statement = parse_statement(sql, request.variables().values)
         try:
-            if not isinstance(statement, s.Select):
-                raise WrongEndpoint("other", "/subscribe", instead="/ksql", span=statement.span)
-            return subscriptions.start(request, statement, after=after, snapshot=snapshot, every_change=every_change)
-        except SsqlError as error:
-            error.within(sql, statement=statement.text + ";")
+            return subscriptions.start(request, sql, after=after, snapshot=snapshot, every_change=every_change)
+        except SsqlError:
             raise
         except Exception as error:
-            raise _internal(error, sql, statement.text + ";", []) from error
+            raise _internal(error, sql, sql.strip(), []) from error
 
     def push_query(self, query_id: str) -> PushQuery | None:
         return self._core.pushes.get(query_id)
@@ -327,6 +323,7 @@ class LocalEngine:
             return
         self._closed = True
         self._core.pushes.close_all()
+        self._core.feeds.close()
         for printing in list(self._core.prints):
             printing.close()
         self._core.worker.close()

@@ -1,4 +1,4 @@
-"""Plans of pull queries that may come again."""
+"""Plans of queries that may come again."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ssql.catalog.catalog import Catalog
 
 T = TypeVar("T")
 
-#: Pull queries whose plan is kept.
+#: Queries whose plan is kept.
 _KEPT = 512
 
 
 class PullPlans(Generic[T]):
-    """Plans of pull queries over kept tables, by what they depend on, for as long as nothing is defined anew."""
+    """Plans of queries, by what they depend on, for as long as nothing is defined anew."""
 
     def __init__(self) -> None:
         self._plans: OrderedDict[Hashable, tuple[Catalog, T]] = OrderedDict()

@@ -91,6 +91,19 @@ class _Partition:
         return self.ahead
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """How far an epoch may go. `limits`: not past these offsets, nor to what would go after a record behind them: that
+    one is to come. `until`: not past these either; what stands behind them is as if it was not there."""
+
+    limits: Mapping[TopicPartition, int] = field(default_factory=dict)
+    until: Mapping[TopicPartition, int] = field(default_factory=dict)
+
+    def of(self, topic: str, partition: int) -> tuple[int, int]:
+        place = topic, partition
+        return self.limits.get(place, FOREVER), self.until.get(place, FOREVER)
+
+
 #: What goes first at equal times: tables, then by topic and partition.
 _Rank = tuple[int, str, int]
 #: Rows before this (order, rank) may go; rows of the very partition that it is about may, too.
@@ -253,10 +266,10 @@ class Inputs:
             return False
         return True
 
-    def take(self, wait_ms: float, limits: Mapping[TopicPartition, int] | None = None) -> EpochInput | None:
+    def take(self, wait_ms: float, bounds: Bounds | None = None) -> EpochInput | None:
         """The next rows in order, at most `max_rows`; waits up to `wait_ms` for the first one.
 
-        `limits`: do not go past these offsets. None when nothing is there.
+        None when nothing is there.
 
         Raises:
             SchemaAwaited: where the next rows wait for the schema registry.
@@ -264,41 +277,42 @@ class Inputs:
         if not self._topics:
             self._reader.poll(1, wait_ms)
             return None
-        fence = self._fill(wait_ms, limits or {})
+        bounds = bounds or Bounds()
+        fence = self._fill(wait_ms, bounds)
         if self._linger_ms and 0 < self._buffered() < self._max_rows:
-            fence = self._linger(limits or {})
-        return self._cut(fence, limits or {})
+            fence = self._linger(bounds)
+        return self._cut(fence, bounds)
 
     def _buffered(self) -> int:
         return sum(p.buffered for t in self._topics.values() for p in t.partitions.values())
 
-    def _linger(self, limits: Mapping[TopicPartition, int]) -> _Fence:
+    def _linger(self, bounds: Bounds) -> _Fence:
         """Wait for more rows, until the epoch is full or its time is up."""
         end = clock.monotonic() + self._linger_ms / 1000
         while (left := end - clock.monotonic()) > 0 and self._buffered() < self._max_rows:
             self._read(left * 1000)
-        return self._fence(limits)[1]
+        return self._fence(bounds)[1]
 
-    def _fill(self, wait_ms: float, limits: Mapping[TopicPartition, int]) -> _Fence:
+    def _fill(self, wait_ms: float, bounds: Bounds) -> _Fence:
         """Read until every partition has rows or is at its end; answers up to where rows may go."""
         deadline = clock.monotonic() + ALIGN_MS / 1000
         first = True
         while True:
-            behind, fence = self._fence(limits)
+            behind, fence = self._fence(bounds)
             if first or behind:
                 first = False
                 self._read(BEHIND_MS if behind else 0.0 if self._buffered() else wait_ms)
-                behind, fence = self._fence(limits)
+                behind, fence = self._fence(bounds)
             if not behind or clock.monotonic() >= deadline:
                 return fence
 
-    def _fence(self, limits: Mapping[TopicPartition, int]) -> tuple[bool, _Fence]:
+    def _fence(self, bounds: Bounds) -> tuple[bool, _Fence]:
         """Whether some partition has more to read and nothing here; and where what may still come would begin."""
         fence, behind, now = _OPEN, False, clock.monotonic()
         for name, topic in self._topics.items():
             for number, partition in topic.partitions.items():
-                limit = limits.get((name, number), FOREVER)
-                missed = partition.fetched < min(partition.end, limit) and not partition.buffered
+                limit, until = bounds.of(name, number)
+                missed = partition.fetched < min(partition.end, limit, until) and not partition.buffered
                 if not missed:
                     partition.behind_since = None
                 elif partition.behind_since is None:
@@ -307,6 +321,8 @@ class Inputs:
                     LOGGER.warning("nothing comes of topic %s, partition %d: going on without it", name, number)
                     partition.end, missed = partition.fetched, False
                 behind |= missed
+                if until <= limit and partition.fetched >= until:
+                    continue
                 if limit < partition.end and partition.fetched >= limit:
                     fence = min(fence, (partition.order_at(limit), topic.rank(name, number)))
                 elif partition.fetched < partition.end:
@@ -357,12 +373,12 @@ class Inputs:
                     self._reader.assign(name, number, partition.fetched, skip_writer=topic.skip_writer)
                     partition.paused = False
 
-    def _cut(self, fence: _Fence, limits: Mapping[TopicPartition, int]) -> EpochInput | None:
+    def _cut(self, fence: _Fence, bounds: Bounds) -> EpochInput | None:
         """Take the rows before the fence, at most `max_rows` in merged order."""
         taken: list[tuple[_Topic, _Partition, _Piece, int, int]] = []
         for name, topic in self._topics.items():
             for number, partition in topic.partitions.items():
-                limit = limits.get((name, number), FOREVER)
+                limit = min(bounds.of(name, number))
                 bound, first = fence
                 side: Literal["left", "right"] = "right" if topic.rank(name, number) <= first else "left"
                 for piece in partition.pieces:

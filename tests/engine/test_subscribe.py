@@ -228,3 +228,152 @@ def test_a_session_may_say_where_streams_begin(bench: Bench) -> None:
     insert(bench, "s", ("a", 1))
     session = Session(properties={"auto.offset.reset": "latest"})
     assert frame(bench.engine.subscribe("SELECT v FROM s", session)).frontier == {("s", 0): 1}
+
+
+# --- many, and slow ones -------------------------------------------------------
+
+
+def running(bench: Bench) -> list[str]:
+    """The queries that readers follow."""
+    return [q.query_id for q in bench.engine._core.worker.status() if q.query_id.startswith("transient_")]
+
+
+@pytest.mark.parametrize("sql", ["SELECT * FROM c", "SELECT k, n * 2 AS m FROM c WHERE n > 0 EMIT CHANGES;"])
+def test_ten_thousand_subscribers_cost_one_computation(bench: Bench, sql: str) -> None:
+    bench.run(STREAM + COUNTS)
+    insert(bench, "s", ("a", 1), ("b", 1))
+    many = [subscribe(bench, sql) for _ in range(10_000)]
+    first = frame(many[0])
+    assert all(frame(s).rows is first.rows for s in many[1:])
+    allocated = pa.total_allocated_bytes()
+    for n in range(5):
+        insert(bench, "s", ("a", n), (f"new {n}", 1))
+        bench.settle()
+    # Nobody took anything: what waits is there once.
+    assert pa.total_allocated_bytes() - allocated < 1 << 20
+    assert len(running(bench)) == 1
+    net = frame(many[0])
+    assert net.rows.num_rows == 6
+    assert all(frame(s) is net for s in many[1:])
+    insert(bench, "s", ("b", 1))
+    one = frame(many[0])
+    assert all(frame(s) is one for s in many[1:])
+    for subscription in many:
+        subscription.close()
+    assert running(bench) == []
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_those_who_come_again_with_the_same_token_share_the_way(
+    make: Callable[..., Bench], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql, source = QUERIES[name]
+    bench = make(**{"batch.max.rows": 1})
+    bench.run(STREAM + TABLE + COUNTS + "CREATE STREAM d AS SELECT k, v + 1 AS w FROM s;")
+    first = subscribe(bench, sql)
+    seen: list[Frame] = [frame(first)]
+    for n in range(3, 6):
+        insert(bench, source, ("a", n))
+        seen.append(frame(first))
+    bench.reopen()
+    begun: list[str] = []
+    follow = type(bench.engine._core.worker).follow
+
+    def counted(worker: Any, plan: Any, *rest: Any, **places: Any) -> None:
+        begun.append(plan.query_id)
+        follow(worker, plan, *rest, **places)
+
+    monkeypatch.setattr(type(bench.engine._core.worker), "follow", counted)
+    again = [(n, subscribe(bench, sql, seen[n].token)) for _ in range(50) for n in range(4)]
+    bench.settle()
+    for n, subscription in again:
+        left = [row for f in rest(subscription) for row in rows(f)]
+        assert left[-1:] == [row for f in seen[n + 1 :] for row in rows(f)][-1:]
+    assert len(begun) <= 4
+    insert(bench, source, ("b", 9))
+    assert len({id(frame(subscription)) for _, subscription in again}) == 1
+    assert len(running(bench)) == 1
+
+
+def test_streams_are_shared_by_those_who_are_there(bench: Bench) -> None:
+    bench.run(STREAM)
+    insert(bench, "s", ("a", 1), ("a", 2))
+    early = [subscribe(bench, "SELECT v FROM s") for _ in range(3)]
+    bench.session.properties["auto.offset.reset"] = "latest"
+    late = subscribe(bench, "SELECT v FROM s")
+    frame(late)
+    for subscription in early:
+        assert taken(subscription, 2) == [(1, 1), (1, 2)]
+    insert(bench, "s", ("a", 3))
+    shared = frame(late)
+    assert rows(shared) == [(1, 3)]
+    assert [frame(s) for s in early] == [shared] * 3
+    assert len(running(bench)) == 1
+
+
+def test_groups_of_a_stream_from_now_on_are_everyone_s_own(bench: Bench) -> None:
+    bench.run(STREAM + "SET 'auto.offset.reset'='latest';")
+    sql = "SELECT k, COUNT(*) AS n FROM s GROUP BY k"
+    first = subscribe(bench, sql)
+    frame(first)
+    insert(bench, "s", ("a", 1))
+    second = subscribe(bench, sql)
+    assert rows(frame(second)) == []
+    insert(bench, "s", ("a", 1))
+    assert (rows(frame(second)), taken(first, 1)) == ([(1, "a", 1)], [(1, "a", 2)])
+    token = second.take(timeout_s=0.0)
+    assert token is None
+
+
+@pytest.mark.parametrize("every_change", [False, True])
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_slow_subscriber_misses_nothing_and_holds_nothing(
+    make: Callable[..., Bench], name: str, every_change: bool
+) -> None:
+    sql, source = QUERIES[name]
+    bench = make(**{"query.push.buffer.bytes": 1, "batch.max.rows": 2})
+    bench.run(STREAM + TABLE + COUNTS + "CREATE STREAM d AS SELECT k, v + 1 AS w FROM s;")
+    insert(bench, source, ("a", 5), ("b", 7))
+    slow = subscribe(bench, sql, every_change=every_change)
+    start = frame(slow)
+    told = {row[1:] for row in rows(start)}
+    for n in range(20):
+        insert(bench, source, (f"k{n % 3}", n + 3))
+    kept = [len(feed.entries) for feed in bench.engine._core.feeds._running.values()]
+    assert kept == [1]
+    other = subscribe(bench, sql)
+    expected = {row[1:] for row in rows(frame(other))} if other.keys else None
+    while expected is not None and told != expected:
+        found = frame(slow)
+        told = set() if found.snapshot else told
+        for diff, *row in rows(found):
+            told = {r for r in told if r[0] != row[0]} | ({tuple(row)} if diff > 0 else set())
+    if expected is None:
+        assert len(taken(slow, 21 if name == "a stream" else 22)) >= 20
+    assert slow.error is None
+
+
+def test_what_is_gone_before_a_slow_subscriber_reads_it_is_told(make: Callable[..., Bench]) -> None:
+    bench = make(**{"query.push.buffer.bytes": 1, "batch.max.rows": 1})
+    bench.run(STREAM + "SET 'auto.offset.reset'='latest';")
+    slow = subscribe(bench, "SELECT v FROM s")
+    frame(slow)
+    insert(bench, "s", ("a", 1), ("a", 2), ("a", 3))
+    bench.engine._log.truncate("s", 0, 2)
+    assert slow.take(timeout_s=WAIT_S) is None
+    assert isinstance(slow.error, TokenExpired)
+
+
+def test_windows_that_are_over_are_not_kept(bench: Bench) -> None:
+    bench.run(
+        STREAM + "CREATE TABLE w AS SELECT k, COUNT(*) AS n FROM s "
+        "WINDOW TUMBLING (SIZE 1 SECOND, RETENTION 10 SECONDS, GRACE PERIOD 0 SECONDS) GROUP BY k;"
+    )
+    first = subscribe(bench, "SELECT k, windowstart AS ws, n FROM w")
+    frame(first)
+    for second in range(0, 40, 2):
+        bench.engine.insert("s", [{"k": "a", "v": 1, "rowtime": second * 1000}])
+    bench.settle()
+    again = frame(subscribe(bench, "SELECT k, windowstart AS ws, n FROM w"))
+    assert sorted(row[2] for row in rows(again)) == [30_000, 32_000, 34_000, 36_000, 38_000]
+    assert len(running(bench)) == 1

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ssql.config import BATCH_MAX_ROWS, SQL_EXTENSIONS, Config
 from ssql.engine.api import PullResult, PushQuery, Session
@@ -19,7 +20,7 @@ from ssql.engine.engine import LocalEngine
 from ssql.errors import SsqlError
 from ssql.log.api import RECORD_SCHEMA
 from ssql.log.embedded import EmbeddedLog
-from ssql.runtime.api import Worker
+from ssql.runtime.api import Offsets, Worker
 from tests.oracle.history import COLUMNS, TABLES, Change, Cut, History
 
 WAIT_S = 30.0
@@ -78,9 +79,9 @@ class Record:
 class Run:
     """An engine on a directory, fed by hand."""
 
-    def __init__(self, path: Path, partitions: int, max_rows: int) -> None:
+    def __init__(self, path: Path, partitions: int, max_rows: int, **settings: object) -> None:
         self._path, self._partitions = path, partitions
-        self._config = Config().with_values({BATCH_MAX_ROWS.key: max_rows, SQL_EXTENSIONS.key: True})
+        self._config = Config().with_values({BATCH_MAX_ROWS.key: max_rows, SQL_EXTENSIONS.key: True, **settings})
         self.session = Session(properties={"auto.offset.reset": "earliest"})
         self._open()
 
@@ -133,9 +134,12 @@ class Run:
             reached = False
         if not reached or self.log.dead:
             assert self.log.dead
-            self.close()
-            self._open()
+            self.reopen()
         self.settle()
+
+    def reopen(self) -> None:
+        self.close()
+        self._open()
 
     def spare(self) -> None:
         """From now on the engine lives."""
@@ -158,23 +162,26 @@ class Run:
         assert not isinstance(result, PullResult)
         return result
 
-    def records(self, topic: str) -> list[Record]:
+    def records(self, topic: str, before: Offsets | None = None) -> list[Record]:
+        """Those of each partition in order; `before` these offsets."""
         found = self.log.topic(topic)
         assert found is not None, topic
         records = []
         for partition in range(found.partitions):
             at, end = self.log.bounds(topic, partition)
+            end = end if before is None else before[topic, partition]
             while at < end:
                 fetch = self.log.read(topic, partition, at, 1_000_000)
-                columns = (fetch.batch.column(n).to_pylist() for n in ("key", "value", "timestamp"))
+                kept = fetch.batch.filter(pc.less(fetch.batch.column("offset"), end))
+                columns = (kept.column(n).to_pylist() for n in ("key", "value", "timestamp"))
                 records += [Record(partition, *row) for row in zip(*columns, strict=True)]
                 at = fetch.next_offset
         return records
 
-    def compacted(self, topic: str) -> dict[bytes | None, Any]:
+    def compacted(self, topic: str, before: Offsets | None = None) -> dict[bytes | None, Any]:
         """The last value of each key of a table's topic, tombstones and what they delete left out."""
         last: dict[bytes | None, Record] = {}
-        for record in self.records(topic):
+        for record in self.records(topic, before):
             before = last.get(record.key)
             assert before is None or before.partition == record.partition, f"{record.key!r} is in two partitions"
             last[record.key] = record

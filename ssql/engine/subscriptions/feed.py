@@ -13,18 +13,26 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 import pyarrow as pa
 
-from ssql.engine.subscriptions.frames import Entry, Place, Shape, Snapshot
+from ssql.engine.api import Frame
+from ssql.engine.subscriptions.frames import Entry, Place, Shape, Snapshot, net_frame
 from ssql.engine.subscriptions.places import Begin
 from ssql.engine.subscriptions.result import Result
 from ssql.errors import QueryFailed
 from ssql.planner.steps import QueryPlan
 from ssql.runtime.api import Demand, Reached
+
+#: Frames that are held for who takes them next.
+KEPT_FRAMES = 8
+
+#: What a feed takes beside its entries (bytes), about.
+_FEED_BYTES = 4096
 
 #: The query, and where its streams were begun where its result depends on that.
 FeedKey = tuple[bytes, tuple[tuple[tuple[str, int], int], ...]]
@@ -70,13 +78,20 @@ class Feed:
     ended: bool = False
 
     def __post_init__(self) -> None:
-        self._result = Result(self.shape.schema, self.shape.keys) if self.shape.is_table else None
+        shape = self.shape
+        self._result = Result(shape.schema, shape.keys, shape.lifetime_ms) if shape.is_table else None
         self._bytes = 0
         self._held = False
-
+        # What subscribers share: for as long as one of them has it, or it is among the last.
+        self._frames: WeakValueDictionary[tuple[int, int], Frame] = WeakValueDictionary()
+        self._last: deque[Frame] = deque(maxlen=KEPT_FRAMES)
+        #: kept until the next changes
+        self._snapshot: Snapshot | None = None
         #: where a patient feed ended, and who goes on from there, behind which tick
         self.successor: Feed | None = None
         self.handover = 0
+        #: patient feeds that went over into this one, by the token that they went on from, as long as they are small
+        self.before: dict[str, Feed] = {}
 
     @property
     def query_id(self) -> str:
@@ -103,23 +118,44 @@ class Feed:
             if self.ended:
                 return Demand.MORE  # whoever ended it drops it
             changes = None if rows is None else rows.select([*self.shape.schema.names, "_diff"])
-            if changes is not None and self._result is not None:
-                self._result.apply(changes)
+            if rows is not None and self._result is not None:
+                self._result.apply(rows)
+                self._snapshot = None
             rows_there, digest = (self._result.rows, self._result.digest) if self._result is not None else (0, 0)
-            self.place = Place(self.shape, reached, self.begin.origin, rows_there, digest)
+            before, self.place = self.place, Place(self.shape, reached, self.begin.origin, rows_there, digest)
+            news = reached.joined and (self.patient or before is None or not before.reached.joined)
             if changes is not None and not reached.quiet:
                 self._put(Entry(self.place, changes))
+                news = True
             if reached.begun and not self.begun:
                 self.begun, self.start = True, self.place
                 after = self.begin.after
                 self.exact = after is None or (after.rows, after.digest) == (rows_there, digest)
-            elif (changes is None or reached.quiet) and not reached.joined:
+                news = True
+            if not news:
                 return Demand.MORE
             self.changed.notify_all()
             self._held = self.patient and self._bytes >= self.buffer_bytes
             demand = Demand.WAIT if self._held else Demand.MORE
         self.notify(self)
         return demand
+
+    def begins_behind(self, token: str) -> bool:
+        """Whether it has all that comes after a token, by its going on from there."""
+        after = self.begin.after
+        return self.patient and not self.dropped and after is not None and after.text() == token
+
+    def hand_over(self, shared: Feed) -> None:
+        """End, and have `shared` go on with its readers: both have seen the same. With `changed` of both held."""
+        assert self.place is not None
+        self.successor, self.handover, self.ended = shared, self.place.reached.tick, True
+        shared.readers |= self.readers
+        if self.begin.after is not None and not self.dropped and self.exact:
+            shared.before[self.begin.after.text()] = self
+            self._result = self._snapshot = None  # nobody is told them from here
+        while sum(feed._bytes + _FEED_BYTES for feed in shared.before.values()) > self.buffer_bytes:
+            shared.before.pop(next(iter(shared.before)))
+        self.changed.notify_all()
 
     def stop(self, reason: str) -> None:
         """End it with an error; what has come before can still be taken."""
@@ -135,7 +171,7 @@ class Feed:
     def _put(self, entry: Entry) -> None:
         self.entries.append(entry)
         self._bytes += entry.size
-        while not self.patient and self._bytes > self.buffer_bytes and self.entries:
+        while not self.patient and self._bytes > self.buffer_bytes and len(self.entries) > 1:
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
@@ -170,11 +206,13 @@ class Feed:
         """What a table's query has come to."""
         assert self._result is not None
         assert self.place is not None
-        return Snapshot(self.place, self._result.view)
+        if self._snapshot is None:
+            self._snapshot = Snapshot(self.place, self._result.view)
+        return self._snapshot
 
     def taken(self) -> None:
         """A reader has gone on: a patient feed lets go of what all have taken."""
-        if not self.patient:
+        if not self.patient or self.successor is not None:
             return
         least = min((reader.tick for reader in self.readers), default=0)
         while self.entries and self.entries[0].tick <= least:
@@ -182,3 +220,25 @@ class Feed:
         if self._held and not self.ended and self._bytes <= self.buffer_bytes // 2:
             self._held = False
             self.resume(self)
+
+    # --- without it ------------------------------------------------------------
+
+    def every(self, entry: Entry) -> Frame:
+        """All changes of an entry."""
+        made = self._made((entry.tick, 0), lambda: entry.place.frame(entry.changes))
+        assert made is not None
+        return made
+
+    def net(self, entries: Sequence[Entry]) -> Frame | None:
+        """The net effect of entries that follow each other; None where nothing is left of them."""
+        return self._made((entries[0].tick, entries[-1].tick), lambda: net_frame(entries))
+
+    def _made(self, span: tuple[int, int], make: Callable[[], Frame | None]) -> Frame | None:
+        """One frame for all who take the same. Its forms may be large, so only the last few are held here."""
+        found = self._frames.get(span)
+        if found is None:
+            found = make()
+            if found is not None:
+                found = self._frames.setdefault(span, found)
+                self._last.append(found)
+        return found

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from ssql.engine.pull_plans import PullPlans
 from ssql.engine.pushes import Pushes
 from ssql.engine.subscriptions import tokens
 from ssql.engine.subscriptions.feed import Feed, FeedKey
@@ -28,7 +30,15 @@ class Feeds:
         self._running: dict[str, Feed] = {}
         self._shared: dict[FeedKey, Feed] = {}
         self._begun = itertools.count(1)
+        #: what was followed of late
+        self.plans: PullPlans[Wish] = PullPlans()
         self._noted: set[str] = set()
+        # Wakes readers: not to be held up by what waits for the worker.
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="ssql-feeds")
+
+    def close(self) -> None:
+        """Wait until all readers know what there is to know."""
+        self._aside.shutdown(wait=True)
 
     # --- subscribers come and go -------------------------------------------------
 
@@ -43,16 +53,17 @@ class Feeds:
         return subscriber
 
     def _from_the_start(self, subscriber: LocalSubscription) -> None:
-        query = subscriber.wish
-        begin = query.places.anew(earliest=query.earliest)
+        wish = subscriber.wish
         # From its beginning a stream is told to each of its readers; all else is the same for those who come later.
-        patient = query.earliest and not query.places.is_table
-        key = query.shape.query, tuple(sorted(begin.origin.items()))
+        patient = wish.earliest and not wish.places.is_table
         subscriber.starts, subscriber.whole = True, patient
-        if patient or not self._join(subscriber, key):
-            self._begin(subscriber, begin, patient=patient)
+        begin = wish.places.anew(earliest=wish.earliest) if patient or wish.places.remembers else None
+        origin = begin.origin if begin is not None else {}
+        if patient or not self._join(subscriber, (wish.shape.query, tuple(sorted(origin.items())))):
+            self._begin(subscriber, begin or wish.places.anew(earliest=wish.earliest), patient=patient)
 
     def _join(self, subscriber: LocalSubscription, key: FeedKey) -> bool:
+        """Join the feed that is shared, at what it has come to."""
         with self._lock:
             feed = self._shared.get(key)
             if feed is None:
@@ -64,15 +75,15 @@ class Feeds:
                 return True
 
     def _behind(self, subscriber: LocalSubscription, after: str) -> None:
-        query = subscriber.wish
-        token = tokens.read(after, query.shape.query)
-        origin = tokens.unpacked(token.origin)
-        if self._join_behind(subscriber, (query.shape.query, tuple(sorted(origin.items()))), after):
+        wish = subscriber.wish
+        token = tokens.read(after, wish.shape.query)
+        key = wish.shape.query, tuple(sorted(tokens.unpacked(token.origin).items()))
+        if self._join_behind(subscriber, key, after):
             return
         try:
-            begin = query.places.behind(token)
+            begin = wish.places.behind(token)
         except TokenExpired:
-            if not query.places.is_table:
+            if not wish.places.is_table:
                 raise
             subscriber.snapshot = True
             self._from_the_start(subscriber)
@@ -81,17 +92,28 @@ class Feeds:
         self._begin(subscriber, begin, patient=True)
 
     def _join_behind(self, subscriber: LocalSubscription, key: FeedKey, after: str) -> bool:
-        """Join the feed that is shared at the place of a token, where it still has what comes after."""
+        """Join a feed at the place of a token, where one still has all that comes after."""
         with self._lock:
-            feed = self._shared.get(key)
-            if feed is None:
-                return False
-            with feed.changed:
-                tick = feed.tick_of(after)
-                if tick is None or feed.ended:
-                    return False
-                subscriber.follow(feed, tick)
-                return True
+            shared = self._shared.get(key)
+            if shared is not None:
+                with shared.changed:
+                    tick = None if shared.ended else shared.tick_of(after)
+                    if tick is not None:
+                        subscriber.follow(shared, tick)
+                        return True
+                    before = shared.before.get(after)
+                    if before is not None and not shared.ended and shared.dropped <= before.handover:
+                        shared.readers.add(subscriber)
+                        subscriber.goes_on = True
+                        subscriber.follow(before, 0)
+                        return True
+            for feed in self._running.values():
+                with feed.changed:
+                    if feed.key == key and not feed.ended and feed.begins_behind(after):
+                        subscriber.goes_on = True
+                        subscriber.follow(feed, 0)
+                        return True
+        return False
 
     def _begin(self, subscriber: LocalSubscription, begin: Begin, *, patient: bool) -> None:
         query = subscriber.wish
@@ -192,7 +214,8 @@ class Feeds:
         """In the worker's thread: have it seen to, once for all that comes until then."""
         if feed.query_id not in self._noted:
             self._noted.add(feed.query_id)
-            self._pushes.later(self._see_to, feed)
+            with contextlib.suppress(RuntimeError):  # the engine closes: there is nothing left to do
+                self._aside.submit(self._see_to, feed)
 
     def _see_to(self, feed: Feed) -> None:
         self._noted.discard(feed.query_id)
@@ -203,7 +226,7 @@ class Feeds:
         for reader in readers:
             reader.wake()
         if feed.ended and feed.successor is None:
-            self._finish(feed)
+            self._pushes.later(self._finish, feed)
 
     def _of_key(self, feed: Feed) -> list[Feed]:
         with self._lock:
@@ -223,11 +246,6 @@ class Feeds:
             with shared.changed, feed.changed:
                 if not shared.beside_others or feed.ended or shared.ended:
                     return
-                assert feed.place is not None
-                feed.successor, feed.handover = shared, feed.place.reached.tick
-                feed.ended = True
-                for reader in feed.readers:
-                    shared.readers.add(reader)
-                feed.changed.notify_all()
+                feed.hand_over(shared)
             self._forget(feed)
-        self._drop(feed)
+        self._pushes.later(self._drop, feed)

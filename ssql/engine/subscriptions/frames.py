@@ -15,6 +15,7 @@ from ssql.engine.subscriptions.net import net_changes
 from ssql.planner.steps import Emit, QueryPlan
 from ssql.runtime.api import Offsets, Reached
 from ssql.runtime.arrangement import View
+from ssql.runtime.delta import concat
 from ssql.types import Column
 
 #: What an entry takes beside its values (bytes): Arrow's and Python's objects, about 1 kB a column.
@@ -26,7 +27,8 @@ SNAPSHOT_ROWS = 50_000
 @dataclass(frozen=True)
 class Shape:
     """What the rows of a query look like. `visible`: whether its `keys` are among the columns that are shown: then an
-    update is told by its new row alone."""
+    update is told by its new row alone. `lifetime_ms`: of a windowed table, whose last key is the window's end: how
+    long after that, in stream time, its rows are there."""
 
     query: bytes
     columns: tuple[Column, ...]
@@ -34,15 +36,16 @@ class Shape:
     is_table: bool
     schema: pa.Schema
     visible: bool
+    lifetime_ms: int | None = None
 
     @staticmethod
-    def of(plan: QueryPlan, columns: tuple[Column, ...]) -> Shape:
+    def of(plan: QueryPlan, columns: tuple[Column, ...], lifetime_ms: int | None = None) -> Shape:
         end = plan.steps[-1]
         assert isinstance(end, Emit)
         names = [c.name for c in columns]
         visible = bool(end.keys) and all(key in names for key in end.keys)
         query = tokens.fingerprint(plan, columns)
-        return Shape(query, columns, end.keys, plan.kind == "TABLE", end.schema.arrow, visible)
+        return Shape(query, columns, end.keys, plan.kind == "TABLE", end.schema.arrow, visible, lifetime_ms)
 
     @cached_property
     def shown(self) -> pa.Schema:
@@ -84,7 +87,7 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """An epoch's changes, and the frames that tell them: made when they are first asked for, and then shared."""
+    """An epoch's changes, and the place that they lead to."""
 
     place: Place
     changes: pa.RecordBatch
@@ -97,22 +100,11 @@ class Entry:
     def size(self) -> int:
         return int(self.changes.nbytes) + _BATCH_BYTES * len(self.changes.schema)
 
-    @cached_property
-    def every(self) -> Frame:
-        return self.place.frame(self.changes)
-
-    @cached_property
-    def net(self) -> Frame | None:
-        """None where nothing is left of them."""
-        if not self.place.shape.is_table:
-            return self.every
-        return net_frame([self])
-
 
 def net_frame(entries: Sequence[Entry]) -> Frame | None:
     """The net effect of entries that follow each other; None where nothing is left of them."""
     place = entries[-1].place
-    changes = pa.concat_batches([e.changes for e in entries])
+    changes = concat([e.changes for e in entries])
     left = net_changes(changes, place.shape.keys, upserts=place.shape.visible)
     return place.frame(left) if left.num_rows else None
 

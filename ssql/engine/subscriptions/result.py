@@ -14,20 +14,29 @@ import pyarrow as pa
 
 from ssql.runtime.arrangement import Arrangement, Layout, View
 from ssql.runtime.changes import group_rows
+from ssql.runtime.delta import numbers
 from ssql.runtime.hashing import hash_columns
+from ssql.runtime.operators.windowed import BEGINNING
 
 
 class Result:
-    """The rows that changes lead to. State: the rows. Changed in one thread; a view may be read in any."""
+    """The rows that changes lead to. State: the rows; where there is a lifetime, those whose window's end (the last of
+    the keys) is not longer ago than that in stream time. Changed in one thread; a view may be read in any.
 
-    def __init__(self, schema: pa.Schema, keys: Sequence[str]) -> None:
+    `rows` and `digest` are of the changes alone: what has outlived its time still counts.
+    """
+
+    def __init__(self, schema: pa.Schema, keys: Sequence[str], lifetime_ms: int | None = None) -> None:
         self._keys = tuple(keys)
-        self._arrangement = Arrangement(Layout(schema, self._keys, self._keys))
+        self._lifetime_ms = lifetime_ms
+        expires = self._keys[-1] if lifetime_ms is not None else None
+        self._arrangement = Arrangement(Layout(schema, self._keys, self._keys, expires))
+        self._stream_time = BEGINNING
         self.rows = 0
         self.digest = 0
 
     def apply(self, changes: pa.RecordBatch) -> None:
-        """Take in changes in order: the columns of the rows, and `_diff`."""
+        """Take in changes in order: the columns of the rows, `_diff` and `_time`."""
         diff = changes.column("_diff").to_numpy(zero_copy_only=False)
         rows = changes.select(self._arrangement.layout.schema.names)
         hashes = hash_columns(rows.columns)
@@ -36,6 +45,9 @@ class Result:
         self.digest = (self.digest + total) % (1 << 64)
         last = group_rows([rows.column(k) for k in self._keys], len(diff)).last
         self._arrangement.apply(rows.take(pa.array(last)), diff[last] > 0)
+        if self._lifetime_ms is not None:
+            self._stream_time = max(self._stream_time, int(numbers(changes.column("_time")).max()))
+            self._arrangement.expire(self._stream_time - self._lifetime_ms)
         self._arrangement.commit()
 
     @property

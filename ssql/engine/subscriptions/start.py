@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from ssql.catalog.catalog import Catalog
 from ssql.config import AUTO_OFFSET_RESET, SERVICE_ID
 from ssql.engine import planning
 from ssql.engine.context import Request
 from ssql.engine.subscriptions.frames import Shape
 from ssql.engine.subscriptions.places import Places
 from ssql.engine.subscriptions.subscription import LocalSubscription, Wish
-from ssql.errors import InvalidStatement
+from ssql.errors import InvalidStatement, SsqlError, WrongEndpoint
+from ssql.planner import expr, plan
+from ssql.planner.bind import Analysis
 from ssql.runtime.api import MAIN
-from ssql.sql.statements import Select
+from ssql.sql.parser import parse_statement
+from ssql.sql.statements import Select, Statement
 
 
-def start(
-    request: Request, statement: Select, *, after: str | None, snapshot: bool, every_change: bool
-) -> LocalSubscription:
+def start(request: Request, text: str, *, after: str | None, snapshot: bool, every_change: bool) -> LocalSubscription:
     """Follow a query. Raises what is wrong with the statement, and what `Engine.subscribe` says."""
+    wish = _wish(request, text)
+    return request.core.feeds.subscribe(replace(wish, snapshot=snapshot, every_change=every_change), after)
+
+
+def _wish(request: Request, text: str) -> Wish:
+    """What is followed; planned once for all who ask for it in the same words."""
+    session, plans = request.session, request.core.feeds.plans
+    key = text, repr(sorted(session.properties.items())), repr(sorted(session.variables.items()))
+    catalog = request.catalog
+    known = plans.get(key, catalog)
+    if known is not None:
+        return known
+    statement = parse_statement(text, request.variables().values)
+    try:
+        wish = _planned(request, statement, catalog)
+    except SsqlError as error:
+        error.within(text, statement=statement.text + ";")
+        raise
+    plans.put(key, catalog, wish)
+    return wish
+
+
+def _planned(request: Request, statement: Statement, catalog: Catalog) -> Wish:
+    if not isinstance(statement, Select):
+        raise WrongEndpoint("other", "/subscribe", instead="/ksql", span=statement.span)
     query, core = statement.query, request.core
     if query.limit is not None:
         raise InvalidStatement(
@@ -24,14 +53,25 @@ def start(
             span=query.limit_span,
             hint="Leave LIMIT away, and stop reading when you have enough.",
         )
-    analysis, plan = planning.emit(query, planning.transient_id(query), request.catalog, request.config, core.log)
-    wish = Wish(
-        plan,
-        Shape.of(plan, analysis.schema.columns),
+    analysis, steps = planning.emit(query, planning.transient_id(query), catalog, request.config, core.log)
+    return Wish(
+        steps,
+        Shape.of(steps, analysis.schema.columns, _lifetime(catalog, analysis)),
         statement.text,
-        Places(core.log, plan, writer=f"{request.config[SERVICE_ID]}{MAIN}"),
+        Places(core.log, steps, writer=f"{request.config[SERVICE_ID]}{MAIN}"),
         earliest=request.config[AUTO_OFFSET_RESET] == "earliest",
-        snapshot=snapshot,
-        every_change=every_change,
     )
-    return core.feeds.subscribe(wish, after)
+
+
+def _lifetime(catalog: Catalog, analysis: Analysis) -> int | None:
+    """How long after its end a window's row is there: as the query says, or the one that fills the table it reads."""
+    root = analysis.plan
+    assert isinstance(root, plan.Project)
+    last = {item.name: item.expr for item in root.items}[analysis.keys[-1]] if analysis.keys else None
+    if not isinstance(last, expr.Column) or last.name != "WINDOWEND":
+        return None
+    if analysis.lifetime_ms is not None:
+        return analysis.lifetime_ms
+    writers = [catalog.queries[query] for query in catalog.writers(analysis.source.name)]
+    sinks = [sink for query in writers if (sink := planning.again(query).sink) is not None]
+    return sinks[0].lifetime_ms if sinks else None

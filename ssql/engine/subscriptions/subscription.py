@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time as clock
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from ssql.engine.api import Frame
 from ssql.engine.subscriptions.feed import Feed
-from ssql.engine.subscriptions.frames import Shape, net_frame
+from ssql.engine.subscriptions.frames import Entry, Shape
 from ssql.engine.subscriptions.places import Places
 from ssql.planner.steps import QueryPlan
 from ssql.types import Column
@@ -35,8 +35,8 @@ class Wish:
     statement: str
     places: Places
     earliest: bool
-    snapshot: bool
-    every_change: bool
+    snapshot: bool = True
+    every_change: bool = False
 
 
 class LocalSubscription:
@@ -107,20 +107,25 @@ class LocalSubscription:
 
     def take(self, timeout_s: float | None = None) -> Frame | None:
         deadline = None if timeout_s is None else clock.monotonic() + timeout_s
-        while not self._ended or self._parts:
+        while True:
+            if self._parts:
+                return self._given(self._parts.popleft())
             feed = self.feed
             with feed.changed:
-                frame = self._next(feed)
-                if frame is not None:
-                    self.token = frame.token or self.token
-                    return frame
-                if self._ended:
-                    break
-                if self.feed is feed:
+                make = self._next(feed)
+                if make is None and self._ended:
+                    return None
+                if make is None and self.feed is feed:
                     left = None if deadline is None else deadline - clock.monotonic()
                     if (left is not None and left <= 0) or not feed.changed.wait(left):
                         return None
-        return None
+            # Made without the lock, which the worker needs: it may be many rows.
+            if make is not None:
+                self._parts.extend(make())
+
+    def _given(self, frame: Frame) -> Frame:
+        self.token = frame.token or self.token
+        return frame
 
     def close(self) -> None:
         self._ended = True
@@ -131,10 +136,8 @@ class LocalSubscription:
 
     # --- with `feed.changed` held ------------------------------------------------
 
-    def _next(self, feed: Feed) -> Frame | None:
-        """The next frame, if there is one by now."""
-        if self._parts:
-            return self._parts.popleft()
+    def _next(self, feed: Feed) -> Callable[[], Sequence[Frame]] | None:
+        """What makes the next frames, if there are any by now."""
         if self._waits or self._ended:
             return None
         if self.goes_on and feed.begun:
@@ -145,48 +148,40 @@ class LocalSubscription:
             return self._first(feed)
         if self.tick < feed.dropped:
             self._fell_behind()
-            return None
-        frame = self._changes(feed)
-        if frame is None:
-            self._at_the_end(feed)
-        return frame
+            return None if self._waits else self._first(feed)
+        if entries := list(feed.after(self.tick)):
+            return self._changes(feed, entries)
+        if feed.successor is not None:
+            self.feed, self.tick = feed.successor, feed.handover
+        elif feed.ended:
+            self._ended, self._error = True, feed.error
+        return None
 
-    def _first(self, feed: Feed) -> Frame:
+    def _first(self, feed: Feed) -> Callable[[], Sequence[Frame]]:
         self.starts = False
         assert feed.place is not None
         assert feed.start is not None
         if feed.shape.is_table and self.snapshot:
             snapshot = feed.snapshot()
             self.tick = snapshot.place.reached.tick
-            self._parts.extend(snapshot.frames)
-            return self._parts.popleft()
+            return lambda: snapshot.frames
         place = feed.start if self.whole else feed.place
         self.tick = place.reached.tick
-        return place.frame(None)
+        return lambda: [place.frame(None)]
 
-    def _changes(self, feed: Feed) -> Frame | None:
-        while entries := list(feed.after(self.tick)):
-            if self.wish.every_change or not feed.shape.is_table:
-                entries = entries[:1]
-                frame: Frame | None = entries[0].every
-            else:
-                frame = entries[0].net if len(entries) == 1 else net_frame(entries)
-            self.tick = entries[-1].tick
-            feed.taken()
-            if frame is not None:
-                return frame
-        return None
+    def _changes(self, feed: Feed, entries: list[Entry]) -> Callable[[], Sequence[Frame]]:
+        every = self.wish.every_change or not feed.shape.is_table
+        told = entries[:1] if every else entries
+        self.tick = told[-1].tick
+        feed.taken()
+        if every:
+            return lambda: [feed.every(told[0])]
+        return lambda: [net] if (net := feed.net(told)) is not None else []
 
     def _fell_behind(self) -> None:
         """What comes next is no longer kept. Of a table the rows as they are now say it all; else it is read again."""
         if self.feed.shape.is_table and not self.wish.every_change:
-            self.starts = self.snapshot = True
+            self.snapshot = True
             return
         self._waits = True
         self._feeds.go_on(self)
-
-    def _at_the_end(self, feed: Feed) -> None:
-        if feed.successor is not None:
-            self.feed, self.tick = feed.successor, feed.handover
-        elif feed.ended:
-            self._ended, self._error = True, feed.error

@@ -12,7 +12,7 @@ from ssql.config import BATCH_MAX_ROWS
 from ssql.errors import SsqlError
 from ssql.runtime.api import MAIN
 from ssql.runtime.dataflow import Outputs
-from ssql.runtime.inputs import TopicPartition
+from ssql.runtime.inputs import Bounds, TopicPartition
 from ssql.runtime.relation_node import RelationNode
 from ssql.runtime.worker.commits import Commits
 from ssql.runtime.worker.flows import IDLE_MS, Flow, Flows
@@ -25,11 +25,11 @@ class Splicer:
         self._flows = flows
         self._commits = commits
 
-    def limits(self, flow: Flow) -> dict[TopicPartition, int]:
+    def bounds(self, flow: Flow) -> Bounds:
         """How far a side dataflow may read: not past main, where both read a topic; first to where it is to tell."""
         mine = flow.dataflow.inputs.positions()
         limits = {tp: at for tp, at in self._flows.main.dataflow.inputs.positions().items() if tp in mine}
-        return limits | {tp: min(end, limits.get(tp, end)) for tp, end in flow.quiet.items()}
+        return Bounds(limits, flow.quiet)
 
     def waits(self, flow: Flow) -> bool:
         """Whether a side dataflow merges several topics, of which one is still to be written by an earlier one.

@@ -13,7 +13,7 @@ from ssql.log.api import Log
 from ssql.planner.steps import QueryPlan
 from ssql.runtime.api import MAIN, Cut, Follower, Listener, Offsets, QueryStatus, ReaderStart, Start, Throughput
 from ssql.runtime.dataflow import Outputs, Query, QueryFailure
-from ssql.runtime.inputs import SchemaAwaited, TopicPartition
+from ssql.runtime.inputs import Bounds, SchemaAwaited
 from ssql.runtime.statistics import Statistics
 from ssql.runtime.worker.calls import Calls
 from ssql.runtime.worker.commits import Commits
@@ -111,7 +111,7 @@ class DataflowWorker:
                 sides = [f for f in self._flows.all.values() if f.name != MAIN and self._may_step(f)]
                 moved = False
                 for flow in sides:
-                    moved |= self._step(flow, 0.0, self._queries.splicer.limits(flow))
+                    moved |= self._step(flow, 0.0, self._queries.splicer.bounds(flow))
                     if flow.name in self._flows.all:
                         moved |= self._queries.join(flow)
                 wait = 0.0 if moved or self._calls.waiting else (2.0 if sides else IDLE_MS)
@@ -135,10 +135,10 @@ class DataflowWorker:
             follower.failed(failure.message)
         self._calls.refuse(failure)
 
-    def _step(self, flow: Flow, wait_ms: float, limits: Mapping[TopicPartition, int] | None) -> bool:
+    def _step(self, flow: Flow, wait_ms: float, bounds: Bounds | None) -> bool:
         """One epoch of a dataflow, if there is something to read."""
         try:
-            epoch = flow.dataflow.inputs.take(wait_ms, limits)
+            epoch = flow.dataflow.inputs.take(wait_ms, bounds)
         except LogFenced:
             raise
         except LogError as trouble:
