@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from sqlglot import exp
 
-from ssql.errors import NegativeLimit, PullQueryRefused, Span
+from ssql.errors import InvalidStatement, NegativeLimit, PullQueryRefused, Span
 from ssql.planner import expr as e
 from ssql.planner import plan
 from ssql.planner.options import Options
@@ -23,6 +23,7 @@ def refuse_clauses(query: sql.Query, options: Options) -> None:
     Raises:
         PullQueryRefused: with the place of the clause.
         NegativeLimit: LIMIT is below 0.
+        InvalidStatement: OFFSET is.
     """
     source = query.source
     clauses: tuple[tuple[str, Span | None], ...] = (
@@ -37,6 +38,8 @@ def refuse_clauses(query: sql.Query, options: Options) -> None:
             raise PullQueryRefused(f"Pull queries don't support {clause} clauses.", span=at)
     if query.limit is not None and query.limit < 0:
         raise NegativeLimit("Pull", span=query.limit_span)
+    if query.offset is not None and query.offset < 0:
+        raise InvalidStatement("OFFSET cannot be negative", span=query.span)
 
 
 def refuse_positions(selected: Iterable[e.Expr], wheres: Iterable[e.Expr]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from ssql.engine.api import PullResult
 from ssql.errors import (
     ColumnNotFound,
+    InvalidStatement,
     KeyTypeMismatch,
     PullQueryRefused,
     PullTooLarge,
@@ -240,6 +241,11 @@ def test_a_key_is_asked_for_in_its_own_type(filled: Bench) -> None:
 def test_clauses_that_pull_queries_do_not_have(filled: Bench, sql: str) -> None:
     with pytest.raises(PullQueryRefused, match=r"Pull queries don't support (GROUP BY|JOIN) clauses"):
         asked(filled, sql)
+
+
+def test_offset_is_not_negative(filled: Bench) -> None:
+    with pytest.raises(InvalidStatement, match="OFFSET cannot be negative"):
+        asked(filled, "SELECT k FROM totals OFFSET -1;")
 
 
 EXTENSIONS = {"sql.extensions": True}
