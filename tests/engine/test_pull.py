@@ -245,7 +245,7 @@ def test_clauses_that_pull_queries_do_not_have(filled: Bench, sql: str) -> None:
 
 def test_offset_is_not_negative(filled: Bench) -> None:
     with pytest.raises(InvalidStatement, match="OFFSET cannot be negative"):
-        asked(filled, "SELECT k FROM totals OFFSET -1;")
+        asked(filled, "SELECT k FROM totals ORDER BY k OFFSET -1;")
 
 
 EXTENSIONS = {"sql.extensions": True}
