@@ -11,6 +11,7 @@ runtime or log; the demo alone writes to a log, as any program that feeds topics
     backend.py     what a statement is sent to; `local.py` (in this process), `remote.py` (a server)
     runner.py      a statement -> its answer, written
     output.py      rows in every form; `tables.py`, `arrow_files.py`: some of them; `entities.py`: other answers
+    live.py        a table that changes, as it stands on a screen; `live_view.py` puts it there, `follow.py` feeds it
     pager.py       what is longer than the screen
     shell.py       the prompt; `pending.py`: it is there before the engine is
     prompt_commands.py  its commands, `backslash.py` those in psql's manner, `prompt.py` what one is

@@ -134,6 +134,15 @@ def _include(prompt: Prompt, rest: str) -> None:
     prompt.runner.script(Path(rest.strip("'\"")).expanduser())
 
 
+def _chart(prompt: Prompt, rest: str) -> None:
+    prompt.runner.chart = rest.strip("`;") or None
+    say(prompt, f"live views draw {prompt.runner.chart}" if prompt.runner.chart else "live views draw no column")
+
+
+def _columns(names: Names) -> Iterable[str]:
+    return dict.fromkeys(column for columns in names.columns.values() for column in columns)
+
+
 def _set(prompt: Prompt, rest: str) -> None:
     """A variable for ${name}."""
     if not rest:
@@ -224,5 +233,6 @@ BACKSLASH: dict[str, Command] = {
     ),
     "\\set": Command("variables for ${name}, or set one: \\set name value", _set, free=True),
     "\\unset": Command("forget a variable: \\unset name", _unset, free=True),
+    "\\chart": Command("the column that live views draw as bars: \\chart total; \\chart ends it", _chart, _columns),
     "\\conninfo": Command("where it works", _place),
 }

@@ -29,6 +29,7 @@ _BLANK = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))*", re.DOTALL)
 _SELECT = re.compile(r"(?:SELECT|WITH|FROM|VALUES)\b|\(", re.IGNORECASE)
 _PRINT = re.compile(r"PRINT\b", re.IGNORECASE)
 _RUN_SCRIPT = re.compile(r"RUN\s+SCRIPT\b", re.IGNORECASE)
+_HIDING = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _SCRIPT_PATH = re.compile(r"RUN\s+SCRIPT\s+'((?:[^']|'')*)'\s*;?\s*", re.IGNORECASE)
 
 
@@ -80,6 +81,11 @@ def is_complete(text: str) -> bool:
     """Whether `text` ends with a finished statement (or holds none at all)."""
     pieces = split(text)
     return not pieces or pieces[-1].complete
+
+
+def is_push(sql: str) -> bool:
+    """Whether a SELECT is a push query: it has the word EMIT outside strings, names and comments."""
+    return bool(re.search(r"\bEMIT\b", _HIDING.sub(" ", sql), re.IGNORECASE))
 
 
 def script_path(piece: Piece) -> Path:

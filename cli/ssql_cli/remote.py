@@ -19,6 +19,7 @@ import msgspec
 
 from ssql.errors import ServerUnavailable, SsqlError, from_json
 from ssql_cli.backend import Answer, AnswerColumn, Entity, Lines, Row
+from ssql_cli.pieces import is_push
 
 #: Seconds until an address without an answer counts as unreachable.
 CONNECT_TIMEOUT_S = 10.0
@@ -28,7 +29,6 @@ USER_VARIABLE, PASSWORD_VARIABLE = "SSQL_USER", "SSQL_PASSWORD"
 
 _JSON = msgspec.json.Decoder(float_hook=Decimal)
 _SCHEMA_TOKEN = re.compile(r"`(?:[^`]|``)*`|[<>(),]")
-_HIDING = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _QUOTED_NAME = re.compile(r"\s*`((?:[^`]|``)*)`")
 _SESSION_STATEMENT = re.compile(r"(SET|UNSET|DEFINE|UNDEFINE)\b", re.IGNORECASE)
 
@@ -41,7 +41,8 @@ class RemoteBackend:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ServerUnavailable(url, "the address is not of the form http://host:port")
         self.place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        self._authorization = _authorization(parts)
+        self.credentials = _credentials(parts)
+        self._authorization = _authorization(self.credentials)
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname, parts.port or (443 if self._secure else 8088)
         self.properties: dict[str, object] = {}
@@ -134,13 +135,17 @@ class RemoteBackend:
         raise from_json(answer, sql)
 
 
-def _authorization(parts: SplitResult) -> dict[str, str]:
-    """The credentials of the address (`http://user:password@host`), or of the environment."""
+def _credentials(parts: SplitResult) -> tuple[str, str] | None:
+    """The user and password of the address (`http://user:password@host`), or of the environment."""
     user = unquote(parts.username) if parts.username else os.environ.get(USER_VARIABLE)
     password = unquote(parts.password) if parts.password else os.environ.get(PASSWORD_VARIABLE, "")
-    if not user:
+    return (user, password) if user else None
+
+
+def _authorization(credentials: tuple[str, str] | None) -> dict[str, str]:
+    if credentials is None:
         return {}
-    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+    return {"Authorization": "Basic " + base64.b64encode(":".join(credentials).encode()).decode()}
 
 
 class _Streamed:
@@ -220,11 +225,6 @@ class _Text:
     def close(self) -> None:
         self._response.close()
         self._connection.close()
-
-
-def is_push(sql: str) -> bool:
-    """Whether a SELECT is a push query: it has the word EMIT outside strings, names and comments."""
-    return bool(re.search(r"\bEMIT\b", _HIDING.sub(" ", sql), re.IGNORECASE))
 
 
 def parse_schema(text: str) -> tuple[AnswerColumn, ...]:

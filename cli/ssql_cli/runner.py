@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,12 +15,12 @@ from ssql_cli.backend import Answer, Backend
 from ssql_cli.entities import write_entity
 from ssql_cli.output import TEXT_FORMATS, Out, Style, row_writer
 from ssql_cli.pager import Paged
-from ssql_cli.pieces import Kind, Piece, located, script_path, split
+from ssql_cli.pieces import Kind, Piece, is_push, located, script_path, split
 from ssql_cli.settings import read_text
 from ssql_cli.tables import printable
 
-#: Shows the rows of a push query in its own way; False: it cannot, write them as they come.
-Viewer = Callable[[str, Answer], bool]
+#: Shows a push query in its own way; False: it cannot, its rows are to be written as they come.
+Viewer = Callable[["Runner", str], bool]
 
 
 @dataclass
@@ -27,7 +28,8 @@ class Runner:
     """One backend, one form of output.
 
     `chatty`: tell how many rows there were, as people at a prompt like it; `timing`: and how long it took. `paging`:
-    what is longer than the screen goes through a pager. `viewer`: shows push queries on a terminal.
+    what is longer than the screen goes through a pager. `viewer`: shows push queries on a terminal; `chart`: the column
+    that it draws.
     """
 
     backend: Backend
@@ -39,6 +41,7 @@ class Runner:
     timing: bool = False
     paging: bool = False
     viewer: Viewer | None = None
+    chart: str | None = None
     _scripts: list[Path] = field(default_factory=list)
 
     def run(self, text: str) -> None:
@@ -93,10 +96,10 @@ class Runner:
             lines.close()
 
     def _query(self, sql: str) -> None:
+        if self.viewer is not None and is_push(sql) and self.form == "table" and self.viewer(self, sql):
+            return
         answer = self.backend.query(sql)
         try:
-            if answer.live and self.viewer is not None and self.viewer(sql, answer):
-                return
             with contextlib.nullcontext(self.out) if answer.live else self._paged() as out:
                 count = self._write_rows(answer, out)
         finally:
@@ -127,6 +130,23 @@ class Runner:
         if not is_terminal(self.out):
             return self.style
         return replace(self.style, terminal=shutil.get_terminal_size().columns)
+
+
+def live_view(runner: Runner, sql: str) -> bool:
+    """Show a push query over a table as that table, where somebody looks at it; else False."""
+    if not (is_terminal(runner.out) and sys.stdin.isatty()):
+        return False
+    from ssql_cli.follow import follow
+    from ssql_cli.live_view import LiveView
+
+    try:
+        followed = follow(runner.backend, sql)
+    except SsqlError:
+        return False  # what is wrong with it, if anything, is told when it is asked as a query
+    if followed is None:
+        return False
+    LiveView(followed, runner.chart).run(runner.out)
+    return True
 
 
 def is_terminal(out: Out) -> bool:

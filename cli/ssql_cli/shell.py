@@ -31,7 +31,7 @@ from ssql_cli.output import Tee
 from ssql_cli.pending import PendingBackend
 from ssql_cli.pieces import Kind, is_complete, split
 from ssql_cli.prompt import Leave
-from ssql_cli.runner import Runner
+from ssql_cli.runner import Runner, live_view
 
 PROMPT = "ssql> "
 CONTINUATION = "  ... "
@@ -43,7 +43,7 @@ class Shell:
     """Reads statements and carries them out until the user leaves."""
 
     def __init__(self, backend: Backend, form: str = "table") -> None:
-        self.runner = Runner(backend, form, sys.stdout, sys.stderr, chatty=True, paging=True)
+        self.runner = Runner(backend, form, sys.stdout, sys.stderr, chatty=True, paging=True, viewer=live_view)
         self.last = self.prefill = ""
         self.catalog = Catalog(lambda: self.runner.backend)
         self._history = _history()

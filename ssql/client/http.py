@@ -146,6 +146,12 @@ class _Pieces:
         return next(self._pieces)
 
     def close(self) -> None:
+        # A thread that waits for bytes is not woken by a close, and holds the line: the server would not hear of it.
+        stream = self._response.extensions.get("network_stream")
+        line = None if stream is None or self._response.http_version == "HTTP/2" else stream.get_extra_info("socket")
+        if line is not None:
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
         self._response.close()
 
 

@@ -86,10 +86,9 @@ class Terminal:
         """The lines that stand on the screen now."""
         return [line.rstrip() for line in self._screen.display]
 
-    def colours(self, line: int) -> list[str]:
-        """What colour, and how, each character of a line of the screen has."""
-        cells = self._screen.buffer[line]
-        return [f"{cells[x].fg}{' reverse' if cells[x].reverse else ''}" for x in range(self._screen.columns)]
+    def background(self, line: int) -> str:
+        """The colour behind the first character of a line of the screen."""
+        return str(self._screen.buffer[line][0].bg)
 
     def exit_code(self, timeout_s: float = 20.0) -> int:
         """Wait for the end of the program."""

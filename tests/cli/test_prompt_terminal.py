@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
-from tests.server.fake import FakeEngine
+from ssql.errors import SourceNotFound
+from tests.server.fake import FakeEngine, FakePush, FakeSubscription, frame
 
 from .fake import pulled, serving
 from .terminal import LINES, Terminal
@@ -35,7 +37,9 @@ def test_tab_completes_a_name_of_the_catalog(tmp_path: Path) -> None:
     ]
     with serving(engine) as url, prompt(url, tmp_path) as terminal:
         terminal.wait_until(ready)
-        terminal.send("\\dt\r")  # its answer comes after the catalog was asked for, in the order of requests
+        while not any("SHOW PROPERTIES" in text for text, _ in engine.scripts):  # the last thing the catalog asks
+            terminal.screen()
+        terminal.send("\\dt\r")
         terminal.wait_until(lambda lines: ready(lines) and any("TEMPERATURES" in line for line in lines))
         terminal.send("select * from temp\t")
         terminal.wait_until(lambda lines: "ssql> select * from temperatures" in lines)
@@ -115,3 +119,78 @@ def test_the_prompt_ends_with_the_error_of_an_engine_that_cannot_be_opened(tmp_p
     with Terminal([SSQL, "--data", str(tmp_path / "data")], {**os.environ, "SSQL_HISTORY": ""}) as terminal:
         assert terminal.exit_code() != 0
         assert any(line.startswith("error:") for line in terminal.screen())
+
+
+EXPLAINED: dict[str, Any] = {
+    "@type": "queryDescription",
+    "queryDescription": {
+        "fields": [
+            {"name": "ID", "schema": {"type": "STRING"}, "fieldType": "KEY"},
+            {"name": "N", "schema": {"type": "BIGINT"}},
+        ],
+        "executionPlan": "Output to the reader\n  Project ID := T.ID KEY, N := T.N  [retract]",
+    },
+}
+
+
+def test_a_push_query_over_a_table_is_that_table_and_changes_in_place(tmp_path: Path) -> None:
+    engine, subscription = FakeEngine(), FakeSubscription()
+    engine.entities = [EXPLAINED]
+    engine.follow = lambda after: subscription
+    subscription.feed(frame(("a", 1, 1), ("b", 2, 1), snapshot=True, token="1", offset=2))
+    with serving(engine) as url, prompt(url, tmp_path) as terminal:
+        terminal.wait_until(ready)
+        terminal.send("\\chart n\r")
+        terminal.wait_until(lambda lines: "live views draw n" in lines and ready(lines))
+        terminal.send("SELECT * FROM t EMIT CHANGES;\r")
+        lines = terminal.wait_until(lambda lines: "2 rows" in lines[-1])
+        assert lines[0].split() == ["ID", "|", "N", "N"]
+        assert [line.split("█")[0].split() for line in lines[2:4]] == [["a", "|", "1"], ["b", "|", "2"]]
+        assert lines[3].count("█") == 2 * lines[2].count("█") > 0
+        assert "2 rows" in lines[-1]
+        assert "t read to 2" in lines[-1]
+        terminal.send("c")  # the chart is off
+        terminal.wait_until(lambda lines: lines[0] == "ID | N")
+        subscription.feed(frame(("b", 5, 1), ("c", 7, 1), ("a", None, -1), token="2", offset=5))
+        terminal.wait_until(lambda lines: "5" in lines[2] and "7" in lines[3] and "t read to 5" in lines[-1])
+        assert terminal.screen()[2].startswith("b")
+        assert terminal.background(2) == "brown"  # it has changed a moment ago
+        terminal.wait_until(lambda _: terminal.background(2) == "default")
+        terminal.send("q")
+        lines = terminal.wait_until(ready)
+        assert lines[lines.index("b  | 5") + 1] == "c  | 7"
+        assert subscription.closed.wait(20)
+
+
+def test_a_live_view_ends_with_the_error_of_its_query_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    subscriptions = [FakeSubscription(), FakeSubscription()]
+    engine.entities = [EXPLAINED]
+    engine.follow = lambda after: subscriptions[len(engine.subscriptions) - 1]
+    with serving(engine) as url, prompt(url, tmp_path) as terminal:
+        terminal.wait_until(ready)
+        terminal.send("SELECT * FROM t EMIT CHANGES;\r")
+        terminal.wait_until(lambda lines: any("0 rows" in line for line in lines))
+        subscriptions[0].feed(frame(("a", 1, 1), snapshot=True, token="1"))
+        terminal.wait_until(lambda lines: "1 row " in lines[-1])
+        subscriptions[0].end(SourceNotFound("T"))
+        terminal.wait_until(lambda lines: ready(lines) and any(line.startswith("error:") for line in lines))
+        terminal.send("SELECT * FROM t EMIT CHANGES;\r")
+        terminal.wait_until(lambda lines: any("0 rows" in line for line in lines))
+        terminal.send("\x03")
+        terminal.wait_until(ready)
+        assert subscriptions[1].closed.wait(20)
+
+
+def test_a_stream_is_a_feed(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    engine.answer = push = FakePush()
+    plan = {**EXPLAINED["queryDescription"], "executionPlan": "  Project ID := S.ID KEY, N := S.N  [append]"}
+    engine.entities = [{**EXPLAINED, "queryDescription": plan}]
+    push.feed(("a", 1, 1), ("a", 2, 1))
+    with serving(engine) as url, prompt(url, tmp_path) as terminal:
+        terminal.wait_until(ready)
+        terminal.send("SELECT * FROM s EMIT CHANGES;\r")
+        lines = terminal.wait_until(lambda lines: "a  | 2" in lines)
+        assert lines[lines.index("a  | 2") - 1] == "a  | 1"
+        assert engine.subscriptions == []

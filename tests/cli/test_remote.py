@@ -11,8 +11,9 @@ from decimal import Decimal
 import pytest
 from ssql_cli.backend import AnswerColumn, Row
 from ssql_cli.exits import Exit
+from ssql_cli.pieces import is_push
 from ssql_cli.problems import exit_code
-from ssql_cli.remote import RemoteBackend, is_push, parse_schema
+from ssql_cli.remote import RemoteBackend, parse_schema
 from ssql_cli.runner import Runner
 
 from ssql.errors import ColumnNotFound, ServerUnavailable, SourceNotFound, Span, SsqlError

@@ -10,7 +10,7 @@ from pathlib import Path
 from ssql_cli import settings
 from ssql_cli.backend import open_backend
 from ssql_cli.exits import Exit
-from ssql_cli.runner import Runner
+from ssql_cli.runner import Runner, live_view
 
 
 def run(args: argparse.Namespace) -> Exit:
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> Exit:
 
             Shell(backend, args.output).run()
         else:
-            Runner(backend, args.output, sys.stdout, sys.stderr).run(text)
+            Runner(backend, args.output, sys.stdout, sys.stderr, viewer=live_view).run(text)
     finally:
         backend.close()
     return Exit.OK
