@@ -170,6 +170,12 @@ class Engine(Protocol):
         PRINT is a push query of one column, LINE: text for people.
         """
 
+    def look_up(self, sql: str, session: Session | None = None) -> PullResult | None:
+        """The answer of a look-up of keys whose like was planned before; None for everything else.
+
+        It takes well below a millisecond and waits for nothing: an event loop may call it as it is.
+        """
+
     def subscribe(
         self,
         sql: str,

@@ -212,6 +212,9 @@ class LocalEngine:
             return endpoints.create(request, statement, self.query)
         return HANDLERS[type(statement)](request, statement)
 
+    def look_up(self, sql: str, session: Session | None = None) -> PullResult | None:
+        return pull.look_up(Request(self._core, session or Session()), sql)
+
     def query(self, sql: str, session: Session | None = None) -> PullResult | PushQuery:
         request = Request(self._core, session or Session())
         answer = pull.known(request, sql)

@@ -43,17 +43,25 @@ from ssql.types import Column, Schema
 QUERY_COMPLETED = "Query Completed"
 
 
+def look_up(request: Request, text: str) -> PullResult | None:
+    """The answer of a look-up of keys that was planned before, for these keys or for others."""
+    shape = shape_of(text)
+    if shape is None:
+        return None
+    lookup = request.core.lookups.get((shape.text, *_planned_under(request)), request.catalog)
+    if lookup is None:
+        return None
+    values, view = lookup.values(shape), _kept(request, lookup.plan.relation.name)
+    return None if values is None or view is None else _looked_up(request, lookup.plan, view, values)
+
+
 def known(request: Request, text: str) -> PullResult | None:
     """The answer of a pull query that was planned before, without parsing it again: the same text, or the same look-up
     of other keys."""
-    core, catalog, under = request.core, request.catalog, _planned_under(request)
-    shape = shape_of(text)
-    lookup = core.lookups.get((shape.text, *under), catalog) if shape is not None else None
-    if lookup is not None and shape is not None:
-        values, view = lookup.values(shape), _kept(request, lookup.plan.relation.name)
-        if values is not None and view is not None:
-            return _looked_up(request, lookup.plan, view, values)
-    plan = core.pull_plans.get((text, *under), catalog)
+    found = look_up(request, text)
+    if found is not None:
+        return found
+    plan = request.core.pull_plans.get((text, *_planned_under(request)), request.catalog)
     view = _kept(request, plan.relation.name) if plan is not None else None
     return None if plan is None or view is None else _from_table(request, plan, view)
 

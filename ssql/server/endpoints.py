@@ -78,7 +78,7 @@ async def _answer(request: web.Request, values: Mapping[str, str], *, as_json: b
         return await follow(request, _wish(call, values, as_json=as_json))
     content_type = negotiated(request, READ_TYPES)
     session = replace(session_of(request, dict(call.properties), None), full_sql=True)
-    result = await run_query(request, call.sql, session)
+    result = engine_of(request).look_up(call.sql, session) or await run_query(request, call.sql, session)
     from ssql.server.tabular import TABULAR
 
     return await send_rows(request, result, TABULAR[content_type](changes=is_push(result)), content_type)

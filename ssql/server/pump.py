@@ -97,6 +97,10 @@ async def taken(request: web.Request, writing: Awaitable[None]) -> None:
         raise ConnectionResetError(idle.message) from None
 
 
+def _headers(content_type: str) -> dict[str, str]:
+    return {"Content-Type": content_type, "X-Content-Type-Options": "nosniff"}
+
+
 class _Errors(Protocol):
     def error(self, body: dict[str, Any]) -> bytes | None: ...
 
@@ -115,9 +119,7 @@ async def stream(
     After the header the status is sent, so that an error can only be the last element; where the form has none for
     it, the answer is cut off.
     """
-    response = web.StreamResponse(
-        headers={"Content-Type": content_type, "X-Content-Type-Options": "nosniff", **headers}
-    )
+    response = web.StreamResponse(headers={**_headers(content_type), **headers})
     await response.prepare(request)
     await taken(request, response.write(header))
     try:
@@ -145,7 +147,13 @@ async def _rendered(request: web.Request, framing: Framing, batch: pa.RecordBatc
 async def send_pull(
     request: web.Request, result: PullResult, framing: Framing, content_type: str
 ) -> web.StreamResponse:
-    """Write the answer of a pull query."""
+    """Write the answer of a pull query: a small one at once, as one message with its length."""
+    if result.rows.num_rows <= INLINE_ROWS:
+        text = framing.header(result.query_id, result.columns, result.mark_keys)
+        for batch in result.rows.to_batches():
+            text += framing.rows(batch, result.columns)
+        text += framing.end(result.final_message)
+        return web.Response(body=text, headers=_headers(content_type))
 
     async def write_rows(response: web.StreamResponse) -> bytes:
         for batch in result.rows.to_batches(max_chunksize=ROWS_AT_ONCE):

@@ -24,6 +24,7 @@ from ssql.server.framing import (
 )
 from ssql.server.pump import is_push, run_query, send_rows
 from ssql.server.requests import QueryStreamRequest, body_of, check_query, negotiated
+from ssql.server.state import engine_of
 
 OFFERED = (DELIMITED_TYPE, JSON_TYPE, V1_TYPE, PROTOBUF_TYPE, LINES_TYPE, CSV_TYPE, ARROW_TYPE)
 
@@ -44,8 +45,10 @@ OFFERED = (DELIMITED_TYPE, JSON_TYPE, V1_TYPE, PROTOBUF_TYPE, LINES_TYPE, CSV_TY
 async def post_query_stream(request: web.Request) -> web.StreamResponse:
     """Answer one SELECT, or PRINT a topic: the columns, then a row a line, for as long as the query goes on."""
     body = await body_of(request, QueryStreamRequest)
-    prints = check_query(body.sql, "/query-stream")
+    session = body.session(request)
+    found = engine_of(request).look_up(body.sql, session)
+    prints = found is None and check_query(body.sql, "/query-stream")
     content_type = negotiated(request, (DELIMITED_TYPE,) if prints else OFFERED)
-    result = await run_query(request, body.sql, body.session(request))
+    result = found or await run_query(request, body.sql, session)
     framing = Text() if prints else framing_of(content_type, push=is_push(result))
     return await send_rows(request, result, framing, content_type)

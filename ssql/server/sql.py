@@ -13,9 +13,10 @@ from ssql.server.described import BYTES, TEXT, Query, described
 from ssql.server.framing import ARROW_TYPE, CSV_TYPE, JSON_TYPE, LINES_TYPE
 from ssql.server.pump import close, is_push, run_query, send_pull
 from ssql.server.requests import body_of, check_query, emit_clause, json_parameter, negotiated, session_of
+from ssql.server.state import engine_of
 
 if TYPE_CHECKING:
-    from ssql.engine.api import PullResult, PushQuery
+    from ssql.engine.api import PullResult, PushQuery, Session
 
 PATH = "/sql"
 OFFERED = (JSON_TYPE, LINES_TYPE, CSV_TYPE, ARROW_TYPE)
@@ -60,19 +61,24 @@ async def post_sql(request: web.Request) -> web.StreamResponse:
 
 
 async def _answer(request: web.Request, body: SqlRequest) -> web.StreamResponse:
+    content_type = negotiated(request, OFFERED)
+    session = replace(session_of(request, body.properties, body.variables), full_sql=True)
+    result = engine_of(request).look_up(body.sql, session) or await _asked(request, body, session)
+    from ssql.server.tabular import TABULAR
+
+    return await send_pull(request, result, TABULAR[content_type](changes=False), content_type)
+
+
+async def _asked(request: web.Request, body: SqlRequest, session: Session) -> PullResult:
     if check_query(body.sql, PATH):
         raise WrongEndpoint("PRINT", PATH, instead="/query-stream").within(body.sql, statement=body.sql.strip())
     if (emit := emit_clause(body.sql)) is not None:
         raise _followed(emit).within(body.sql, statement=body.sql.strip())
-    content_type = negotiated(request, OFFERED)
-    session = replace(session_of(request, body.properties, body.variables), full_sql=True)
     result = await run_query(request, body.sql, session)
     if is_push(result):
         close(request, cast("PushQuery", result))
         raise _followed(None).within(body.sql, statement=body.sql.strip())
-    from ssql.server.tabular import TABULAR
-
-    return await send_pull(request, cast("PullResult", result), TABULAR[content_type](changes=False), content_type)
+    return cast("PullResult", result)
 
 
 def _followed(emit: Any) -> WrongEndpoint:

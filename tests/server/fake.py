@@ -166,6 +166,9 @@ class FakeEngine:
         assert answer is not None
         return answer
 
+    def look_up(self, sql: str, session: Session | None = None) -> PullResult | None:
+        return None
+
     def subscribe(self, sql: str, session: Session | None = None, **options: Any) -> FakeSubscription:
         assert session is not None
         self.subscriptions.append((sql, session, options))

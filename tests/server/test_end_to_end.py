@@ -224,3 +224,22 @@ async def test_what_was_defined_is_there_after_a_restart(tmp_path: Path) -> None
         assert await asyncio.to_thread(opened[0].caught_up, 10)
         answer = await client.post("/query-stream", json={"sql": "SELECT total FROM totals WHERE item = 'tea';"})
         assert (await answer.text()).splitlines()[1:] == ["[2]"]
+
+
+@in_loop
+async def test_a_look_up_whose_like_was_planned_is_answered_at_once(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with defined(engine) as client:
+        await insert(client, engine, {"id": "1", "item": "tea", "amount": 2}, {"id": "2", "item": "jam", "amount": 5})
+
+        async def total(path: str, field: str, item: str) -> str:
+            sql = f"SELECT total FROM totals WHERE item = '{item}';"
+            return await (await client.post(path, json={field: sql})).text()
+
+        paths = (("/sql", "sql"), ("/query", "ksql"), ("/query-stream", "sql"))
+        for path in paths:
+            assert "[2]" in await total(*path, "tea")
+        monkeypatch.setattr(engine, "query", None)  # nothing is left to plan
+        for path in paths:
+            assert "[5]" in await total(*path, "jam")

@@ -15,6 +15,7 @@ from aiohttp import ClientError
 
 from ssql.engine.api import PullResult, Session
 from ssql.errors import QueryFailed
+from ssql.server import pump
 from ssql.server.pump import ROWS_AT_ONCE
 from ssql.server.state import STATE
 from ssql.types import BIGINT, STRING, Array, Column, Struct
@@ -127,7 +128,10 @@ async def test_a_query_carries_its_session() -> None:
 
 
 @in_loop
-async def test_a_failure_after_the_header_is_the_last_element(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failure_after_the_header_is_the_last_element(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump, "INLINE_ROWS", 0)  # written in parts, as a large answer
     engine = FakeEngine()
     engine.answer = PullResult("q", COLUMNS, pa.table({"ID": ["a"]}))  # a column short: a fault of ours
     async with serving(engine) as client:
@@ -136,6 +140,19 @@ async def test_a_failure_after_the_header_is_the_last_element(caplog: pytest.Log
             assert answer.status == 200
             last = json.loads(await answer.text())[-1]
             assert last.get("errorMessage", last)["error_code"] == 50000
+    assert "request failed" in caplog.text
+
+
+@in_loop
+async def test_a_small_answer_is_one_message_and_its_failure_has_its_status(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(pull(("a", 1))) as client:
+        answer = await client.post("/query", json={"ksql": "SELECT * FROM T;"})
+        assert answer.headers["Content-Length"] == str(len(await answer.read()))
+    engine = FakeEngine()
+    engine.answer = PullResult("q", COLUMNS, pa.table({"ID": ["a"]}))
+    async with serving(engine) as client:
+        answer = await client.post("/query", json={"ksql": "SELECT * FROM T;"})
+        assert (answer.status, (await answer.json())["error_code"]) == (500, 50000)
     assert "request failed" in caplog.text
 
 

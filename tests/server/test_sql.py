@@ -15,6 +15,7 @@ from aiohttp import ClientPayloadError
 
 from ssql.engine.api import PullResult, Session
 from ssql.errors import QueryFailed
+from ssql.server import pump
 from ssql.server.pump import ROWS_AT_ONCE
 from ssql.types import (
     BIGINT,
@@ -212,7 +213,8 @@ async def test_bad_requests_say_what_is_missing() -> None:
 
 @pytest.mark.parametrize("accept", [CSV, ARROW])
 @in_loop
-async def test_an_answer_that_cannot_say_its_error_is_cut_off(accept: str) -> None:
+async def test_an_answer_that_cannot_say_its_error_is_cut_off(accept: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pump, "INLINE_ROWS", 0)  # written in parts, as a large one
     engine = FakeEngine()
     engine.answer = PullResult("q", COLUMNS, pa.table({"ID": ["a"]}))  # a column short: a fault of ours
     async with serving(engine) as client:
@@ -221,7 +223,8 @@ async def test_an_answer_that_cannot_say_its_error_is_cut_off(accept: str) -> No
 
 
 @in_loop
-async def test_an_answer_that_can_say_its_error_does() -> None:
+async def test_an_answer_that_can_say_its_error_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pump, "INLINE_ROWS", 0)
     engine = FakeEngine()
     engine.answer = PullResult("q", COLUMNS, pa.table({"ID": ["a"]}))
     async with serving(engine) as client:
