@@ -33,7 +33,7 @@ from ssql.engine.reads import choice
 from ssql.engine.reads.rows import kept_view
 from ssql.engine.record_order import in_record_order
 from ssql.engine.statements_pool import one_batch
-from ssql.errors import PullQueryRefused, PullTooLarge, SsqlError
+from ssql.errors import PullTooLarge, SsqlError
 from ssql.planner.pull import PullPlan, plan_pull
 from ssql.planner.pull_clauses import refuse_clauses, refuse_positions, selected_and_where
 from ssql.runtime.api import TableView
@@ -101,7 +101,7 @@ def pull(request: Request, statement: Select, text: str) -> PullResult:
         return _pull(request, statement, text)
     try:
         if choice.joins_moments(statement.query):
-            raise PullQueryRefused("Pull queries don't support JOIN clauses.")
+            return choice.joined(request, text, lambda: _pull(request, statement, text))
         return _pull(request, statement, text)
     except SsqlError as error:
         return choice.instead(request, text, error)

@@ -18,6 +18,7 @@ from ssql.errors import (
     FunctionNotFound,
     InvalidStatement,
     PullQueryRefused,
+    PullTooLarge,
     ReadTimedOut,
     SourceNotFound,
     SqlError,
@@ -142,6 +143,31 @@ def test_a_star_does_not_show_the_columns_that_every_row_has(filled: Bench) -> N
     assert in_order(
         ask(filled, "SELECT k, ROWTIME FROM totals t WHERE n = (SELECT MAX(n) FROM totals) ORDER BY k").rows
     )
+
+
+def test_whole_rows(filled: Bench) -> None:
+    rows = in_order(ask(filled, "SELECT t, #2 AS second FROM totals t WHERE (SELECT TRUE) ORDER BY k LIMIT 1").rows)
+    assert rows == [({"K": "a", "N": 2, "TOTAL": 40}, 2)]
+
+
+def test_what_ksqldbs_dialect_has_not_is_taken_from_duckdb(filled: Bench) -> None:
+    rows = ask(filled, "SELECT k FROM totals WHERE regexp_matches(k, '[ab]') ORDER BY k;").rows
+    assert in_order(rows) == [("a",), ("b",)]
+    assert in_order(ask(filled, "SELECT n AS m, m + 1 FROM totals WHERE k = 'a';").rows) == [(2, 3)]
+
+
+def test_what_ksqldbs_dialect_says_is_still_said_with_extensions(filled: Bench) -> None:
+    filled.session.properties["sql.extensions"] = True
+    assert in_order(ask(filled, "SELECT k, COUNT(*) AS c FROM orders GROUP BY k ORDER BY k;").rows)[-1][0] == "c"
+    lambdas = "SELECT o.k AS k, TRANSFORM(ARRAY[id], x => x + 1) AS t FROM orders o JOIN totals t ON o.k = t.k;"
+    assert ("a", [4]) in in_order(ask(filled, lambdas).rows)
+
+
+def test_an_answer_has_no_more_rows_than_it_may(filled: Bench) -> None:
+    filled.session.properties["query.pull.max.rows"] = 2
+    with pytest.raises(PullTooLarge):
+        ask(filled, "SELECT * FROM totals, people")
+    assert ask(filled, "SELECT * FROM totals, people LIMIT 2").rows.num_rows == 2
 
 
 def test_names_in_any_case(bench: Bench) -> None:

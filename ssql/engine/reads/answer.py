@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from ssql.catalog.catalog import Catalog
-from ssql.config import FILES_DIRECTORY, PULL_TIMEOUT_S
+from ssql.config import FILES_DIRECTORY, PULL_QUERY_MAX_ROWS, PULL_TIMEOUT_S
 from ssql.engine import planning
 from ssql.engine.api import PullResult
 from ssql.engine.context import Request
 from ssql.engine.reads import calls, faults, files, rows, tree
 from ssql.engine.reads.database import Failed
 from ssql.engine.reads.text import Text, read
-from ssql.errors import SourceNotFound, Span, SqlError
+from ssql.errors import PullTooLarge, SourceNotFound, Span, SqlError
 from ssql.planner.relation import Relation
 from ssql.sql.lexer import quote_text
 from ssql.types import duck_quote
@@ -53,6 +53,9 @@ def _answer(request: Request, script: str) -> PullResult:
     except Failed as failed:
         names = [c for w in wanted.values() for c in (*rows.shown_of(w.relation), *rows.hidden_of(w.relation))]
         raise faults.translated(failed, final, names, request.config[FILES_DIRECTORY]) from None
+    limit = request.config[PULL_QUERY_MAX_ROWS]
+    if limit and result.rows.num_rows > limit:
+        raise PullTooLarge(limit)
     first = next(iter(tables), "SELECT")
     return PullResult(planning.query_id(first), result.columns, result.rows, mark_keys=False)
 

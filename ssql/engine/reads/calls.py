@@ -15,6 +15,7 @@ from ssql.sql.lexer import Kind, Token, tokens
 #: Words between the arguments of functions that SQL writes in its own way, as SUBSTRING(x FROM 2).
 _OWN_WAYS = frozenset({"FROM", "FOR", "BOTH", "LEADING", "TRAILING"})
 _HEAD = re.compile(r"(\w+)\s*\(\s*")
+_DISTINCT = re.compile(r"DISTINCT\b", re.IGNORECASE)
 _UNIT = re.compile(r"(\w+)\s*,")
 
 
@@ -36,7 +37,8 @@ def changes(said: Tree, text: Text, database: ReadDatabase) -> Iterator[tuple[Sp
         name = Span(head.start(), head.end())
         other = renamed(call.name, call.arguments)
         if other is not None:
-            yield name, other
+            # Of COLLECT_SET(DISTINCT x), one DISTINCT is enough.
+            yield name, other.removesuffix("DISTINCT ") if _DISTINCT.match(text.text, name.end) else other
             continue
         macro = database.macro(call.name)
         if macro is None or call.arguments not in macro.arities or _in_its_own_way(text.text[name.end :]):

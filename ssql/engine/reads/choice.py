@@ -6,6 +6,8 @@ allowed; if that is wrong too, the error is told that helps more.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ssql.config import SQL_EXTENSIONS
 from ssql.engine.api import PullResult
 from ssql.engine.context import Request
@@ -55,6 +57,16 @@ def joins_moments(query: Query) -> bool:
             return False
         source = source.left
     return source is not query.source
+
+
+def joined(request: Request, script: str, otherwise: Callable[[], PullResult]) -> PullResult:
+    """The answer of a query with joins: over one moment, where DuckDB understands it; `otherwise` over all that was."""
+    try:
+        return answer(request, script)
+    except _WRONG:
+        if not request.config[SQL_EXTENSIONS]:
+            raise
+        return otherwise()
 
 
 def instead(request: Request, script: str, first: SsqlError) -> PullResult:

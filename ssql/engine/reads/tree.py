@@ -77,14 +77,15 @@ class Tree:
     """What a SELECT says.
 
     `tables`: what it names and does not define itself. `words`: whatever it says anywhere, upper-cased. `every_column`:
-    it may use columns that it does not name. `calls`: of functions, wherever. `stars`: a star's place, and the tables
-    whose columns it stands for.
+    it may use columns that it does not name. `bare`: columns that it names without a qualifier, upper-cased. `calls`:
+    of functions, wherever. `stars`: a star's place, and the tables whose columns it stands for.
     """
 
     tables: list[Named] = field(default_factory=list)
     files: list[Literal] = field(default_factory=list)
     words: set[str] = field(default_factory=set)
     every_column: bool = False
+    bare: set[str] = field(default_factory=set)
     calls: list[Call] = field(default_factory=list)
     stars: list[tuple[Place, tuple[Named, ...]]] = field(default_factory=list)
 
@@ -112,6 +113,8 @@ def look(serialized: Node) -> Tree:
     """What the one statement of a serialized text says. Raises Refused."""
     tree = Tree()
     _visit(serialized["node"], tree, frozenset())
+    # A table's name where a column could stand is its whole row.
+    tree.every_column |= any(named.alias.upper() in tree.bare for named in tree.tables)
     return tree
 
 
@@ -151,8 +154,10 @@ def _check(node: Node, tree: Tree, defined: frozenset[str]) -> None:
         raise Refused(kind.partition("_")[0], node)
     if "sample" in node and "alias" in node and "from_table" not in node:
         _check_table(kind, node, tree, defined)
-    if kind == "STAR":
+    if kind in ("STAR", "POSITIONAL_REFERENCE"):
         tree.every_column = True
+    if kind == "COLUMN_REF" and len(node["column_names"]) == 1:
+        tree.bare.add(node["column_names"][0].upper())
     if node.get("class") in ("FUNCTION", "WINDOW"):
         name = node["function_name"].lower()
         if name in _OF_THE_SERVER or name.startswith(("duckdb_", "pragma_", "pg_")):
