@@ -25,6 +25,7 @@ from ssql.server.sql import get_sql, post_sql
 from ssql.server.state import STATE, ServerState, logger
 from ssql.server.status import get_status, get_statuses
 from ssql.server.subscribe import get_subscribe, post_subscribe
+from ssql.server.ws_query import get_ws_query
 
 if TYPE_CHECKING:
     from ssql.engine.api import Engine
@@ -62,6 +63,7 @@ ROUTES = (
     web.post("/sql", post_sql),
     web.get("/subscribe", get_subscribe, allow_head=False),
     web.post("/subscribe", post_subscribe),
+    web.get("/ws/query", get_ws_query, allow_head=False),
 )
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from ssql.engine.api import PullResult, PushQuery, Session, Subscription
     from ssql.server.framing import Framing
+
+Write = Callable[[bytes], Awaitable[None]]
 
 #: Rows written at a time: large enough to be cheap, small enough to keep in memory for every slow client.
 ROWS_AT_ONCE = 4096
@@ -144,34 +147,25 @@ async def _rendered(request: web.Request, framing: Framing, batch: pa.RecordBatc
     return await in_thread(request, framing.rows, batch, columns)
 
 
-async def send_pull(
-    request: web.Request, result: PullResult, framing: Framing, content_type: str
-) -> web.StreamResponse:
-    """Write the answer of a pull query: a small one at once, as one message with its length."""
-    if result.rows.num_rows <= INLINE_ROWS:
-        text = framing.header(result.query_id, result.columns, result.mark_keys)
-        for batch in result.rows.to_batches():
-            text += framing.rows(batch, result.columns)
-        text += framing.end(result.final_message)
-        return web.Response(body=text, headers=_headers(content_type))
-
-    async def write_rows(response: web.StreamResponse) -> bytes:
-        for batch in result.rows.to_batches(max_chunksize=ROWS_AT_ONCE):
-            await taken(request, response.write(await _rendered(request, framing, batch, result.columns)))
-        return framing.end(result.final_message)
-
-    header = framing.header(result.query_id, result.columns, result.mark_keys)
-    return await stream(request, framing, content_type, header, write_rows)
+async def pull_rows(request: web.Request, result: PullResult, framing: Framing, write: Write) -> bytes:
+    """Write the rows of a pull query; what is to be said last."""
+    for batch in result.rows.to_batches(max_chunksize=ROWS_AT_ONCE):
+        await taken(request, write(await _rendered(request, framing, batch, result.columns)))
+    return framing.end(result.final_message)
 
 
 class Pump:
-    """One push query and the client it goes to."""
+    """One push query and the client it goes to.
 
-    def __init__(self, request: web.Request, query: PushQuery, framing: Framing, content_type: str) -> None:
+    Args:
+        write: writes whole elements, and returns when the client has room for more.
+    """
+
+    def __init__(self, request: web.Request, query: PushQuery, framing: Framing, write: Write) -> None:
         self.request = request
         self.query = query
         self.framing = framing
-        self.content_type = content_type
+        self._write = write
         self._bell = request.app[STATE].bell()
         self._news = asyncio.Event()
 
@@ -188,25 +182,17 @@ class Pump:
         await close(self.request, self.query)
         self.wake()
 
-    async def run(self) -> web.StreamResponse:
+    async def run(self) -> bytes | None:
+        """Write rows until the end; what is to be said last (None: the form cannot say it)."""
         pumps = self.request.app[STATE].pumps
         pumps.add(self)
         try:
             self.query.on_rows(self.wake)
-            header = self.framing.header(self.query.query_id, self.query.columns, mark_keys=False)
-            return await stream(self.request, self.framing, self.content_type, header, self._write_rows)
+            return await self._rows()
         finally:
             pumps.discard(self)
-            close(self.request, self.query)
-            if self.framing.left_out:
-                logger.warning(
-                    "deletions left out query_id=%s rows=%d content_type=%s",
-                    self.query.query_id,
-                    self.framing.left_out,
-                    self.content_type,
-                )
 
-    async def _write_rows(self, response: web.StreamResponse) -> bytes | None:
+    async def _rows(self) -> bytes | None:
         while True:
             self._news.clear()  # before the look, so that rows that come after it are not missed
             batch = self.query.take(ROWS_AT_ONCE, 0)
@@ -214,7 +200,7 @@ class Pump:
                 break
             if batch.num_rows:
                 text = await _rendered(self.request, self.framing, batch, self.query.columns)
-                await taken(self.request, write_lines(self.request, response, text))
+                await taken(self.request, self._write(text))
             else:
                 await self._wait()
         if self.query.error is not None:
@@ -232,10 +218,45 @@ class Pump:
                 raise ConnectionResetError("the client is gone")
 
 
+async def send_pull(
+    request: web.Request, result: PullResult, framing: Framing, content_type: str
+) -> web.StreamResponse:
+    """Write the answer of a pull query: a small one at once, as one message with its length."""
+    if result.rows.num_rows <= INLINE_ROWS:
+        text = framing.header(result.query_id, result.columns, result.mark_keys)
+        for batch in result.rows.to_batches():
+            text += framing.rows(batch, result.columns)
+        text += framing.end(result.final_message)
+        return web.Response(body=text, headers=_headers(content_type))
+
+    async def rows(response: web.StreamResponse) -> bytes:
+        return await pull_rows(request, result, framing, response.write)
+
+    header = framing.header(result.query_id, result.columns, result.mark_keys)
+    return await stream(request, framing, content_type, header, rows)
+
+
+async def send_push(request: web.Request, query: PushQuery, framing: Framing, content_type: str) -> web.StreamResponse:
+    """Write the rows of a push query for as long as it and its client last."""
+
+    async def rows(response: web.StreamResponse) -> bytes | None:
+        return await Pump(request, query, framing, functools.partial(write_lines, request, response)).run()
+
+    try:
+        header = framing.header(query.query_id, query.columns, mark_keys=False)
+        return await stream(request, framing, content_type, header, rows)
+    finally:
+        close(request, query)
+        if framing.left_out:
+            logger.warning(
+                "deletions left out query_id=%s rows=%d content_type=%s", query.query_id, framing.left_out, content_type
+            )
+
+
 async def send_rows(
     request: web.Request, result: PullResult | PushQuery, framing: Framing, content_type: str
 ) -> web.StreamResponse:
     """Write a query's rows, whichever kind it is."""
     if is_push(result):
-        return await Pump(request, cast("PushQuery", result), framing, content_type).run()
+        return await send_push(request, cast("PushQuery", result), framing, content_type)
     return await send_pull(request, cast("PullResult", result), framing, content_type)
