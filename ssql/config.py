@@ -293,6 +293,37 @@ IDLE_TIMEOUT_S = setting(
     parse=int,
     aliases=("ksql.idle.connection.timeout.seconds",),
 )
+REQUEST_TIMEOUT_S = setting(
+    "request.timeout.seconds",
+    60,
+    "How long (s) a client may take for the head of a request, or keep a connection without one; and for a body, with "
+    "a second more for every 16 KiB of it.",
+    parse=int,
+)
+MAX_CONNECTIONS = setting(
+    "max.connections",
+    10_000,
+    "Most connections at one time; who comes then is answered with 503.",
+    parse=int,
+)
+ALLOW_ORIGIN = setting(
+    "access.control.allow.origin",
+    "",
+    "Origins whose pages may call the server from a browser, separated by commas; * stands for any text (empty: none).",
+    parse=str,
+)
+ALLOW_METHODS = setting(
+    "access.control.allow.methods",
+    "GET,POST,HEAD",
+    "Methods that such pages may use, separated by commas.",
+    parse=str,
+)
+ALLOW_HEADERS = setting(
+    "access.control.allow.headers",
+    "X-Requested-With,Content-Type,Accept,Origin,Authorization,Last-Event-ID",
+    "Headers that such pages may send, separated by commas.",
+    parse=str,
+)
 HEARTBEAT_S = setting(
     "subscribe.heartbeat.seconds",
     15,

@@ -81,6 +81,33 @@ class NotAcceptable(SsqlError):
         super().__init__(f'no answer can be given as "{accept}"', hint=f"Accept one of: {', '.join(offered)}.")
 
 
+class OriginRefused(SsqlError):
+    """A page of another site opens a WebSocket: browsers let it, so that the server has to look."""
+
+    code = "origin_refused"
+    status = 403
+    ksql_code = 40300
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(
+            f'pages of "{origin}" may not open a WebSocket here', hint="Name the origin in access.control.allow.origin."
+        )
+
+
+class RequestTooSlow(SsqlError):
+    """The body of a request does not come."""
+
+    code = "request_too_slow"
+    status = 408
+    ksql_code = 40800
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"the request was not whole after {seconds:g} s",
+            hint="Send it faster, send rows to /inserts-stream, or raise request.timeout.seconds.",
+        )
+
+
 class BodyTooLarge(SsqlError):
     """A request is larger than the server reads as a whole."""
 
@@ -125,3 +152,14 @@ class ServerTerminated(SsqlError):
 
     def __init__(self) -> None:
         super().__init__("the server is shut down", hint="It was terminated: start it again.")
+
+
+class TooManyConnections(SsqlError):
+    code = "too_many_connections"
+    status = 503
+    ksql_code = 50300
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"{limit} connections are open already", hint="Close some, try again later, or raise max.connections."
+        )

@@ -13,6 +13,7 @@ from ssql.rights import Right
 from ssql.server import asyncapi, auth, cluster, endpoints, metrics, openapi
 from ssql.server.auth import Credentials
 from ssql.server.close_query import post_close_query
+from ssql.server.cors import Cors
 from ssql.server.failures import errors_as_json
 from ssql.server.health import get_healthcheck, get_live, get_ready
 from ssql.server.info import get_info, get_metadata, get_metadata_id, get_root
@@ -80,14 +81,17 @@ def make_app(
     that in a thread once it runs, answers "starting" (503) until then, and closes the engine when it ends;
     `app[STATE].opened` tells when and whether it could be opened. `config`: how the server behaves.
     """
+    config = config or Config()
+    cors = Cors(config)
     app = web.Application(
-        middlewares=[metrics.counted, errors_as_json, auth.middleware(credentials, most)],
+        middlewares=[metrics.counted, errors_as_json, *cors.middlewares, auth.middleware(credentials, most)],
         client_max_size=MAX_BODY_BYTES,
     )
-    app[STATE] = ServerState(config=config or Config())
     app[openapi.SECURED] = credentials is not None
+    app[STATE] = ServerState(config=config)
     app[cluster.HOSTS] = cluster.Hosts()
     metrics.add_to(app)
+    app.on_response_prepare.append(cors.mark)
     app.add_routes(ROUTES)
     if callable(engine):
         app.cleanup_ctx.append(_threads)

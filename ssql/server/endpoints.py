@@ -15,7 +15,7 @@ from ssql.errors import ParameterRefused
 from ssql.server.described import BYTES, TEXT, described
 from ssql.server.framing import ARROW_TYPE, CSV_TYPE, JSON_TYPE, LINES_TYPE
 from ssql.server.pump import is_push, run_query, send_rows
-from ssql.server.requests import decoded, negotiated, session_of
+from ssql.server.requests import decoded, negotiated, read_body, session_of
 from ssql.server.state import engine_of, in_thread
 from ssql.server.subscribe import FOLLOWING, SubscribeRequest, follow, subscribe_request
 
@@ -67,7 +67,7 @@ async def get_endpoint(request: web.Request) -> web.StreamResponse:
 @described(body={JSON_TYPE: dict[str, Any]}, answers=_ANSWERS, path=_NAME, errors=(404,), tag="endpoints")
 async def post_endpoint(request: web.Request) -> web.StreamResponse:
     """Call an endpoint; its parameters are the fields of a JSON object."""
-    body = await request.read()
+    body = await read_body(request)
     fields = decoded(body, dict[str, msgspec.Raw]) if body.strip() else {}
     return await _answer(request, {name: bytes(raw).decode() for name, raw in fields.items()}, as_json=True)
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from aiohttp import web
 
-from ssql.errors import BadRequest, NotAcceptable, Span, SqlError, WrongEndpoint
+from ssql.config import REQUEST_TIMEOUT_S
+from ssql.errors import BadRequest, NotAcceptable, RequestTooSlow, Span, SqlError, WrongEndpoint
 from ssql.server.auth import right_of
+from ssql.server.state import STATE
 from ssql.sql.lexer import Kind, Token, tokens
 
 if TYPE_CHECKING:
     from ssql.engine.api import Session
 
 T = TypeVar("T")
+
+#: How fast (bytes a second) a body has to come, beside the time that every request has.
+SLOWEST_BYTES_S = 16 << 10
 
 
 class KsqlRequest(msgspec.Struct):
@@ -64,7 +70,32 @@ def decoded(body: bytes, shape: type[T]) -> T:
 
 
 async def body_of(request: web.Request, shape: type[T]) -> T:
-    return decoded(await request.read(), shape)
+    return decoded(await read_body(request), shape)
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The whole body, if it comes in time.
+
+    Raises:
+        RequestTooSlow: it does not (`request.timeout.seconds`).
+        HTTPRequestEntityTooLarge: it is larger than the application allows; what is told at once where its length is.
+    """
+    most = request.client_max_size
+    if (request.content_length or 0) > most:
+        raise web.HTTPRequestEntityTooLarge(max_size=most, actual_size=request.content_length or 0)
+    limit_s = request.app[STATE].config[REQUEST_TIMEOUT_S]
+    begin = asyncio.get_running_loop().time()
+    body = bytearray()
+    try:
+        async with asyncio.timeout_at(begin + limit_s) as limit:
+            async for part in request.content.iter_any():
+                body += part
+                if len(body) > most:
+                    raise web.HTTPRequestEntityTooLarge(max_size=most, actual_size=len(body))
+                limit.reschedule(begin + limit_s + len(body) / SLOWEST_BYTES_S)
+    except TimeoutError:
+        raise RequestTooSlow(limit_s) from None
+    return bytes(body)
 
 
 def json_parameter(request: web.Request, name: str) -> Any:

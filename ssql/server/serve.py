@@ -12,6 +12,7 @@ import logging
 import signal
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,13 +21,14 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from ssql.config import AUTH_FILE, LISTEN, TLS_CERTIFICATE, TLS_KEY, Config
-from ssql.errors import ConfigError
+from ssql.config import AUTH_FILE, LISTEN, MAX_CONNECTIONS, REQUEST_TIMEOUT_S, TLS_CERTIFICATE, TLS_KEY, Config
+from ssql.errors import ConfigError, TooManyConnections
 from ssql.rights import Right
 from ssql.server.access_log import AccessLog
 from ssql.server.app import make_app
 from ssql.server.auth import Credentials
-from ssql.server.http2.choose import Site
+from ssql.server.failures import RETRY_AFTER_S, error_response
+from ssql.server.http2.choose import Limits, Site
 from ssql.server.state import STATE, logger
 
 if TYPE_CHECKING:
@@ -36,7 +38,13 @@ if TYPE_CHECKING:
 SHUTDOWN_TIMEOUT_S = 10.0
 
 #: Connections that may wait to be accepted.
-BACKLOG = 128
+BACKLOG = 1024
+
+#: Longest line (bytes) of a request's head: the first one may hold a statement.
+MAX_LINE_BYTES = 64 << 10
+
+#: Files that the process may need beside connections: the log's, those of the libraries, refusals.
+FILES_KEPT = 512
 
 
 def serve(
@@ -66,11 +74,15 @@ def serve(
         config=config,
     )
     with contextlib.closing(listener):
-        asyncio.run(_serve(listener, tls, app, ready))
+        asyncio.run(_serve(listener, tls, app, ready, config))
 
 
 async def _serve(
-    listener: socket.socket, tls: ssl.SSLContext | None, app: web.Application, ready: Callable[[str], None] | None
+    listener: socket.socket,
+    tls: ssl.SSLContext | None,
+    app: web.Application,
+    ready: Callable[[str], None] | None,
+    config: Config,
 ) -> None:
     url = _url(listener, "http" if tls is None else "https")
     stop = asyncio.Event()
@@ -81,10 +93,12 @@ async def _serve(
         access_log_class=AccessLog,
         access_log=logging.getLogger("ssql.server.access"),
         shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+        keepalive_timeout=config[REQUEST_TIMEOUT_S],
+        max_line_size=MAX_LINE_BYTES,
     )
     await runner.setup()
     try:
-        await Site(runner, listener, tls=tls, backlog=BACKLOG).start()
+        await Site(runner, listener, tls=tls, backlog=BACKLOG, limits=_limits(config)).start()
         logger.info("listening url=%s", url)
         opening = app[STATE].opened
         assert opening is not None
@@ -99,6 +113,32 @@ async def _serve(
         logger.info("stopping")
     finally:
         await runner.cleanup()
+
+
+def _limits(config: Config) -> Limits:
+    """What connections may take: no more of them than the process may open beside its files."""
+    connections = min(config[MAX_CONNECTIONS], _files() - FILES_KEPT)
+    if connections < config[MAX_CONNECTIONS]:
+        logger.warning("fewer connections than max.connections: the limit of open files is low (ulimit -n)")
+    refused = error_response(TooManyConnections(connections))
+    head = (
+        f"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        f"Retry-After: {RETRY_AFTER_S}\r\nContent-Length: {refused.content_length}\r\n\r\n"
+    )
+    assert isinstance(refused.body, bytes)
+    return Limits(max(connections, 1), config[REQUEST_TIMEOUT_S], head.encode() + refused.body)
+
+
+def _files() -> int:
+    """How many files the process may open: as many as it may ask for."""
+    try:
+        import resource
+    except ImportError:  # Windows knows no such limit
+        return sys.maxsize
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

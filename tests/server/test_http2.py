@@ -101,7 +101,7 @@ async def test_many_streams_share_a_connection() -> None:
         answers = await asyncio.gather(*(client.post("/query-stream", json=request) for _ in range(50)))
         assert len({a.text for a in answers}) == 1
         assert len(answers[0].text) > 5000
-        assert len(server.site._connections) == 1
+        assert len(server.site.open.http2) == 1
 
 
 @in_loop

@@ -46,9 +46,10 @@ class Http2Connection(asyncio.Protocol):
     Args:
         server: aiohttp's, which makes a handler for each stream.
         connections: where this one is noted while it lasts.
+        idle_s: how long the client may be without a request (s), or take for the head of one.
     """
 
-    def __init__(self, server: web.Server, connections: set[Http2Connection]) -> None:
+    def __init__(self, server: web.Server, connections: set[Http2Connection], idle_s: float) -> None:
         self._server = server
         self._connections = connections
         self._h2 = H2Connection(H2Configuration(client_side=False, header_encoding=None))
@@ -58,12 +59,15 @@ class Http2Connection(asyncio.Protocol):
         self._last_stream = 0
         self._paused = False
         self._leaving = False
+        self._idle_s = idle_s
+        self._idle: asyncio.TimerHandle | None = None
 
     # -- the transport's side ------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self._connections.add(self)
+        self._count_idle()
         self._h2.local_settings = Settings(
             client=False,
             initial_values={
@@ -98,6 +102,8 @@ class Http2Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._connections.discard(self)
+        if self._idle is not None:
+            self._idle.cancel()
         for exchange in list(self._exchanges.values()):
             exchange.lost()
         self._exchanges.clear()
@@ -116,6 +122,7 @@ class Http2Connection(asyncio.Protocol):
             case StreamReset():
                 if (exchange := self._exchanges.pop(event.stream_id, None)) is not None:
                     exchange.lost()
+                    self._count_idle()
                     self._count_reset()
             case WindowUpdated() if event.stream_id:
                 if (exchange := self._exchanges.get(event.stream_id)) is not None:
@@ -142,6 +149,18 @@ class Http2Connection(asyncio.Protocol):
             self._h2.reset_stream(stream_id, ErrorCodes.PROTOCOL_ERROR)
             return
         self._exchanges[stream_id] = exchange
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+
+    def _count_idle(self) -> None:
+        """While there is no request, the client has a while for one."""
+        if not self._exchanges and self._idle is None:
+            self._idle = asyncio.get_running_loop().call_later(self._idle_s, self._idle_for_too_long)
+
+    def _idle_for_too_long(self) -> None:
+        self._idle = None
+        self.go_away()
 
     def _body(self, event: DataReceived) -> None:
         exchange = self._exchanges.get(event.stream_id)
@@ -191,6 +210,7 @@ class Http2Connection(asyncio.Protocol):
                 self._h2.reset_stream(stream_id, reset)
             self._write()
         self._close_when_done()
+        self._count_idle()
 
     # -- the end -------------------------------------------------------------------------------------------------
 
