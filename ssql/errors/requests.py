@@ -155,6 +155,8 @@ class ServerTerminated(SsqlError):
 
 
 class TooManyConnections(SsqlError):
+    """A connection beyond those that the server keeps (`max.connections`)."""
+
     code = "too_many_connections"
     status = 503
     ksql_code = 50300

@@ -147,7 +147,7 @@ def _errors(found: Described, *, secured: bool) -> Iterable[int]:
     if found.answers:
         yield from (400, 406)
     if found.body:
-        yield from (400, 413)
+        yield from (400, 408, 413)
     if found.status == HTTPStatus.OK:
         yield 503
     if secured:

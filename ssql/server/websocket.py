@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from aiohttp import WSMsgType, web
 
+from ssql.errors import BadRequest
 from ssql.server.pump import taken
 
 T = TypeVar("T")
@@ -28,7 +29,13 @@ def is_upgrade(request: web.Request) -> bool:
 
 
 async def accepted(request: web.Request) -> web.WebSocketResponse:
-    """The WebSocket that a request asks for. Not compressed: each message is made once, for all who read it."""
+    """The WebSocket that a request asks for. Not compressed: each message is made once, for all who read it.
+
+    Raises:
+        BadRequest: it asks for none.
+    """
+    if not is_upgrade(request):
+        raise BadRequest(f"{request.path} speaks WebSocket alone", hint="Call it with an upgrade: ws://...")
     socket = web.WebSocketResponse(timeout=CLOSE_TIMEOUT_S, compress=False, max_msg_size=MAX_MESSAGE_BYTES)
     await socket.prepare(request)
     return socket

@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from ssql.errors import BadRequest, SsqlError
+from ssql.server.described import Query, described
 from ssql.server.failures import error_body, log_error
 from ssql.server.framing import V1, Text
 from ssql.server.pump import Pump, close, is_push, pull_rows, run_query
@@ -64,7 +65,16 @@ class Messages:
         return b""
 
 
+@described(
+    query={
+        "request": Query(str, "A KsqlRequest as JSON: its `ksql` is one SELECT or PRINT.", required=True),
+        "version": Query(str, "The protocol's: 1."),
+    },
+    status=101,
+    errors=(400, 403),
+)
 async def get_ws_query(request: web.Request) -> web.StreamResponse:
+    """ksqlDB's WebSocket: one SELECT or PRINT, answered message by message."""
     socket = await accepted(request)
     try:
         body = _read(request)
