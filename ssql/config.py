@@ -493,6 +493,34 @@ CONNECT_TIMEOUT_MS = setting(
 )
 
 
+def _log_format(text: str) -> str:
+    if text.lower() not in ("text", "json"):
+        raise ValueError("expected text or json")
+    return text.lower()
+
+
+def _ratio(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError("expected a number from 0 to 1")
+    return value
+
+
+LOG_FORMAT = setting("log.format", "text", "Lines of the log: text for people, json for machines.", parse=_log_format)
+OTEL_ENDPOINT = setting(
+    "otel.traces.endpoint",
+    "",
+    "Where traces go: an OTLP receiver (HTTP), as http://localhost:4318; empty: nowhere. Needs the extra ssql[otel].",
+    parse=str,
+)
+OTEL_RATIO = setting(
+    "otel.traces.ratio",
+    1.0,
+    "The part of requests (0 to 1) that are traced, where their callers do not say.",
+    parse=_ratio,
+)
+
+
 def lookup(key: str) -> Setting[Any] | None:
     """The setting of that key or alias, or None."""
     found = SETTINGS.get(key)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from ssql import __version__
+from ssql import __version__, tracing
 from ssql.catalog.catalog import Catalog
 from ssql.catalog.commands import CommandTopic
 from ssql.catalog.endpoints import Endpoint
@@ -186,7 +186,8 @@ class LocalEngine:
         entities: list[Entity] = []
         for statement in parse_script(text, request.variables()):
             try:
-                answer = self._carry_out(request, statement)
+                with tracing.span("statement", **{"db.operation.name": type(statement).__name__}):
+                    answer = self._carry_out(request, statement)
             except SsqlError as error:
                 error.within(text, statement=statement.text + ";")
                 error.entities = entities
@@ -212,9 +213,11 @@ class LocalEngine:
             return endpoints.create(request, statement, self.query)
         return HANDLERS[type(statement)](request, statement)
 
+    @tracing.traced("query")
     def look_up(self, sql: str, session: Session | None = None) -> PullResult | None:
         return pull.look_up(Request(self._core, session or Session()), sql)
 
+    @tracing.traced("query")
     def query(self, sql: str, session: Session | None = None) -> PullResult | PushQuery:
         request = Request(self._core, session or Session())
         answer = pull.known(request, sql)
@@ -242,6 +245,7 @@ class LocalEngine:
         except Exception as error:
             raise _internal(error, sql, text, []) from error
 
+    @tracing.traced("subscribe")
     def subscribe(
         self,
         sql: str,

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from ssql.config import Config
 from ssql.rights import Right
-from ssql.server import asyncapi, auth, cluster, endpoints, metrics, openapi
+from ssql.server import asyncapi, auth, cluster, endpoints, identified, metrics, openapi
 from ssql.server.auth import Credentials
 from ssql.server.close_query import post_close_query
 from ssql.server.cors import Cors
@@ -84,14 +84,20 @@ def make_app(
     config = config or Config()
     cors = Cors(config)
     app = web.Application(
-        middlewares=[metrics.counted, errors_as_json, *cors.middlewares, auth.middleware(credentials, most)],
+        middlewares=[
+            identified.identified,
+            metrics.counted,
+            errors_as_json,
+            *cors.middlewares,
+            auth.middleware(credentials, most),
+        ],
         client_max_size=MAX_BODY_BYTES,
     )
     app[openapi.SECURED] = credentials is not None
     app[STATE] = ServerState(config=config)
     app[cluster.HOSTS] = cluster.Hosts()
     metrics.add_to(app)
-    app.on_response_prepare.append(cors.mark)
+    app.on_response_prepare.extend((identified.tell, cors.mark))
     app.add_routes(ROUTES)
     if callable(engine):
         app.cleanup_ctx.append(_threads)

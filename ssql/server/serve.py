@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from ssql import tracing
 from ssql.config import AUTH_FILE, LISTEN, MAX_CONNECTIONS, REQUEST_TIMEOUT_S, TLS_CERTIFICATE, TLS_KEY, Config
 from ssql.errors import ConfigError, TooManyConnections
 from ssql.rights import Right
@@ -60,7 +61,8 @@ def serve(
     `most`: no client may do more than that.
 
     Raises:
-        ConfigError: `listen` is no address, or the certificate or the file of credentials cannot be used.
+        ConfigError: `listen` is no address, the certificate or the file of credentials cannot be used, or traces are
+            wanted without their libraries.
         SsqlError: the engine cannot be opened.
         OSError: the address is in use.
     """
@@ -73,7 +75,7 @@ def serve(
         most=most,
         config=config,
     )
-    with contextlib.closing(listener):
+    with contextlib.closing(listener), tracing.exporting(config):
         asyncio.run(_serve(listener, tls, app, ready, config))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import logging
 from collections import OrderedDict
@@ -115,9 +116,10 @@ def engine_of(request: web.Request) -> Engine:
 
 
 async def in_thread(request: web.Request, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a call that may block (an engine call, a large rendering) outside the event loop."""
+    """Run a call that may block (an engine call, a large rendering) outside the event loop, in this context."""
     threads = request.app[STATE].threads
-    return await asyncio.get_running_loop().run_in_executor(threads, functools.partial(call, *args, **kwargs))
+    within = functools.partial(contextvars.copy_context().run, call, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(threads, within)
 
 
 async def to_the_end(request: web.Request, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

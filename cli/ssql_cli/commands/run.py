@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+from ssql import logs
 from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP
 from ssql.engine.api import Engine
 from ssql.engine.lock import DirectoryLock
@@ -23,9 +24,7 @@ LOOK_S = 1.0
 def run(args: argparse.Namespace) -> Exit:
     """Run until SIGTERM or Ctrl-C (exit 0), or until every query has failed (exit 1). Raises `SsqlError`."""
     config = settings.load(args.config, data=args.data, kafka=args.kafka)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    logs.set_up(config, level=logging.WARNING)
     text = settings.read_text(Path(args.file))
     lock = None if config[KAFKA_BOOTSTRAP] else DirectoryLock(Path(config[DATA_DIR]))
     stop = threading.Event()

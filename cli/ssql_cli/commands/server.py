@@ -7,6 +7,7 @@ import logging
 import sys
 from pathlib import Path
 
+from ssql import logs
 from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, LISTEN
 from ssql.engine.api import Engine
 from ssql.engine.lock import DirectoryLock
@@ -20,7 +21,7 @@ from ssql_cli.exits import Exit
 def run(args: argparse.Namespace) -> Exit:
     """Serve; the address is told on stderr once statements are answered. Raises `SsqlError` for what fails."""
     config = settings.load(args.config, data=args.data, kafka=args.kafka, listen=args.listen)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.set_up(config, level=logging.INFO)
     script = None if args.queries is None else settings.read_text(Path(args.queries))
     lock = None if config[KAFKA_BOOTSTRAP] else DirectoryLock(Path(config[DATA_DIR]))
 

@@ -7,6 +7,7 @@ import threading
 import time as clock
 from collections.abc import Mapping, Sequence
 
+from ssql import tracing
 from ssql.config import Config
 from ssql.errors import InternalError, LogError, LogFenced, LogUnavailable, RegistryUnavailable, SsqlError
 from ssql.log.api import Log
@@ -35,6 +36,7 @@ class DataflowWorker:
     def __init__(self, log: Log, config: Config, schemas: SchemaRegistry | None = None) -> None:
         self._flows = Flows(log, config, schemas)
         self._statistics = Statistics()
+        self._epochs = tracing.Epochs()
         self._commits = Commits(self._flows, self._statistics)
         self._followers = Followers(self._flows, self._commits)
         self._published = Published(self._flows, self._commits)
@@ -150,6 +152,7 @@ class DataflowWorker:
                 self._commits.commit(flow, None, Outputs())
                 self._published.renew()
             return False
+        begun_ns = clock.time_ns() if tracing.on() else 0
         quiet = bool(flow.quiet)
         if epoch is None:
             flow.trouble = None
@@ -175,6 +178,9 @@ class DataflowWorker:
         self._commits.commit(flow, epoch, outputs)
         self._followers.note_own(flow, {topic for topic, _ in outputs.records})
         self._published.renew()
+        if begun_ns:
+            queries = len(flow.dataflow.queries)
+            self._epochs.done(begun_ns, flow.name, self._published.cut.epoch, epoch.records, queries)
         self._queries.tell(flow, dict(outputs.emitted), quiet=quiet)
         return True
 
