@@ -213,7 +213,7 @@ class LocalEngine:
             return endpoints.create(request, statement, self.query)
         return HANDLERS[type(statement)](request, statement)
 
-    @tracing.traced("query")
+    @tracing.traced("look up")
     def look_up(self, sql: str, session: Session | None = None) -> PullResult | None:
         return pull.look_up(Request(self._core, session or Session()), sql)
 
