@@ -5,6 +5,7 @@ stderr, an exit code of `exits.Exit`. It knows the engine's facade and the serve
 runtime or log; the demo alone writes to a log, as any program that feeds topics does.
 
     main.py        arguments -> one module of `commands/`
+    arguments.py   the longer arguments of sub-commands, and what their help says
     commands/      one sub-command a module
     settings.py    configuration: defaults < environment < file < arguments
     pieces.py      text -> statements, without parsing them

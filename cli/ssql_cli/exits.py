@@ -12,4 +12,5 @@ class Exit(IntEnum):
     FAILED = 1  # a statement was refused or failed, a check did not hold
     USAGE = 2  # wrong arguments or configuration
     UNAVAILABLE = 3  # the server, the log or the directory cannot be used now
+    NOTHING = 4  # there was nothing to check: no test was found
     INTERRUPTED = 130  # stopped by Ctrl-C, as shells count it (128 + SIGINT)

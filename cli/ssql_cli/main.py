@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Sequence
 
 from ssql.errors import InternalError, SsqlError
+from ssql_cli import arguments
 from ssql_cli.exits import Exit
 
 #: Set to anything, an unexpected failure is shown with its stack.
@@ -89,6 +90,10 @@ def make_parser() -> argparse.ArgumentParser:
     run.set_defaults(module="ssql_cli.commands.run")
     run.add_argument("file", metavar="FILE", help="statements that create sources and queries")
     _place(run)
+
+    test = commands.add_parser("test", help="tests of queries, without a broker")
+    test.set_defaults(module="ssql_cli.commands.test")
+    arguments.test(test)
 
     auth = commands.add_parser(
         "auth",

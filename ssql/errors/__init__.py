@@ -143,6 +143,7 @@ from ssql.errors.statements import (
     TopicInUse,
     TypeMismatch,
     UpgradeRefused,
+    WrongTestFile,
 )
 from ssql.errors.syntax import (
     InvalidLiteral,
@@ -263,6 +264,7 @@ __all__ = [
     "WholeNumberNeeded",
     "WrongEndpoint",
     "WrongKeyRole",
+    "WrongTestFile",
     "building",
     "caret_lines",
     "from_json",

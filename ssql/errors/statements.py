@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ssql.errors.base import Span, SqlError
+from ssql.errors.base import Span, SqlError, nearest
 
 
 class InvalidStatement(SqlError):
@@ -147,6 +147,18 @@ class ReadOnlySource(SqlError):
 
     def __init__(self, kind: str, name: str, what: str, *, span: Span | None = None) -> None:
         super().__init__(f'{what} is not possible on read-only {kind} "{name}"', span=span)
+
+
+class WrongTestFile(SqlError):
+    """A file of tests says what is no test. `name`: what was written for one of `candidates`."""
+
+    code = "wrong_test_file"
+
+    def __init__(
+        self, message: str, *, span: Span | None = None, name: str | None = None, candidates: Iterable[str] = ()
+    ) -> None:
+        close = None if name is None else nearest(name, candidates)
+        super().__init__(message, span=span, hint=f"Did you mean {close}?" if close else None)
 
 
 class AssertionNotMet(SqlError):

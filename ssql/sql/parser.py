@@ -23,6 +23,8 @@ from ssql.sql.queries import not_supported, read_interval, read_query
 from ssql.sql.statements import (
     AlterSource,
     AlterSystem,
+    AssertedRow,
+    AssertRows,
     AssertSchema,
     AssertSource,
     AssertTopic,
@@ -83,7 +85,8 @@ def parse_script(
 ) -> list[Statement]:
     """The statements of a script, in order. The last one may lack its semicolon.
 
-    `assertions`: take the statements that only a test's script has, ASSERT VALUES, NULL VALUES, STREAM and TABLE.
+    `assertions`: take the statements that only a test's script has, ASSERT VALUES, NULL VALUES, STREAM, TABLE, CHANGES,
+    ERRORS and LATE.
 
     `variables` are the values for `${v}`; DEFINE and UNDEFINE count for the statements after them. Without it, nothing
     is substituted.
@@ -145,6 +148,11 @@ def _parse(script: str, part: Span, variables: Mapping[str, str] | None, asserti
         return _Reader(cursor, part, text, assertions).whole()
     except RecursionError:
         raise cursor.error("the statement is nested too deeply", cursor.token.span) from None
+
+
+_Rows = Literal["STREAM", "TABLE", "CHANGES", "ERRORS", "LATE"]
+#: What only a test's script asserts.
+_OF_TESTS = ("VALUES", "NULL", "STREAM", "TABLE", "CHANGES", "ERRORS", "LATE")
 
 
 class _Place(TypedDict):
@@ -347,13 +355,19 @@ class _Reader:
         names = self.names()
         if not cursor.accept_words("VALUES"):
             raise cursor.unexpected(*(() if names else ("SELECT",)))
-        rows = cursor.several(self.row)
-        for row in rows:
-            if names and len(row) != len(names):
-                span = Span(span_of(row[0]).start, span_of(row[-1]).end) if row else cursor.last.span
-                wanted, given = ", ".join(n.text for n in names), ", ".join(map(print_expression, row))
-                raise cursor.error(f"Expected number columns and values to match: [{wanted}], [{given}]", span)
-        return InsertValues(target, names, rows, **self.place)
+        return InsertValues(target, names, self.rows(names), **self.place)
+
+    def rows(self, names: tuple[Name, ...]) -> tuple[tuple[exp.Expression, ...], ...]:
+        rows = self.cursor.several(self.row)
+        return tuple(self.as_many(names, row) for row in rows)
+
+    def as_many(self, names: tuple[Name, ...], row: tuple[exp.Expression, ...]) -> tuple[exp.Expression, ...]:
+        """The row, which must have a value for each of the columns, where these are named."""
+        if names and len(row) != len(names):
+            span = Span(span_of(row[0]).start, span_of(row[-1]).end) if row else self.cursor.last.span
+            wanted, given = ", ".join(n.text for n in names), ", ".join(map(print_expression, row))
+            raise self.cursor.error(f"Expected number columns and values to match: [{wanted}], [{given}]", span)
+        return row
 
     def names(self) -> tuple[Name, ...]:
         if self.cursor.is_symbol("("):
@@ -513,7 +527,7 @@ class _Reader:
             if subject is None and id_ is None:
                 raise cursor.unexpected()
             return AssertSchema(exists, subject, id_, self.timeout(), **self.place)
-        if exists and not self.assertions and cursor.is_word("VALUES", "NULL", "STREAM", "TABLE"):
+        if exists and not self.assertions and cursor.is_word(*_OF_TESTS):
             error = cursor.unexpected()
             error.hint = "A test's script asserts records and sources; read them with SELECT and DESCRIBE here."
             raise error
@@ -523,16 +537,43 @@ class _Reader:
             return self.assert_values("KEY", tombstone=True)
         if cursor.accept_words("VALUES"):
             return self.assert_values("VALUES", tombstone=False)
+        if cursor.accept_words("CHANGES"):
+            return self.assert_rows("CHANGES", self.source_name())
+        if cursor.accept_words("ERRORS"):
+            return self.assert_rows("ERRORS", None)
+        if cursor.accept_words("LATE"):
+            return self.assert_rows("LATE", None)
         kind = self.kind()
         name = self.source_name()
+        if self.rows_follow():
+            return self.assert_rows(kind, name)
         columns = self.columns(kind)
         return AssertSource(kind, name, columns, self.properties(), **self.place)
+
+    def rows_follow(self) -> bool:
+        """Whether an assertion on a source goes on with rows, and not with the columns of its definition."""
+        cursor = self.cursor
+        named = cursor.is_symbol("(") and cursor.is_name(1) and (cursor.is_symbol(",", 2) or cursor.is_symbol(")", 2))
+        return named or cursor.is_word("VALUES", "IS")
 
     def assert_values(self, before_row: str, *, tombstone: bool) -> Statement:
         source = self.source_name()
         names = self.names()
         self.cursor.expect_words(before_row)
-        return AssertValues(source, names, self.row(), tombstone, **self.place)
+        return AssertValues(source, names, self.rows(names), tombstone, **self.place)
+
+    def assert_rows(self, what: _Rows, source: Name | None) -> Statement:
+        cursor = self.cursor
+        if cursor.accept_words("IS", "EMPTY"):
+            return AssertRows(what, source, (), (), **self.place)
+        names = self.names()
+        cursor.expect_words("VALUES")
+        return AssertRows(what, source, names, cursor.several(lambda: self.asserted_row(what, names)), **self.place)
+
+    def asserted_row(self, what: _Rows, names: tuple[Name, ...]) -> AssertedRow:
+        if what == "CHANGES" and self.cursor.accept_words("DELETED"):
+            return AssertedRow(self.row(), deleted=True)
+        return AssertedRow(self.as_many(names, self.row()))
 
     def timeout(self) -> Interval | None:
         return read_interval(self.cursor) if self.cursor.accept_words("TIMEOUT") else None

@@ -446,7 +446,14 @@ def _assert_schema(s: ast.AssertSchema) -> str:
 
 def _assert_values(s: ast.AssertValues) -> str:
     head, row = ("ASSERT NULL VALUES", "KEY") if s.tombstone else ("ASSERT VALUES", "VALUES")
-    return _words(head, _name(s.source), _column_names(s.columns), row, _row(s.values))
+    return _words(head, _name(s.source), _column_names(s.columns), row, ", ".join(map(_row, s.rows)))
+
+
+def _assert_rows(s: ast.AssertRows) -> str:
+    if not s.rows:
+        return _words("ASSERT", s.what, _name(s.source) if s.source else "", "IS EMPTY")
+    rows = ", ".join(_words(row.deleted and "DELETED", _row(row.values)) for row in s.rows)
+    return _words("ASSERT", s.what, _name(s.source) if s.source else "", _column_names(s.columns), "VALUES", rows)
 
 
 def _assert_source(s: ast.AssertSource) -> str:
@@ -484,6 +491,7 @@ _PRINTERS: dict[type[ast.Statement], Callable[..., str]] = {
     ast.AssertSchema: _assert_schema,
     ast.AssertValues: _assert_values,
     ast.AssertSource: _assert_source,
+    ast.AssertRows: _assert_rows,
 }
 
 

@@ -405,12 +405,34 @@ class AssertSchema(Statement):
 
 @dataclass(frozen=True)
 class AssertValues(Statement):
-    """Test runner: the next record (`tombstone`: the next tombstone) of a source's topic."""
+    """Test runner: the next records (`tombstone`: the next tombstones) of a source's topic."""
 
     source: Name
     columns: tuple[Name, ...]
-    values: tuple[exp.Expression, ...]
+    rows: tuple[tuple[exp.Expression, ...], ...]
     tombstone: bool = False
+
+
+@dataclass(frozen=True)
+class AssertedRow:
+    """A row of an assertion. `deleted`: the values are those of the key of a row that is gone."""
+
+    values: tuple[exp.Expression, ...]
+    deleted: bool = False
+
+
+@dataclass(frozen=True)
+class AssertRows(Statement):
+    """Test runner: all rows of a source at once; `rows` () is none at all.
+
+    `what`: STREAM, TABLE: what it holds, in any order. CHANGES: the records since the assertion on it before this
+    one, in order. ERRORS, LATE: the rows of SSQL_ERRORS and SSQL_LATE since then, in any order; they name no source.
+    """
+
+    what: Literal["STREAM", "TABLE", "CHANGES", "ERRORS", "LATE"]
+    source: Name | None
+    columns: tuple[Name, ...]
+    rows: tuple[AssertedRow, ...]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_the_tour_of_one_minute(tmp_path: Path) -> None:
-    [tour] = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
+    [tour, _] = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
     definitions, pull, push = re.split(r"(?=SELECT \* FROM spent)", tour)
     # The prompt has all the time in the world; here the push query waits for the sum, then the pull query must have it.
     ends_by_itself = push.replace("EMIT CHANGES;", "WHERE orders = 2 EMIT CHANGES LIMIT 1;")

@@ -3,58 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-#: A JSON value; numbers with a point or an exponent are `Decimal`, so that their digits are kept.
-Json = Any
-
-
-class Mismatch(Exception):
-    """A case does not do what it should. `reason` is a class of failures, the texts are for people."""
-
-    def __init__(self, reason: str, what: str, *, expected: object = None, got: object = None) -> None:
-        super().__init__(what)
-        self.reason = reason
-        self.what = what
-        self.expected = expected
-        self.got = got
-
-
-@dataclass(frozen=True)
-class Window:
-    """The window in a record's key: bounds in ms, `session` for SESSION windows, else a time window."""
-
-    start: int
-    end: int | None
-    session: bool
-
-
-@dataclass(frozen=True)
-class Record:
-    """A record as a case writes it. `timestamp` None: any."""
-
-    topic: str
-    key: Json
-    value: Json
-    timestamp: int | None
-    window: Window | None
-    headers: Sequence[Mapping[str, Json]]
-
-    @classmethod
-    def of(cls, raw: Mapping[str, Json]) -> Record:
-        window = raw.get("window")
-        return cls(
-            raw["topic"],
-            raw["key"],
-            raw["value"],
-            raw["timestamp"],
-            Window(window["start"], window["end"], window["type"] == "SESSION") if window else None,
-            raw.get("headers") or (),
-        )
+from ssql.testing.records import Json, Record
 
 
 @dataclass(frozen=True)

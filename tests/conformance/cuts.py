@@ -3,29 +3,27 @@
 The input is appended in transactions of random size, each of which the engine may take as one epoch. What is compared
 is what must not depend on the cut: the last value of each key of a table with its time (that of a tombstone is not
 compared), the records of each key of a stream as a bag.
-
-Records of several topics go into one transaction only as long as the engine's order of rows (by the greatest time seen
-in their topic, tables before streams at equal times) is the order in which the case lists them; where a column gives
-the time, the order is not known here, and each transaction has records of one topic.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import pyarrow as pa
 
-from tests.conformance.bench import Bench, bench
-from tests.conformance.cases import Case, Mismatch, Record
-from tests.conformance.codec import Found
-from tests.conformance.qtt import by_topic, defined, difference, finish, shown
-from tests.conformance.values import json_text
+from ssql.testing.bench import Bench
+from ssql.testing.codec import Found
+from ssql.testing.cuts import pieces, tables_of, timed_of
+from ssql.testing.outputs import by_topic, difference, shown
+from ssql.testing.records import Mismatch, Record
+from ssql.testing.values import json_text
+from tests.conformance.bench import bench
+from tests.conformance.cases import Case
+from tests.conformance.qtt import defined, finish
 
 T = TypeVar("T", Record, Found)
-#: How likely a transaction ends after a record.
-CUT = 0.3
 
 
 def run(case: Case, seed: int) -> None:
@@ -35,46 +33,12 @@ def run(case: Case, seed: int) -> None:
             return
         made.settle()
         chance = random.Random(f"{seed} {case.script}")
-        for chunk in pieces(case.inputs, _tables(made), _timed(made), chance):
+        for chunk in pieces(case.inputs, tables_of(made), timed_of(made), chance):
             _produce(made, chunk)
             made.settle()
         finish(case, made)
         for topic, wanted in by_topic(case.outputs).items():
             _compare(made, topic, wanted, any_zero=not case.inputs)
-
-
-def pieces(
-    inputs: Sequence[Record], tables: frozenset[str], timed: frozenset[str], chance: random.Random
-) -> Iterator[list[Record]]:
-    """The inputs in order, cut at random and wherever the order of rows would not be that of the list.
-
-    `tables`: topics that are read as tables; `timed`: those whose records' time is a column.
-    """
-    piece: list[Record] = []
-    newest: dict[str, int] = {}
-    for record in inputs:
-        time = max(newest.get(record.topic, 0), record.timestamp or 0)
-        place = (time, record.topic not in tables)
-        if piece:
-            last = piece[-1]
-            before = (newest[last.topic], last.topic not in tables)
-            ordered = last.topic == record.topic or (before < place and not timed & {last.topic, record.topic})
-            if not ordered or chance.random() < CUT:
-                yield piece
-                piece = []
-        piece.append(record)
-        newest[record.topic] = time
-    if piece:
-        yield piece
-
-
-def _tables(made: Bench) -> frozenset[str]:
-    """The topics that are read as tables."""
-    return frozenset(s.relation.topic for s in made.catalog.sources.values() if s.relation.kind == "TABLE")
-
-
-def _timed(made: Bench) -> frozenset[str]:
-    return frozenset(s.relation.topic for s in made.catalog.sources.values() if s.relation.timestamp is not None)
 
 
 def _produce(made: Bench, records: Sequence[Record]) -> None:
@@ -90,7 +54,7 @@ def _produce(made: Bench, records: Sequence[Record]) -> None:
 
 def _compare(made: Bench, topic: str, wanted: Sequence[Record], *, any_zero: bool) -> None:
     found, codec = made.records(topic), made.codec(topic)
-    is_table = topic in _tables(made)
+    is_table = topic in tables_of(made)
     expected = _last(wanted, _wanted_key) if is_table else list(wanted)
     left = _last(found, _found_key) if is_table else list(found)
     for record in expected:

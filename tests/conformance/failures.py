@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ssql.errors import NotSupportedYet, SsqlError
-from tests.conformance.cases import Case, Mismatch
+from ssql.testing.records import Mismatch
+from tests.conformance.cases import Case
 
 _STATEMENT = "\nStatement:"
 

@@ -12,14 +12,11 @@ from ssql.formats.inference import RegistryFormat
 from ssql.formats.registry import format_named
 from ssql.planner.relation import Relation
 from ssql.schemas import proto
-from ssql.schemas.api import Definition, Reference, SchemaRegistry, SchemaType, referenced, subject_of
+from ssql.schemas.api import Definition, Reference, SchemaRegistry, referenced, subject_of
 from ssql.schemas.embedded import EmbeddedRegistry
 from ssql.schemas.types import sql_type
-from tests.conformance.cases import Json, Mismatch
-from tests.conformance.values import json_text
-
-#: The language of a format's schemas.
-LANGUAGE: Mapping[str, SchemaType] = {"AVRO": "AVRO", "PROTOBUF": "PROTOBUF", "JSON": "JSON", "JSON_SR": "JSON"}
+from ssql.testing.records import LANGUAGE, Json, Mismatch
+from ssql.testing.values import json_text
 
 
 def register(registry: EmbeddedRegistry, topics: Sequence[Mapping[str, Json]], declared: Sequence[Relation]) -> None:

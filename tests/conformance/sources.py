@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ssql.formats.api import FormatSpec
-from ssql.planner.relation import Relation
 from ssql.sql.type_syntax import parse_schema
+from ssql.testing.bench import Bench
+from ssql.testing.definitions import described
+from ssql.testing.records import Json, Mismatch
 from ssql.types import Column
-from tests.conformance.bench import Bench
-from tests.conformance.cases import Json, Mismatch
 
 _HEADER_ROLE = re.compile(r" HEADERS?(\('[^']*'\))?(?=,|$)")
-#: Formats that can hold a single key column both in a record and bare; they say which of the two it is.
-_WRAPS_KEYS = ("JSON", "JSON_SR", "AVRO")
 
 
 def check_sources(bench: Bench, expected: Sequence[Mapping[str, Json]]) -> None:
@@ -40,31 +37,6 @@ def _fields(wanted: Mapping[str, Json]) -> dict[str, Json]:
             found["key_format"] = key["format"]
         found["window"] = [key.get("window_type"), key.get("window_size_ms")]
     return found
-
-
-def described(relation: Relation) -> dict[str, Json]:
-    """A relation in the words of an expectation."""
-    window = relation.window
-    return {
-        "type": relation.kind,
-        "schema": str(relation.schema),
-        "key_format": relation.key_format.name,
-        "window": [window.type, window.size_ms] if window else [None, None],
-        "value_format": relation.value_format.name,
-        "key_features": _key_features(relation),
-        "value_features": _wrapping(relation.value_format),
-        "is_source": relation.read_only,
-    }
-
-
-def _wrapping(spec: FormatSpec) -> list[str]:
-    return [] if spec.wrap is None else ["WRAP_SINGLES" if spec.wrap else "UNWRAP_SINGLES"]
-
-
-def _key_features(relation: Relation) -> list[str]:
-    if len(relation.key_names) == 1 and relation.key_format.name in _WRAPS_KEYS:
-        return ["UNWRAP_SINGLES"]
-    return _wrapping(relation.key_format)
 
 
 def _same(name: str, expected: Json, got: Json) -> bool:

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from ssql.testing.compare import same
+from ssql.testing.cuts import pieces
+from ssql.testing.records import Record
 from ssql.types import BIGINT, BYTES, DOUBLE, INTEGER, STRING, Array, Map, SqlType, Struct
 from ssql.types import Decimal as SqlDecimal
 from tests.conformance import known
 from tests.conformance.__main__ import main
-from tests.conformance.cases import Case, Record, load
-from tests.conformance.compare import same
-from tests.conformance.cuts import pieces
+from tests.conformance.cases import Case, load
 from tests.conformance.rqtt import subset
 from tests.conformance.verdict import FAILED, PASSED, SKIPPED, Verdict, judge
 

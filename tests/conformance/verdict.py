@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ssql.errors import SsqlError
+from ssql.testing.records import Mismatch
+from ssql.testing.values import json_text
 from tests.conformance import cuts, qtt, rqtt, yatt
-from tests.conformance.cases import Case, Mismatch
-from tests.conformance.values import json_text
+from tests.conformance.cases import Case
 
 SUITES: dict[str, Callable[[Case], None]] = {"qtt": qtt.run, "rqtt": rqtt.run, "yatt": yatt.run}
 #: The longest (s) that one case may take.

@@ -21,7 +21,8 @@ from ssql.engine.engine import LocalEngine
 from ssql.errors import QueryExists, SsqlError
 from ssql.log.api import RECORD_SCHEMA, Log
 from ssql.log.embedded import EmbeddedLog
-from tests.crash.support import Fate, Hook, Killed, MortalLog, Partitions, in_order, records_of, same_last, same_records
+from ssql.testing.mortal import Fate, Hook, Killed, MortalLog
+from tests.crash.support import Partitions, in_order, records_of, same_last, same_records
 
 WAIT_S = 60.0
 EARLIEST: dict[str, object] = {"auto.offset.reset": "earliest"}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ssql.testing.mortal import Hook, Killed
 from tests.crash.scenario import Results, Run, compare
-from tests.crash.support import Hook, Killed
 
 #: How many acts apart the lives of one run end, and how far the runs are shifted against each other.
 APART = 36

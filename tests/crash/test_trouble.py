@@ -12,8 +12,8 @@ from ssql.engine.engine import LocalEngine
 from ssql.errors import LogFull, LogInDoubt, LogUnavailable
 from ssql.runtime.delta import Delta
 from ssql.runtime.operators.aggregate import Aggregate
+from ssql.testing.mortal import Hook, Killed
 from tests.crash.scenario import Results, Run, compare
-from tests.crash.support import Hook, Killed
 
 QUERY = "CTAS_BY_KIND_7"
 

@@ -182,7 +182,7 @@ def test_create_as() -> None:
 def test_test_runner_assertions() -> None:
     values = parse_statement("ASSERT VALUES s (a, b) VALUES (1, 'x')", assertions=True)
     assert isinstance(values, ast.AssertValues)
-    assert (str(values.source), len(values.columns), len(values.values), values.tombstone) == ("S", 2, 2, False)
+    assert (str(values.source), len(values.columns), len(values.rows[0]), values.tombstone) == ("S", 2, 2, False)
     tombstone = parse_statement("ASSERT NULL VALUES s (a) KEY (1)", assertions=True)
     assert isinstance(tombstone, ast.AssertValues)
     assert tombstone.tombstone

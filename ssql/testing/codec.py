@@ -26,11 +26,10 @@ from ssql.log.api import RECORD_SCHEMA
 from ssql.planner.relation import Relation
 from ssql.schemas.api import Definition, SchemaRegistry, subject_of
 from ssql.schemas.types import sql_type
+from ssql.testing.compare import same
+from ssql.testing.records import LANGUAGE, Json, Mismatch, Record, Window
+from ssql.testing.values import field_of, json_text, plain, typed
 from ssql.types import BYTES, Column, SqlType, Struct
-from tests.conformance.cases import Json, Mismatch, Record, Window
-from tests.conformance.compare import same
-from tests.conformance.schemas import LANGUAGE
-from tests.conformance.values import field_of, json_text, plain, typed
 
 
 @dataclass(frozen=True)

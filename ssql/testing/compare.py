@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from decimal import Decimal as PyDecimal
 from decimal import InvalidOperation
 
+from ssql.testing.records import Json
 from ssql.types import DOUBLE, STRING, Array, Decimal, Map, SqlType, Struct
-from tests.conformance.cases import Json
 
 #: Doubles are the same when they differ by less, absolutely or relatively: how they are printed is not compared.
 CLOSE = 1e-6

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ssql.testing.records import Json
 from ssql.types import (
     BIGINT,
     BOOLEAN,
@@ -26,7 +27,6 @@ from ssql.types import (
     SqlType,
     Struct,
 )
-from tests.conformance.cases import Json
 
 #: Digits enough for any DECIMAL.
 _WIDE = Context(prec=100)

@@ -1,0 +1,97 @@
+"""`ssql test`: what it prints, what it writes, and how it ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from ssql_cli.exits import Exit
+
+SSQL = str(Path(sys.executable).with_name("ssql"))
+SPENT = """
+CREATE STREAM orders (customer STRING KEY, price INT) WITH (KAFKA_TOPIC='orders', VALUE_FORMAT='JSON');
+CREATE TABLE spent AS SELECT customer, SUM(price) AS total FROM orders GROUP BY customer EMIT CHANGES;
+"""
+RIGHT = """
+RUN SCRIPT 'spent.sql';
+--@test: one order
+INSERT INTO orders (ROWTIME, customer, price) VALUES (1000, 'ada', 4);
+ASSERT TABLE spent (customer, total) VALUES ('ada', 4);
+--@test: nothing yet
+ASSERT TABLE spent IS EMPTY;
+"""
+WRONG = RIGHT.replace("('ada', 4);\n--", "('ada', 5);\n--").replace("one order", "wrong <&\x01")
+
+
+def ssql(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([SSQL, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "spent.sql").write_text(SPENT)
+    (tmp_path / "tests" / "right.sql").write_text(RIGHT)
+    return tmp_path
+
+
+def test_all_tests_of_a_folder_pass(folder: Path) -> None:
+    ran = ssql(folder, "test", "tests", "--quick")
+    assert (ran.returncode, ran.stderr) == (Exit.OK, "")
+    assert ran.stdout.splitlines()[-1].startswith("3 passed, 0 failed in ")
+    assert "ok   tests/right.sql: one order (1 run, " in ran.stdout
+
+
+def test_a_wrong_value_is_told_with_its_line_and_written_for_ci(folder: Path) -> None:
+    (folder / "tests" / "wrong.sql").write_text(WRONG)
+    ran = ssql(folder, "test", "tests", "--quick", "--junit", "out/results.xml")
+    assert ran.returncode == Exit.FAILED
+    assert "tests/wrong.sql:5: the rows of table SPENT: 1 different" in ran.stdout
+    root = ElementTree.parse(folder / "out" / "results.xml").getroot()
+    assert (root.tag, root.get("tests"), root.get("failures")) == ("testsuites", "5", "1")
+    suites = {suite.get("name"): suite for suite in root}
+    assert set(suites) == {"tests/right.sql", "tests/spent.sql", "tests/wrong.sql"}
+    [failed] = [case for case in suites["tests/wrong.sql"] if len(case)]
+    assert (failed.get("name"), failed.get("line")) == ("wrong <&\N{REPLACEMENT CHARACTER}", "3")
+    assert "1 different" in str(failed[0].get("message"))
+
+
+def test_tests_are_chosen_by_name(folder: Path) -> None:
+    ran = ssql(folder, "test", "tests", "--quick", "-k", "nothing")
+    assert ran.stdout.splitlines()[-1].startswith("1 passed")
+    ran = ssql(folder, "test", "tests", "-k", "no such name")
+    assert (ran.returncode, ran.stderr) == (Exit.NOTHING, 'there is no test with "no such name" in its name\n')
+
+
+def test_a_file_that_is_no_test_fails_with_line_and_caret(folder: Path) -> None:
+    (folder / "bad.sql").write_text("--@test: a\n--@expectd.error: x\nSHOW TABLES;")
+    ran = ssql(folder, "test", "bad.sql", "--junit", "results.xml")
+    assert ran.returncode == Exit.FAILED
+    assert "LINE 2: --@expectd.error: x\n" in ran.stdout.replace("\n  ", "\n")
+    assert "Did you mean expected.error?" in ran.stdout
+    assert ElementTree.parse(folder / "results.xml").getroot().get("failures") == "1"
+
+
+def test_wrong_arguments(folder: Path) -> None:
+    for arguments in ([], ["none.sql"], ["-s", "tests/spent.sql"], ["tests", "--jobs", "0"]):
+        assert ssql(folder, "test", *arguments).returncode == Exit.USAGE
+
+
+def test_three_files_as_ksql_test_runner_takes_them(folder: Path) -> None:
+    given = '{"inputs": [{"topic": "orders", "key": "ada", "value": {"PRICE": 4}, "timestamp": 1}]}'
+    right = '{"outputs": [{"topic": "SPENT", "key": "ada", "value": {"TOTAL": 4}, "timestamp": 1}]}'
+    (folder / "in.json").write_text(given)
+    (folder / "out.json").write_text(right)
+    files = ["-s", "tests/spent.sql", "-i", "in.json", "-o", "out.json"]
+    ran = ssql(folder, "test", *files)
+    assert (ran.returncode, ran.stdout.splitlines()[0]) == (Exit.OK, ">>> Test passed!")
+    (folder / "out.json").write_text(right.replace('"TOTAL": 4', '"TOTAL": 5'))
+    ran = ssql(folder, "test", *files)
+    assert ran.returncode == Exit.FAILED
+    assert ran.stdout.startswith(">>>>> Test failed: record 0 of SPENT: the value differs")
+    (folder / "tests" / "spent.input.json").write_text(given)
+    (folder / "tests" / "spent.output.json").write_text(right)
+    assert ssql(folder, "test", "tests/spent.sql", "--quick").returncode == Exit.OK
