@@ -10,13 +10,12 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from ssql.errors import ConfigError, SsqlError
+from ssql.errors import ConfigError, FileUnreadable, SsqlError
 from ssql.testing import junit, pool, report
 from ssql.testing.rerun import Failure, Judge, Result, lost
 from ssql.testing.script import SqlTest, read_tests
 from ssql.testing.triples import read_triple, triple_of
 from ssql_cli.exits import Exit
-from ssql_cli.problems import FileUnreadable
 
 #: Seconds between two looks for files that changed. Polled: a few files' times cost nothing, and no library is needed.
 LOOK_S = 0.3
