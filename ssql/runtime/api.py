@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -14,6 +14,8 @@ from ssql.planner.steps import QueryPlan
 
 #: The name of the dataflow of all queries; behind the service's id, that of the writer of what they make.
 MAIN = "main"
+
+T = TypeVar("T")
 
 Offsets = Mapping[tuple[str, int], int]  # (topic, partition) -> the next offset to be read
 
@@ -178,6 +180,10 @@ class Worker(Protocol):
 
     def cut(self) -> Cut:
         """The tables as of the last committed epoch."""
+
+    def between_epochs(self, function: Callable[[], T]) -> T:
+        """Call a function, which must be short, between two epochs, and answer what it answers: while it runs, nothing
+        is committed that `cut` does not show."""
 
     def wait_for(self, offsets: Offsets, timeout_s: float) -> bool:
         """Wait until all queries have seen the inputs up to these offsets (those they read)."""

@@ -242,6 +242,8 @@ ACCOUNTS = """
     CREATE STREAM moves (account INT, amount INT) WITH (kafka_topic='m', value_format='JSON', partitions=1);
     CREATE TABLE balances AS SELECT account, SUM(amount) AS balance FROM moves GROUP BY account;
     CREATE TABLE shifted AS SELECT account + 10 AS account, SUM(amount) AS balance FROM moves GROUP BY account + 10;
+    CREATE STREAM mirror AS SELECT account, amount FROM moves;
+    CREATE TABLE mirrored AS SELECT account, COUNT(*) AS n FROM mirror GROUP BY account;
 """
 
 
@@ -260,28 +262,43 @@ def test_all_relations_are_read_as_of_one_moment(make: Callable[..., Bench]) -> 
 
     writer = threading.Thread(target=write)
     writer.start()
-    seen = set()
     while True:
         last = ended.is_set()
         if last:
             bench.settle()
-        ((difference, in_tables, in_stream),) = in_order(
+        ((difference, in_tables, in_stream, in_mirror, moves, mirrored),) = in_order(
             ask(
                 bench,
                 """SELECT (SELECT SUM(abs(a.balance - b.balance)) FROM balances a FULL JOIN shifted b
                            ON a.account + 10 = b.account),
-                          (SELECT SUM(balance) FROM balances), (SELECT SUM(amount) FROM moves)""",
+                          (SELECT SUM(balance) FROM balances), (SELECT SUM(amount) FROM moves),
+                          (SELECT SUM(amount) FROM mirror), (SELECT COUNT(*) FROM mirror),
+                          (SELECT SUM(n) FROM mirrored)""",
             ).rows
         )
         assert difference in (None, 0)
-        assert in_tables == in_stream
-        seen.add(in_stream)
+        assert in_tables == in_stream == in_mirror
+        assert moves == (mirrored or 0)
         if last:
             break
     writer.join()
     assert in_order(ask(bench, "WITH m AS (SELECT * FROM moves) SELECT COUNT(*), SUM(amount) FROM m").rows) == [
         (300, 0)
     ]
+
+
+def test_a_stream_that_nobody_reads_any_more_is_read_to_its_end(filled: Bench) -> None:
+    sql = "WITH x AS (SELECT * FROM lone) SELECT COUNT(*) FROM x"
+    filled.run("CREATE STREAM lone (v INT) WITH (kafka_topic='lone', value_format='JSON', partitions=1);")
+    for n in range(1, 5):
+        filled.engine.insert("lone", [{"v": n}])
+        assert in_order(ask(filled, sql).rows) == [(n,)]
+        if n == 2:
+            filled.run("CREATE TABLE counted AS SELECT v, COUNT(*) AS c FROM lone GROUP BY v;")
+            filled.settle()
+        if n == 3:
+            filled.settle()
+            filled.run("DROP TABLE counted;")
 
 
 # --- files -------------------------------------------------------------------

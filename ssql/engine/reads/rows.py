@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ssql.engine import planning
 from ssql.engine.context import Request
 from ssql.engine.history import read_all
 from ssql.errors import ReadTimedOut
 from ssql.planner.relation import Relation
-from ssql.runtime.api import Cut, Offsets, TableView
+from ssql.runtime.api import Cut, Offsets, QueryState, TableView
 from ssql.sql.parser import parse_statement
 from ssql.sql.statements import Select
 from ssql.types import quote
@@ -27,8 +28,6 @@ from ssql.types import quote
 #: Columns that every row has and a star does not show; the last two belong to the records of streams.
 HIDDEN = ("ROWTIME", "ROWPARTITION", "ROWOFFSET")
 _PLACE = HIDDEN[1:]
-#: How often the ends of topics are looked for again where an epoch was committed meanwhile.
-_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -74,23 +73,35 @@ def kept_view(cut: Cut, relation: Relation) -> TableView | None:
 
 
 def _moment(request: Request, streams: Sequence[Relation]) -> tuple[Cut, Offsets]:
-    """The last committed epoch, and the ends of the streams' topics as of it.
+    """The last committed epoch, and where the streams' topics end as of it.
 
-    Where the epoch has read a topic, how far says itself. Topics that our queries write grow with each epoch: their
-    ends count if no other epoch came while they were looked for.
+    A topic that running queries read ends where the epoch had read it. One that queries write, or nobody reads, ends
+    where it does between two epochs.
     """
     worker, log = request.core.worker, request.core.log
-    for _ in range(_TRIES):
+    if not streams:
+        return worker.cut(), {}
+    read = _topics_read(request)
+
+    def look() -> tuple[Cut, Offsets]:
         cut = worker.cut()
         ends: dict[tuple[str, int], int] = {}
         for name in {relation.topic for relation in streams}:
             topic = log.topic(name)
             for partition in range(topic.partitions if topic is not None else 0):
-                at = cut.frontier.get((name, partition))
+                at = cut.frontier.get((name, partition)) if name in read else None
                 ends[name, partition] = log.bounds(name, partition)[1] if at is None else at
-        if worker.cut() is cut:
-            break
-    return cut, ends
+        return cut, ends
+
+    return worker.between_epochs(look)
+
+
+def _topics_read(request: Request) -> frozenset[str]:
+    """The topics that running queries read, and none writes."""
+    catalog = request.catalog
+    running = {q.query_id for q in request.core.worker.status() if q.state is QueryState.RUNNING}
+    read = {r.topic for q in catalog.queries.values() if q.id in running for r in q.reads.values()}
+    return frozenset(read - {q.into.topic for q in catalog.queries.values()})
 
 
 def _of_view(view: TableView, wanted: Wanted) -> pa.Table:
@@ -119,6 +130,9 @@ def _of_log(request: Request, wanted: Wanted, ends: Offsets, deadline: float | N
 
 def _up_to(rows: pa.Table, relation: Relation, ends: Offsets, places: Sequence[str]) -> pa.Table:
     """The rows of records before the ends."""
+    # What came from memory, after the reader had caught up, has no place yet: it is behind all ends.
+    if any(rows.column(name).null_count for name in places):
+        rows = rows.filter(pc.is_valid(rows.column(places[1])))
     partition, offset = (rows.column(name).to_numpy() for name in places)
     last = max((p for topic, p in ends if topic == relation.topic), default=-1)
     limits = np.array([ends.get((relation.topic, p), 0) for p in range(last + 1)], dtype=np.int64)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time as clock
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from ssql import tracing
 from ssql.config import Config
@@ -23,6 +24,8 @@ from ssql.runtime.worker.followers import Followers, Rows
 from ssql.runtime.worker.published import Published
 from ssql.runtime.worker.queries import Queries
 from ssql.schemas.api import SchemaRegistry
+
+T = TypeVar("T")
 
 LOGGER = logging.getLogger("ssql.worker")
 
@@ -97,6 +100,9 @@ class DataflowWorker:
 
     def cut(self) -> Cut:
         return self._published.cut
+
+    def between_epochs(self, function: Callable[[], T]) -> T:
+        return self._calls.call(function)
 
     def wait_for(self, offsets: Offsets, timeout_s: float) -> bool:
         return self._calls.wait(lambda: self._calls.progress.seen(offsets), timeout_s)
