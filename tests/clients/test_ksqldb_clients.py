@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -26,31 +25,18 @@ def url(tmp_path: Path) -> Iterator[str]:
         yield url_of(line)
 
 
-@pytest.fixture(scope="session")
-def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder where npm has put the clients."""
-    if shutil.which("npm") is None:
-        if os.environ.get("CI") or os.environ.get("SSQL_REQUIRE_KAFKA"):
-            pytest.fail("npm not found", pytrace=False)
-        pytest.skip("npm not found: the clients for Node are not tried")
-    folder = tmp_path_factory.mktemp("node")
-    shutil.copy(HERE / "package.json", folder)
-    command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=240)
-    return folder
-
-
 def seen_by(*command: str, cwd: Path = HERE) -> dict[str, Any]:
     """What a script of ours saw through its client."""
     ran = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stderr
+    assert ran.stdout, ran.stderr
     seen: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
     return seen
 
 
-def by_node(folder: Path, script: str, url: str) -> dict[str, Any]:
+def by_node(folder: Path, script: str, *arguments: str) -> dict[str, Any]:
     shutil.copy(HERE / script, folder)
-    return seen_by("node", script, url, cwd=folder)
+    return seen_by("node", script, *arguments, cwd=folder)
 
 
 def test_ksqldb_from_pypi(url: str) -> None:
