@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import latency, pipeline
+from benchmarks import latency, load, pipeline
 
 sizes = [int(argument) for argument in sys.argv[1:3]]
 latency.main()
 pipeline.main(*sizes)
+load.main()

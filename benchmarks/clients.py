@@ -9,31 +9,18 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from urllib.parse import quote
 
 import h2.config
 import h2.connection
 import h2.events
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 #: A row of the table that is asked: key, how many records it has seen, the newest of them.
 ROW = re.compile(rb'\["k(\d+)",(\d+),(\d+)\]')
 
 #: Raised with what was wrong about an answer.
 Check = Callable[[int, bytes], None]
-
-
-@dataclass
-class Delays:
-    """What one client measured: seconds, one an answer."""
-
-    seconds: list[float] = field(default_factory=list)
-
-    @property
-    def milliseconds(self) -> npt.NDArray[np.float64]:
-        return np.array(self.seconds) * 1000
 
 
 def lookup_of(key: int) -> bytes:
@@ -178,3 +165,61 @@ def checked_lookup(keys: int) -> Check:
         seen_before[key] = seen
 
     return check
+
+
+#: A change as an event has it.
+_CHANGE = re.compile(rb'"_diff":(-?1),"K":"k(\d+)","SEEN":(\d+),"NEWEST":(\d+)')
+
+
+class Following(asyncio.Protocol):
+    """One connection that follows a query, as server-sent events, and notes when it was told of which record.
+
+    Args:
+        key: the one key that it follows; None: all of them.
+        keys: how many there are.
+        told: (number of the newest record, when it was told) of each change after the snapshot.
+    """
+
+    def __init__(self, sql: str, key: int | None, keys: int, told: list[tuple[int, float]]) -> None:
+        self._request = f"GET /subscribe?sql={quote(sql)} HTTP/1.1\r\nHost: load\r\nAccept: text/event-stream\r\n\r\n"
+        self._key, self._keys, self._told = key, keys, told
+        self._data = b""
+        self.newest: dict[int, int] = {}
+        self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.wrong: Exception | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(self._request.encode())
+
+    def data_received(self, data: bytes) -> None:
+        now = time.perf_counter()
+        self._data += data
+        end = self._data.rfind(b"\n\n")
+        if end < 0:
+            return
+        events, self._data = self._data[:end], self._data[end:]
+        try:
+            self._take(events, now)
+        except AssertionError as wrong:
+            self.wrong = wrong
+
+    def _take(self, events: bytes, now: float) -> None:
+        assert b"event: error" not in events, events[:1000].decode()
+        for sign, key, seen, newest in _CHANGE.findall(events):
+            if sign != b"1":
+                continue
+            of, last = int(key), int(newest)
+            assert self._key in (None, of), f"followed key {self._key}, and was told of {of}"
+            assert last == of + (int(seen) - 1) * self._keys, f"key {of}: {seen!r} records, and the newest is {last}"
+            assert last >= self.newest.get(of, 0), f"key {of} went back from {self.newest[of]} to {last}"
+            self.newest[of] = last
+            if self.begun.done():
+                self._told.append((last, now))
+        if b"event: " in events and not self.begun.done():
+            self.begun.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.wrong = self.wrong or exc or ConnectionError("the server closed the connection")
+        if not self.begun.done():
+            self.begun.set_exception(self.wrong)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
@@ -26,8 +27,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import ssql
-from benchmarks.clients import KeptAlive, Multiplexed, checked_lookup
+from benchmarks.clients import Following, KeptAlive, Multiplexed, checked_lookup
 
+#: How many processes subscribers are spread over.
+PROCESSES = 4
 KEYS = 10_000
 STATEMENTS = """
 SET 'auto.offset.reset' = 'earliest';
@@ -69,6 +72,7 @@ def _serve(directory: str, told: Connection) -> None:
     from ssql.config import DATA_DIR, LISTEN, MAX_PUSH_QUERIES, Config
     from ssql.server.serve import serve
 
+    _many_files()
     config = Config({DATA_DIR.key: directory, LISTEN.key: "127.0.0.1:0", MAX_PUSH_QUERIES.key: 100_000})
     serve(config, ready=told.send)
 
@@ -91,12 +95,12 @@ def serving() -> Iterator[Serving]:
             process.join(30)
 
 
-def ticks(first: int, rows: int) -> pa.RecordBatch:
+def ticks(first: int, rows: int, keys: int = KEYS) -> pa.RecordBatch:
     """Records with the numbers from `first` on, which visit the keys in turn."""
     from ssql.log.api import RECORD_SCHEMA
 
     numbers = np.arange(first, first + rows)
-    keys = pc.binary_join_element_wise("k", pa.array(numbers % KEYS).cast(pa.string()), "").cast(pa.binary())
+    keys = pc.binary_join_element_wise("k", pa.array(numbers % keys).cast(pa.string()), "").cast(pa.binary())
     values = pc.binary_join_element_wise('{"N":', pa.array(numbers).cast(pa.string()), "}", "").cast(pa.binary())
     columns = {"key": keys, "value": values, "timestamp": pa.array(np.full(rows, time.time_ns() // 1_000_000))}
     arrays = [columns[f.name].cast(f.type) if f.name in columns else pa.nulls(rows, f.type) for f in RECORD_SCHEMA]
@@ -156,7 +160,7 @@ def _look_up(address: tuple[str, int], told: Connection, path: str, http2: bool,
     told.send(asyncio.run(run()))
 
 
-def lookups(seconds: float = 10, at_once: int = 16, path: str = "/query-stream") -> None:
+def lookups(seconds: float = 10, at_once: int = 16, path: str = "/sql") -> None:
     """Look-ups by key while one writer appends as fast as it can to the topic of the table."""
     for http2 in (False, True):
         for rate in (0, inf):
@@ -187,10 +191,110 @@ def _asked(server: Serving, path: str, http2: bool, at_once: int, seconds: float
     return delays
 
 
-SCENARIOS = {"lookups": lookups}
+# --- subscribers ------------------------------------------------------------------
 
 
-def main(names: list[str]) -> None:
+def _follow(address: tuple[str, int], told: Connection, keys: int, followed: Sequence[int | None]) -> None:
+    """One client process: a subscriber for each of `followed` (a key, or None for all of them), until told how many
+    records there were; tells what it was told when, once all have been told of the last."""
+    _many_files()
+
+    async def run() -> list[tuple[int, float]]:
+        loop = asyncio.get_running_loop()
+        noted: list[tuple[int, float]] = []
+        subscribers: list[Following] = []
+        for at in range(0, len(followed), 50):  # no more at a time than may wait to be accepted
+            begun = [
+                (await loop.create_connection(lambda k=key: Following(_sql(k), k, keys, noted), *address))[1]
+                for key in followed[at : at + 50]
+            ]
+            await asyncio.gather(*(subscriber.begun for subscriber in begun))
+            subscribers += begun
+        told.send("all follow")
+        records = await asyncio.to_thread(told.recv)
+        last = {key: records - keys + (key - records) % keys for key in range(keys)}
+        deadline = time.perf_counter() + 60
+        while behind := [s for s, key in zip(subscribers, followed, strict=True) if _behind(s, key, last)]:
+            assert all(s.wrong is None for s in subscribers), next(s.wrong for s in subscribers if s.wrong)
+            assert time.perf_counter() < deadline, f"{len(behind)} subscribers were not told of the last records"
+            await asyncio.sleep(0.1)
+        return noted
+
+    told.send(asyncio.run(run()))
+
+
+def _sql(key: int | None) -> str:
+    return "SELECT k, seen, newest FROM totals" + ("" if key is None else f" WHERE k = 'k{key}'")
+
+
+def _behind(subscriber: Following, key: int | None, last: Mapping[int, int]) -> bool:
+    wanted = last if key is None else {key: last[key]}
+    return subscriber.newest != wanted
+
+
+def _many_files() -> None:
+    """Let this process have as many connections as the system allows."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+
+
+def _subscribers(title: str, keys: int, followed: Sequence[int | None], per_second: float, seconds: float) -> None:
+    """Subscribers in four processes, and records that come one at a time, at a steady rate."""
+    from ssql.log.embedded import EmbeddedLog
+
+    with serving() as server:
+        log = EmbeddedLog(server.directory)
+        log.append("ticks", ticks(0, keys, keys), 0)
+        bare_mb, begin = server.memory_mb, time.perf_counter()
+        clients = []
+        for part in range(PROCESSES):
+            ours, theirs = _SPAWN.Pipe()
+            arguments = (server.address, theirs, keys, followed[part::PROCESSES])
+            process = _SPAWN.Process(target=_follow, args=arguments, daemon=True)
+            process.start()
+            theirs.close()
+            clients.append((ours, process))
+        for ours, _ in clients:
+            ours.recv()
+        connected_s, before_mb, cpu = time.perf_counter() - begin, server.memory_mb, server.cpu_s
+        records, begin = int(per_second * seconds), time.perf_counter()
+        sent = np.zeros(keys + records)
+        for n in range(records):
+            time.sleep(max(0.0, begin + n / per_second - time.perf_counter()))  # the generator's clock
+            sent[keys + n] = time.perf_counter()
+            log.append("ticks", ticks(keys + n, 1, keys), 0)
+        took = time.perf_counter() - begin
+        for ours, _ in clients:
+            ours.send(keys + records)
+        told = np.array([each for ours, _ in clients for each in ours.recv()])
+        cpu, after_mb = server.cpu_s - cpu, server.memory_mb
+        for _, process in clients:
+            process.join()
+        log.close()
+    delays = (told[:, 1] - sent[told[:, 0].astype(int)]) * 1000
+    print(
+        f"{title}, {records / took:,.0f} records/s: {len(delays) / took:,.0f} changes told a second, "
+        f"median {np.median(delays):.1f} ms, p99 {np.percentile(delays, 99):.1f} ms, max {delays.max():.1f} ms; "
+        f"server {cpu / took:.0%} of a core, {cpu / len(delays) * 1e6:.0f} us a change; "
+        f"connected in {connected_s:.1f} s; "
+        f"memory {bare_mb:,.0f} MB without them, {before_mb:,.0f} before the changes, {after_mb:,.0f} after",
+        flush=True,
+    )
+
+
+def own_keys(count: int = 1000, seconds: float = 20) -> None:
+    """Subscribers that each follow a key of their own, which changes once a second."""
+    _subscribers(f"{count:,} subscribers, a key each", count, range(count), count, seconds)
+
+
+def one_view(count: int = 10_000, seconds: float = 20) -> None:
+    """Subscribers of one view that changes once a second."""
+    _subscribers(f"{count:,} subscribers of one view", 10, [None] * count, 1, seconds)
+
+
+SCENARIOS = {"lookups": lookups, "own-keys": own_keys, "one-view": one_view}
+
+
+def main(names: Sequence[str] = ()) -> None:
     for name in names or SCENARIOS:
         SCENARIOS[name]()
 
