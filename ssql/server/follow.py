@@ -7,7 +7,6 @@ is rendered once for all who read it in the same form.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -55,6 +54,9 @@ class Follower:
         self._bell = self._state.bell()
         self._news = asyncio.Event()
         self._begun = False
+        self._loop = asyncio.get_running_loop()
+        self._said_at = self._loop.time()
+        self._beat_due = False
 
     @property
     def query_id(self) -> str:
@@ -72,10 +74,12 @@ class Follower:
     async def run(self) -> bytes | None:
         """Send frames until the end; what is to be said last (None: the form cannot say it)."""
         self._state.pumps.add(self)
+        self._clock = self._loop.call_later(self._state.heartbeat_s, self._look_at_clock)
         try:
             self.subscription.on_frame(self.wake)
             return await self._frames()
         finally:
+            self._clock.cancel()
             self._state.pumps.discard(self)
 
     async def _frames(self) -> bytes | None:
@@ -113,9 +117,10 @@ class Follower:
         """Send it; whether the client took its time."""
         if not text:
             return False
-        clock = asyncio.get_running_loop().time
+        clock = self._loop.time
         begin = clock()
-        await taken(self.request, self._send(text))
+        await taken(self.request, self._send(text), len(text))
+        self._said_at = clock()
         return clock() - begin > BEHIND_S
 
     async def _rendered(self, frame: Frame) -> bytes:
@@ -142,12 +147,22 @@ class Follower:
 
     async def _wait(self) -> None:
         """Until there is news; the client hears from us now and then."""
-        while not self._news.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._state.heartbeat_s):
-                    await self._news.wait()
-                    return
-            transport = self.request.transport
-            if transport is None or transport.is_closing():
-                raise ConnectionResetError("the client is gone")
-            await taken(self.request, self._beat())
+        await self._news.wait()
+        if not self._beat_due:
+            return
+        self._beat_due = False
+        transport = self.request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client is gone")
+        await taken(self.request, self._beat())
+        self._said_at = self._loop.time()
+
+    def _look_at_clock(self) -> None:
+        """One timer for as long as it is followed: one a frame would cost as much as the frame."""
+        heartbeat_s = self._state.heartbeat_s
+        quiet_s = self._loop.time() - self._said_at
+        if quiet_s >= heartbeat_s:
+            self._beat_due = True
+            self._news.set()
+            quiet_s = 0.0
+        self._clock = self._loop.call_later(heartbeat_s - quiet_s, self._look_at_clock)

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 #: Seconds that requests under way have to finish once the server ends.
 SHUTDOWN_TIMEOUT_S = 10.0
 
+#: After how many new objects, and how many collections, the garbage collector looks at the young, the older and all. What
+#: thousands of connections hold lives for long, and by Python's own (700, 10, 10) is looked at all the time.
+COLLECT_AFTER = (50_000, 20, 100)
+
 #: Connections that may wait to be accepted.
 BACKLOG = 1024
 
