@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
 import logging
 import signal
 import socket
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 #: Seconds that requests under way have to finish once the server ends.
 SHUTDOWN_TIMEOUT_S = 10.0
 
-#: After how many new objects, and how many collections, the garbage collector looks at the young, the older and all. What
-#: thousands of connections hold lives for long, and by Python's own (700, 10, 10) is looked at all the time.
+#: After how many new objects, and how many collections, the garbage collector looks at the young, the older and all.
+#: What thousands of connections hold lives for long, and by Python's own (700, 10, 10) is looked at all the time.
 COLLECT_AFTER = (50_000, 20, 100)
 
 #: Connections that may wait to be accepted.
@@ -79,6 +80,7 @@ def serve(
         most=most,
         config=config,
     )
+    gc.set_threshold(*COLLECT_AFTER)
     with contextlib.closing(listener), tracing.exporting(config):
         asyncio.run(_serve(listener, tls, app, ready, config))
 
