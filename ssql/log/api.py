@@ -144,6 +144,12 @@ class Log(Protocol):
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """The first offset that can be read, and the committed end (the offset after the last record)."""
 
+    def written(self, topic: str, partition: int) -> int:
+        """The offset after the last record, whether its transaction has ended or not.
+
+        A commit that has returned is before it at once; `bounds` may come to that a moment later (Kafka).
+        """
+
     def read(self, topic: str, partition: int, offset: int, max_rows: int) -> Fetch:
         """One read, without waiting."""
 

@@ -164,6 +164,9 @@ class EmbeddedLog:
             raise self._no_partition(topic, partition)
         return int(row[0]), int(row[1])
 
+    def written(self, topic: str, partition: int) -> int:
+        return self.bounds(topic, partition)[1]
+
     def _no_partition(self, topic: str, partition: int) -> LogError:
         found = self.topic(topic)
         if found is None:

@@ -34,7 +34,8 @@ from ssql.log.records import checked, empty_fetch
 
 _LOGGER = logging.getLogger("ssql.log.kafka")
 _AS_BROKERS_DO = -1
-_ENDS = (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]
+_FIRST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+_LAST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
 class KafkaLog:
@@ -189,6 +190,14 @@ class KafkaLog:
         return found
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        committed = IsolationLevel.READ_COMMITTED
+        first, end = (self._offset(topic, partition, spec, committed) for spec in (_FIRST, _LAST))
+        return first, end
+
+    def written(self, topic: str, partition: int) -> int:
+        return self._offset(topic, partition, _LAST, IsolationLevel.READ_UNCOMMITTED)
+
+    def _offset(self, topic: str, partition: int, spec: OffsetSpec, isolation: IsolationLevel) -> int:
         count = self.partitions_of(topic)
         if partition >= count:
             raise LogError(f'topic "{topic}" has {count} partitions: there is no partition {partition}')
@@ -196,7 +205,9 @@ class KafkaLog:
         pause = threading.Event()
         while True:
             try:
-                return self._ends(topic, partition)
+                place = TopicPartition(topic, partition)
+                asked = self._admin.list_offsets({place: spec}, isolation_level=isolation, **self._patience())
+                return int(self._result(next(iter(asked.values())), topic).offset)
             except LogError as failed:
                 if not _is_stale(failed):
                     raise
@@ -207,15 +218,6 @@ class KafkaLog:
             with translated(topic=topic):
                 self._admin.list_topics(topic, timeout=self._timeout_s)
             pause.wait(0.05)
-
-    def _ends(self, topic: str, partition: int) -> tuple[int, int]:
-        place = TopicPartition(topic, partition)
-        asked = [
-            self._admin.list_offsets({place: spec}, isolation_level=IsolationLevel.READ_COMMITTED, **self._patience())
-            for spec in _ENDS
-        ]
-        first, end = (self._result(next(iter(futures.values())), topic).offset for futures in asked)
-        return first, end
 
     # -- reading -----------------------------------------------------------------------------------------------
 

@@ -155,11 +155,12 @@ class Worker(Protocol):
         `start` "now": from the latest, and of tables only what changes from then on.
         """
 
-    def follow(self, plan: QueryPlan, follower: Follower, *, begin: Offsets, quiet: Offsets) -> None:
+    def follow(self, plan: QueryPlan, follower: Follower, *, begin: Offsets, quiet: Offsets, own: Offsets) -> None:
         """Run a query for a follower; it leaves no trace in the log.
 
-        It reads each partition from `begin` on, or from its beginning. Rows of epochs until all of `quiet` is reached
-        are told as quiet; there is an epoch that ends just there.
+        It reads each partition from `begin` on, or from its beginning; of what the worker itself wrote to it, only what
+        stands behind `own` (see `Reached`). Rows of epochs until all of `quiet` is reached are told as quiet; there is
+        an epoch that ends just there.
         """
 
     def replace(self, plan: QueryPlan, *, paused: bool) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import time as clock
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -77,6 +77,9 @@ class _Partition:
     pieces: list[_Piece] = field(default_factory=list)
     paused: bool = False
     behind_since: float | None = None
+    #: before `own_end` the records of this writer are passed over
+    own_writer: str | None = None
+    own_end: int = 0
 
     @property
     def buffered(self) -> int:
@@ -209,7 +212,21 @@ class Inputs:
             partition.pieces.clear()
             partition.fetched, partition.ahead = partition.position, partition.time
             partition.paused, partition.behind_since = False, None
-            self._reader.assign(name, number, partition.position, skip_writer=topic.skip_writer)
+            self._assign(name, number, partition.position)
+
+    def _assign(self, name: str, number: int, at: int) -> None:
+        topic = self._topics[name]
+        partition = topic.partitions[number]
+        own = partition.own_writer if at < partition.own_end else None
+        self._reader.assign(name, number, at, skip_writer=topic.skip_writer or own)
+
+    def pass_own(self, ends: Mapping[TopicPartition, int], writer: str) -> None:
+        """Pass over what a writer wrote before these offsets, and over nothing behind them."""
+        for (name, number), end in ends.items():
+            if name in self._topics and number in self._topics[name].partitions:
+                partition = self._topics[name].partitions[number]
+                partition.own_writer, partition.own_end = writer, end
+                self._restart(name)
 
     def rewind(self, positions: Mapping[TopicPartition, int], times: Mapping[TopicPartition, int]) -> None:
         """Go back to what `positions` and `times` answered before: what was taken since is to be taken again."""
@@ -331,11 +348,18 @@ class Inputs:
 
     def _read(self, timeout_ms: float) -> None:
         self._throttle()
-        for fetch in self._reader.poll(self._read_rows, timeout_ms):
-            topic = self._topics.get(fetch.topic)
-            if topic is None:
+        read_again: set[TopicPartition] = set()
+        for found in self._reader.poll(self._read_rows, timeout_ms):
+            topic = self._topics.get(found.topic)
+            if topic is None or (found.topic, found.partition) in read_again:
                 continue
+            fetch = found
             partition = topic.partitions[fetch.partition]
+            if topic.skip_writer is None and partition.fetched < partition.own_end <= fetch.next_offset:
+                # From here on nothing is passed over.
+                fetch = _before(fetch, partition.own_end)
+                self._assign(fetch.topic, fetch.partition, partition.own_end)
+                read_again.add((fetch.topic, fetch.partition))
             partition.end = max(partition.end, fetch.end_offset)
             partition.fetched = fetch.next_offset
             if not fetch.batch.num_rows:
@@ -370,7 +394,7 @@ class Inputs:
                     self._reader.unassign(name, number)
                     partition.paused = True
                 elif partition.paused and partition.buffered < self._read_rows:
-                    self._reader.assign(name, number, partition.fetched, skip_writer=topic.skip_writer)
+                    self._assign(name, number, partition.fetched)
                     partition.paused = False
 
     def _cut(self, fence: _Fence, bounds: Bounds) -> EpochInput | None:
@@ -453,6 +477,12 @@ class Inputs:
             partition.position = piece.fetch.next_offset if partition.pieces else partition.fetched
         else:
             partition.position = piece.fetch.batch.column("offset")[end].as_py()
+
+
+def _before(fetch: Fetch, end: int) -> Fetch:
+    """What of a fetch stands before an offset."""
+    rows = int(np.searchsorted(fetch.batch.column("offset").to_numpy(), end))
+    return replace(fetch, batch=fetch.batch.slice(0, rows), next_offset=end)
 
 
 def _delta(parts: list[tuple[pa.RecordBatch, Int64s, Int64s, Mask]], schema: pa.Schema) -> tuple[Delta, Mask]:

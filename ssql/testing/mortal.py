@@ -90,6 +90,10 @@ class MortalLog:
         self._fate.alive()
         return self._log.bounds(topic, partition)
 
+    def written(self, topic: str, partition: int) -> int:
+        self._fate.alive()
+        return self._log.written(topic, partition)
+
     def read(self, topic: str, partition: int, offset: int, max_rows: int) -> Fetch:
         self._fate.alive()
         return self._log.read(topic, partition, offset, max_rows)

@@ -168,6 +168,47 @@ def test_a_token_goes_on_where_it_stands(make: Callable[..., Bench], name: str, 
         again.close()
 
 
+def append(bench: Bench, topic: str, *values: int) -> None:
+    """As another program does: the worker's own records are told apart from these."""
+    records = [{"key": b"x", "value": b'{"W":%d}' % v, "timestamp": v, "headers": None} for v in values]
+    bench.engine._log.append(topic, pa.RecordBatch.from_pylist(records, schema=RECORD_SCHEMA))
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+def test_a_stream_that_others_write_too_goes_on_behind_what_was_told(
+    bench: Bench, reopened: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.run(STREAM + "CREATE STREAM d AS SELECT k, v AS w FROM s;")
+    watched = subscribe(bench, "SELECT w FROM d")
+    frame(watched)
+    bench.settle()
+    # Records of others come between what the worker has read and what it writes.
+    writer = type(bench.engine._core.worker._flows.main.writer)
+    begin = writer.begin
+
+    def begin_late(self: Any) -> None:
+        monkeypatch.undo()
+        append(bench, "D", 100, 101)
+        begin(self)
+
+    monkeypatch.setattr(writer, "begin", begin_late)
+    insert(bench, "s", ("a", 1), ("b", 2))
+    first = frame(watched)
+    assert (rows(first), first.frontier) == ([(1, 1), (1, 2)], {("D", 0): 4})
+    append(bench, "D", 102)
+    insert(bench, "s", ("c", 3))
+    bench.settle()
+    told = [row for f in rest(watched) for row in rows(f)]
+    assert sorted(told) == [(1, 3), (1, 100), (1, 101), (1, 102)]
+    watched.close()
+    if reopened:
+        bench.reopen()
+    again = subscribe(bench, "SELECT w FROM d", first.token)
+    insert(bench, "s", ("d", 4))
+    assert sorted(taken(again, 5)) == sorted([*told, (1, 4)])
+    assert again.take(timeout_s=0.0) is None
+
+
 def test_a_token_is_of_one_statement(bench: Bench) -> None:
     bench.run(STREAM + TABLE)
     token = frame(subscribe(bench, "SELECT * FROM t")).token
@@ -200,6 +241,22 @@ def test_a_table_whose_records_are_gone_starts_again(bench: Bench) -> None:
     found = frame(subscribe(bench, "SELECT * FROM t", token))
     assert found.snapshot
     assert {row[1]: row for row in rows(found)}["b"] == (1, "b", 2)
+
+
+def test_a_table_whose_log_was_compacted_starts_again(bench: Bench) -> None:
+    bench.run(STREAM + COUNTS)
+    insert(bench, "s", ("a", 1), ("b", 1))
+    sql = "SELECT * FROM c WHERE n < 2"
+    subscription = subscribe(bench, sql)
+    token = frame(subscription).token
+    subscription.close()
+    insert(bench, "s", ("a", 2))
+    log = bench.engine._log
+    log.maintain(1 << 50)
+    # That "a" was there once is no longer to be seen, so that nothing would say that it is gone.
+    assert log.read("C", 0, 0, 10).batch.column("key").to_pylist() == [b"b", b"a"]
+    found = frame(subscribe(bench, sql, token))
+    assert (found.snapshot, rows(found)) == (True, [(1, "b", 1)])
 
 
 def test_a_subscription_has_no_limit(bench: Bench) -> None:

@@ -129,7 +129,7 @@ class Feeds:
             with feed.changed:
                 subscriber.follow(feed, 0)
         try:
-            self._worker.follow(plan, feed, begin=begin.offsets, quiet=begin.quiet)
+            self._worker.follow(plan, feed, begin=begin.offsets, quiet=begin.quiet, own=begin.own)
         except BaseException as failure:
             with self._lock:
                 self._forget(feed)

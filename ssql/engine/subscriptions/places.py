@@ -6,9 +6,10 @@ before, in silence, and tells changes from just there.
 
 from __future__ import annotations
 
+import time as clock
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ssql.engine.subscriptions import tokens
 from ssql.errors import TokenExpired
@@ -21,16 +22,20 @@ _REMEMBERS = (s.Aggregate, s.SessionAggregate, s.Regroup, s.Windowed, s.Final, s
 
 #: How long (ms) one look for records lasts.
 _LOOK_MS = 200.0
+#: When (s) others' transactions that do not end are given up.
+_GIVE_UP_S = 10.0
 
 
 @dataclass(frozen=True)
 class Begin:
     """`offsets`: where each partition is read from; all before `quiet` is not told. `origin`: where streams were begun,
-    for a query whose result depends on that. `after`: the token that is gone on from."""
+    for a query whose result depends on that. `own`: what the worker itself wrote before these is not read. `after`: the
+    token that is gone on from."""
 
     offsets: Offsets
     quiet: Offsets
     origin: Offsets
+    own: Offsets = field(default_factory=dict)
     after: tokens.Token | None = None
 
 
@@ -71,28 +76,28 @@ class Places:
 
     def behind(self, token: tokens.Token) -> Begin:
         """Just behind a token. Raises `TokenExpired` where that is no longer there."""
-        bounds, frontier = self.bounds(), self._frontier(token)
+        bounds, silent = self.bounds(), bool(self._tables) or self.remembers
+        frontier, own = tokens.unpacked(token.offsets), tokens.unpacked(token.own)
+        for place, end in own.items():
+            if place not in bounds or self._log.written(*place) < end:
+                raise TokenExpired(place[0])
+            if silent:
+                frontier[place] = self._past_own(*place, frontier[place], end)
         for place, at in frontier.items():
             begin, end = bounds.get(place, (0, 0))
-            if not begin <= at <= end:
+            if at < begin or (at > end and (place not in bounds or at > self._log.written(*place))):
                 raise TokenExpired(place[0])
         origin = tokens.unpacked(token.origin)
         offsets = {
             place: begin if place[0] in self._tables else origin.get(place, frontier.get(place, begin))
             for place, (begin, _) in bounds.items()
         }
-        quiet = frontier if self._tables or self.remembers else {}
-        return Begin(offsets, quiet, origin, token)
+        if silent:
+            return Begin(offsets, frontier, origin, after=token)
+        return Begin(offsets, {}, origin, own, token)
 
     def _streams(self, offsets: Offsets) -> Offsets:
         return {place: at for place, at in offsets.items() if place[0] not in self._tables}
-
-    def _frontier(self, token: tokens.Token) -> dict[tuple[str, int], int]:
-        """The offsets before which all is in the token's result, and behind which nothing is."""
-        frontier = tokens.unpacked(token.offsets)
-        for (topic, partition), end in tokens.unpacked(token.own).items():
-            frontier[topic, partition] = self._past_own(topic, partition, frontier[topic, partition], end)
-        return frontier
 
     def _past_own(self, topic: str, partition: int, at: int, end: int) -> int:
         """`end`, where all that is there from `at` on was written by the worker itself.
@@ -100,12 +105,12 @@ class Places:
         Raises `TokenExpired` where others wrote in between: the result has what stands before and what stands behind
         their records, but not these.
         """
-        found = self._log.topic(topic)
-        if found is None or partition >= found.partitions or self._log.bounds(topic, partition)[1] < end:
-            raise TokenExpired(topic)
+        deadline = clock.monotonic() + _GIVE_UP_S
         with closing(self._log.reader()) as reader:
             reader.assign(topic, partition, at, skip_writer=self._writer)
             while at < end:
+                if clock.monotonic() > deadline:
+                    raise TokenExpired(topic)
                 for fetch in reader.poll(1, _LOOK_MS):
                     if fetch.batch.num_rows and fetch.batch.column("offset")[0].as_py() < end:
                         raise TokenExpired(topic)

@@ -45,7 +45,7 @@ class Followers:
     def _end(self, topic: str, partition: int) -> int:
         for attempt in range(1 << 30):
             try:
-                return self._flows.log.bounds(topic, partition)[1]
+                return self._flows.log.written(topic, partition)
             except LogUnavailable as trouble:
                 self._commits.wait_to_retry(attempt, trouble)
         raise AssertionError("not reached")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import pyarrow as pa
 
@@ -20,6 +21,8 @@ from ssql.runtime.worker.flows import Flow, Flows, Starts
 from ssql.runtime.worker.followers import Followers
 from ssql.runtime.worker.published import Published
 from ssql.runtime.worker.splicing import Splicer
+
+NOWHERE: Mapping[TopicPartition, int] = MappingProxyType({})
 
 LOGGER = logging.getLogger("ssql.worker")
 
@@ -88,11 +91,17 @@ class Queries:
                 node.unknown |= file.missing
         self._published.renew()
 
-    def follow(self, plan: QueryPlan, follower: Follower, places: Callable[[Query], Starts]) -> None:
+    def follow(
+        self,
+        plan: QueryPlan,
+        follower: Follower,
+        places: Callable[[Query], Starts],
+        own: Mapping[TopicPartition, int] = NOWHERE,
+    ) -> None:
         query = self._flows.query(plan, durable=False)
         self._followers.all[plan.query_id] = follower
         try:
-            self._begin_side([query], *places(query))
+            self._begin_side([query], *places(query), own)
         except SsqlError:
             del self._followers.all[plan.query_id]
             raise
@@ -116,9 +125,13 @@ class Queries:
         return positions, quiet
 
     def _begin_side(
-        self, queries: Sequence[Query], positions: dict[TopicPartition, int], quiet: dict[TopicPartition, int]
+        self,
+        queries: Sequence[Query],
+        positions: dict[TopicPartition, int],
+        quiet: dict[TopicPartition, int],
+        own: Mapping[TopicPartition, int] = NOWHERE,
     ) -> None:
-        """Start queries on the side, at these places."""
+        """Start queries on the side, at these places; `own`: where what main wrote to their topics is seen already."""
         flow = self._flows.new_side() if any(q.durable for q in queries) else self._flows.new_reader()
         try:
             self._open(queries)
@@ -127,7 +140,9 @@ class Queries:
             self._flows.end(flow)
             raise
         flow.dataflow.inputs.next_seq = self._flows.main.dataflow.inputs.next_seq
-        flow.quiet = quiet
+        if own:
+            flow.dataflow.inputs.pass_own(own, self._flows.main.dataflow.writer_name)
+        flow.quiet, flow.own = quiet, dict(own)
         flow.note()
         for query in queries:
             self._flows.of[query.id] = flow.name

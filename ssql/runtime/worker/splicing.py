@@ -89,7 +89,7 @@ class Splicer:
         mine, theirs = side.inputs.positions(), main.inputs.positions()
         if any(at != theirs.get(tp, at) for tp, at in mine.items() if tp[0] not in made):
             return False
-        ends = {tp: self._flows.log.bounds(*tp)[1] for tp in mine.keys() | theirs.keys() if tp[0] in made}
+        ends = {tp: self._flows.log.written(*tp) for tp in mine.keys() | theirs.keys() if tp[0] in made}
         for dataflow, positions in ((side, mine), (main, theirs)):
             own = {tp: ends[tp] for tp, at in positions.items() if tp[0] in dataflow.made() and at < ends[tp]}
             dataflow.inputs.pass_over(own)
@@ -112,7 +112,12 @@ class Splicer:
             self._commits.dirty |= source.writer is not None
             return source
         read = {scan.relation.topic for scan in source.dataflow.queries[query_id].scans}
-        positions = source.seen | self._past_own(source, read)
+        positions, own = dict(source.seen), dict[TopicPartition, int]()
+        if source.dataflow.queries[query_id].durable:
+            positions |= self._past_own(source, read)
+        else:
+            made = source.dataflow.made() & read
+            own = {tp: self._flows.log.written(*tp) for tp in source.seen if tp[0] in made}
         nodes = dict(source.dataflow.relations)
         query, gone = source.dataflow.remove(query_id)
         flow = self._flows.new_side() if query.durable else self._flows.new(f"split-{query_id}", durable=False)
@@ -124,6 +129,8 @@ class Splicer:
                 copy.arrangement.current = copy.arrangement.committed = node.arrangement.committed
             copies[name] = copy
         flow.dataflow.put([query], copies, positions, source.reached)
+        flow.own = own
+        flow.dataflow.inputs.pass_own(own, source.dataflow.writer_name)
         flow.dataflow.inputs.next_seq = source.dataflow.inputs.next_seq
         flow.paused = True
         flow.note()
@@ -135,12 +142,12 @@ class Splicer:
         return flow
 
     def _past_own(self, source: Flow, topics: set[str]) -> dict[TopicPartition, int]:
-        """Where another dataflow is to read on those of the topics that this one makes and reads: after its own
-        records, which came from memory, up to the first record of somebody else."""
+        """Where a query that is filed, with its offsets alone, is to read on those of the topics that this one makes
+        and reads: after its own records, which came from memory, up to the first record of somebody else."""
         made = source.dataflow.made() & topics
         places: dict[TopicPartition, int] = {}
         for (topic, partition), begin in source.seen.items():
-            end = self._flows.log.bounds(topic, partition)[1] if topic in made else begin
+            end = self._flows.log.written(topic, partition) if topic in made else begin
             if begin >= end:
                 continue
             at = begin

@@ -73,12 +73,12 @@ class DataflowWorker:
             lambda: self._queries.follow(plan, Rows(listener), lambda query: self._queries.starts([query], start))
         )
 
-    def follow(self, plan: QueryPlan, follower: Follower, *, begin: Offsets, quiet: Offsets) -> None:
+    def follow(self, plan: QueryPlan, follower: Follower, *, begin: Offsets, quiet: Offsets, own: Offsets) -> None:
         def places(query: Query) -> Starts:
             earliest, _ = self._queries.starts([query], "earliest")
             return {tp: max(at, begin.get(tp, at)) for tp, at in earliest.items()}, dict(quiet)
 
-        self._calls.call(lambda: self._queries.follow(plan, follower, places))
+        self._calls.call(lambda: self._queries.follow(plan, follower, places, own))
 
     def replace(self, plan: QueryPlan, *, paused: bool) -> None:
         self._calls.call(lambda: self._queries.replace(plan, paused))
