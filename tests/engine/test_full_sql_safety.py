@@ -92,6 +92,17 @@ def test_files_that_are_not_there(rooms: tuple[Bench, Path]) -> None:
     assert bench.marked(caught.value) == "'y.csv'"
 
 
+def test_the_root_as_the_directory(make: Callable[..., Bench], tmp_path: Path) -> None:
+    folder = tmp_path / "it's"
+    folder.mkdir()
+    (folder / "x.csv").write_text("a\n1\n")
+    for directory in ("/", folder):
+        bench = make(**{"files.directory": directory})
+        bench.session.full_sql = True
+        name = str(folder / "x.csv").replace("'", "''")
+        assert bench.rows(f"SELECT * FROM '{name}'") == [(1,)]
+
+
 def test_without_a_directory_there_are_no_files(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("a\n1\n")
     bench.session.full_sql = True

@@ -20,9 +20,10 @@ import pyarrow as pa
 
 from ssql.config import FILES_DIRECTORY, PULL_MEMORY_BYTES, Config
 from ssql.engine.reads.answers import as_declared, columns_of, conversion, sql_type
-from ssql.engine.reads.files import root_of
+from ssql.engine.reads.files import prefix_of, root_of
 from ssql.functions import install
 from ssql.functions.macros import Macro, macro
+from ssql.sql.lexer import quote_text
 from ssql.types import Column
 
 #: What may be written to disk for one byte of memory, where memory does not do.
@@ -89,7 +90,7 @@ class ReadDatabase:
         connection = duckdb.connect(config=settings)
         root = root_of(self._config[FILES_DIRECTORY])
         if root is not None:
-            connection.execute(f"SET allowed_directories = ['{str(root).replace(chr(39), chr(39) * 2)}/']")
+            connection.execute(f"SET allowed_directories = [{quote_text(prefix_of(root))}]")
         connection.execute("SET TimeZone = 'UTC'")
         for statement in _LOCKED:
             connection.execute(statement)

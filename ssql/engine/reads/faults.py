@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from ssql.engine.reads.database import Failed
-from ssql.engine.reads.files import root_of
+from ssql.engine.reads.files import prefix_of, root_of
 from ssql.engine.reads.text import Text
 from ssql.errors import (
     ColumnNotFound,
@@ -49,7 +49,9 @@ def translated(failed: Failed, text: Text, columns: Iterable[str], directory: st
     error = failed.error
     said = _said(error)
     root = root_of(directory)
-    message = said["exception_message"] if root is None else said["exception_message"].replace(f"{root}/", "")
+    message = said["exception_message"]
+    if root is not None and len(root.parts) > 1:
+        message = message.replace(prefix_of(root), "")
     span = _place(said, text) if failed.placed else None
     kind = said.get("error_subtype")
     if isinstance(error, duckdb.InterruptException):

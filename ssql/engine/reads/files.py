@@ -23,6 +23,11 @@ def root_of(directory: str) -> Path | None:
     return Path(directory).expanduser().resolve() if directory else None
 
 
+def prefix_of(root: Path) -> str:
+    """What the path of each file under a directory begins with."""
+    return str(root).rstrip("/") + "/"
+
+
 def allowed(name: str, directory: str, span: Span | None) -> str:
     """The full path of a file (or a pattern of files) that may be read.
 
