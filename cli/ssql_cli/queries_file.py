@@ -43,14 +43,17 @@ def _carry_out(engine: Engine, text: str, session: Session, known: Collection[st
 
 
 def _known(engine: Engine) -> set[str]:
-    """The statements that made the sources and queries that are there."""
-    streams, tables, queries = engine.execute("DESCRIBE STREAMS EXTENDED; DESCRIBE TABLES EXTENDED; SHOW QUERIES;")
-    sources: list[dict[str, Any]] = [*streams["sourceDescriptions"], *tables["sourceDescriptions"]]
-    return {
-        _normal(str(text))
-        for text in (*(s.get("statement") for s in sources), *(q.get("queryString") for q in queries["queries"]))
-        if text
-    }
+    """The statements that made the sources, queries and endpoints that are there."""
+    streams, tables, queries, endpoints = engine.execute(
+        "DESCRIBE STREAMS EXTENDED; DESCRIBE TABLES EXTENDED; SHOW QUERIES; SHOW ENDPOINTS;"
+    )
+    defined: list[dict[str, Any]] = [
+        *streams["sourceDescriptions"],
+        *tables["sourceDescriptions"],
+        *endpoints["endpoints"],
+    ]
+    texts = (*(one.get("statement") for one in defined), *(q.get("queryString") for q in queries["queries"]))
+    return {_normal(str(text)) for text in texts if text}
 
 
 def _normal(statement: str) -> str:

@@ -217,6 +217,7 @@ class Engine(Protocol):
 
     def call(self, endpoint: str, values: Mapping[str, str], *, as_json: bool = False) -> EndpointCall:
         """What a call with these values (as text, by parameter) asks for; `as_json`: each is a JSON text of its type.
+        Never blocks.
 
         Raises:
             EndpointNotFound: no endpoint has that name.

@@ -220,6 +220,7 @@ def as_json(endpoint: Endpoint) -> dict[str, Any]:
             for q in endpoint.parameters
         ],
         "follows": endpoint.follows,
+        "statement": endpoint.statement + ";",
     }
 
 
@@ -236,7 +237,6 @@ def describe(request: Request, statement: Describe) -> Entity:
         endpoint = find(request.catalog, statement.name.text, statement.name)
     described = {
         **as_json(endpoint),
-        "statement": endpoint.statement + ";",
         "fields": fields_json(endpoint.columns),
         "reads": list(endpoint.reads),
     }

@@ -16,7 +16,7 @@ from ssql.server.described import BYTES, TEXT, described
 from ssql.server.framing import ARROW_TYPE, CSV_TYPE, JSON_TYPE, LINES_TYPE
 from ssql.server.pump import is_push, run_query, send_rows
 from ssql.server.requests import decoded, negotiated, read_body, session_of
-from ssql.server.state import engine_of, in_thread
+from ssql.server.state import engine_of
 from ssql.server.subscribe import FOLLOWING, SubscribeRequest, follow, subscribe_request
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Listed(TypedDict):
     path: str
     parameters: list[dict[str, Any]]
     follows: bool
+    statement: str
 
 
 class Listing(TypedDict):
@@ -73,7 +74,7 @@ async def post_endpoint(request: web.Request) -> web.StreamResponse:
 
 
 async def _answer(request: web.Request, values: Mapping[str, str], *, as_json: bool) -> web.StreamResponse:
-    call = await in_thread(request, engine_of(request).call, request.match_info["name"], values, as_json=as_json)
+    call = engine_of(request).call(request.match_info["name"], values, as_json=as_json)
     if call.endpoint.follows:
         return await follow(request, _wish(call, values, as_json=as_json))
     content_type = negotiated(request, READ_TYPES)

@@ -155,8 +155,8 @@ def _decimal(value: str, kind: Decimal) -> str:
     assert isinstance(exponent, int)  # it is finite
     if -exponent > kind.scale or len(digits) + exponent > kind.precision - kind.scale:
         raise ValueError(f"it does not fit in {kind}")
-    plain = format(number, "f")
-    return plain if "." in plain else plain + "."
+    # A literal alone would have the digits of the value for its type.
+    return f"CAST({number:f} AS {kind})"
 
 
 def _boolean(value: str) -> str:

@@ -111,12 +111,14 @@ def test_a_directory_with_a_server_is_asked_through_it(tmp_path: Path) -> None:
 
 def test_a_server_carries_out_a_file_once(tmp_path: Path) -> None:
     file = tmp_path / "queries.sql"
-    file.write_text(ORDERS)
+    file.write_text(ORDERS + "CREATE ENDPOINT one AS SELECT item FROM orders WHERE item = $item;")
     data = tmp_path / "data"
     for _ in range(2):
         with server(data, "--queries", str(file)):
             queries = ssql(data, "-o", "json", "-e", "SHOW QUERIES;")
             assert len(json.loads(queries.stdout)["queries"]) == 1
+            endpoints = ssql(data, "-o", "json", "-e", "SHOW ENDPOINTS;")
+            assert [e["path"] for e in json.loads(endpoints.stdout)["endpoints"]] == ["/endpoints/one"]
 
 
 def test_run_keeps_the_queries_of_a_file_going_and_can_be_started_again(tmp_path: Path) -> None:

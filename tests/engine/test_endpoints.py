@@ -172,6 +172,29 @@ def test_what_cannot_be_an_endpoint(sources: Bench, sql: str, code: str, marked:
     assert not sources.engine.endpoints()
 
 
+def test_a_value_has_the_type_of_its_parameter_whatever_it_is(sources: Bench) -> None:
+    sources.run(
+        "CREATE ENDPOINT typed ($d DECIMAL(6, 2), $n STRING DEFAULT NULL) AS SELECT id, $d AS d, $n AS n FROM t;"
+    )
+    call = sources.engine.call("typed", {"d": "-1.5"})
+    answer = sources.engine.query(call.sql, Session(dict(call.properties), full_sql=True))
+    assert [(c.name, str(c.type)) for c in answer.columns][1:] == [("D", "DECIMAL(6, 2)"), ("N", "STRING")]
+    assert [(c.name, c.type) for c in answer.columns] == [(c.name, c.type) for c in call.endpoint.columns]
+
+
+def test_an_endpoint_may_say_all_that_sql_can(sources: Bench) -> None:
+    sources.run(
+        """CREATE ENDPOINT top AS
+           WITH large AS (SELECT id, total FROM t WHERE total >= $least)
+           SELECT large.id, COUNT(*) AS n FROM large JOIN s ON s.id = large.id
+           GROUP BY large.id ORDER BY n DESC, large.id LIMIT $count;"""
+    )
+    assert types(sources, "TOP") == {"least": "INTEGER", "count": "BIGINT"}
+    assert sources.one("DESCRIBE ENDPOINT top;")["endpoint"]["reads"] == ["S", "T"]
+    assert called(sources, "top", least="3", count="1") == [("a", 2)]
+    assert len(called(sources, "top", least="3", count="5")) == 2
+
+
 def test_a_followed_endpoint_is_a_query_that_goes_on(sources: Bench) -> None:
     sources.run("CREATE ENDPOINT changes AS SELECT id, v FROM s WHERE v > $least EMIT CHANGES;")
     call = sources.engine.call("changes", {"least": "1"})
@@ -217,6 +240,7 @@ def test_what_is_defined_can_be_seen(sources: Bench) -> None:
         "path": "/endpoints/one",
         "parameters": [{"name": "v", "type": "INTEGER", "required": False, "default": "1"}],
         "follows": False,
+        "statement": "CREATE ENDPOINT one ($v INT DEFAULT 1) AS SELECT id, v FROM s WHERE v = $v;",
     }
     assert sources.one("SHOW ENDPOINTS;")["endpoints"] == [listed]
     described = sources.one("DESCRIBE ENDPOINT one;")["endpoint"]

@@ -117,6 +117,8 @@ async def test_what_there_is_can_be_listed(tmp_path: Path) -> None:
                 {"name": "id", "type": "STRING", "required": True, "default": None},
             ],
             "follows": False,
+            "statement": "CREATE ENDPOINT totals ($least INT DEFAULT 0) AS "
+            "SELECT id, total FROM t WHERE id = $id AND total >= $least;",
         }
         assert changes["follows"] is True
 
