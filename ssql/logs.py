@@ -70,7 +70,11 @@ def _parts(record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
     if not names or not isinstance(record.args, tuple) or len(names) != len(record.args):
         return record.getMessage(), {}
     fragment = str(record.msg)[: _FIELD.search(str(record.msg)).start()]  # type: ignore[union-attr]
-    return fragment, dict(zip(names, record.args, strict=True))
+    return fragment, {name: _plain(value) for name, value in zip(names, record.args, strict=True)}
+
+
+def _plain(value: object) -> object:
+    return round(value, 3) if isinstance(value, float) else value
 
 
 @lru_cache(maxsize=1024)

@@ -59,7 +59,7 @@ def log_error(request: web.Request, error: BaseException) -> None:
     """A request that was refused is a line; a fault of ours a line with its whole trace."""
     if isinstance(error, SsqlError) and error.status != 500:
         logger.info(
-            "request refused method=%s path=%s status=%d error_code=%d code=%s message=%r",
+            "request refused method=%s path=%s status=%d error_code=%d code=%s reason=%r",
             request.method,
             request.path,
             error.status,

@@ -190,5 +190,5 @@ async def test_a_refused_request_is_one_line_at_info(caplog: pytest.LogCaptureFi
     assert record.levelno == logging.INFO
     assert record.exc_info is None
     assert record.getMessage() == (
-        "request refused method=POST path=/ksql status=400 error_code=40001 code=sql_error message='it is wrong'"
+        "request refused method=POST path=/ksql status=400 error_code=40001 code=sql_error reason='it is wrong'"
     )

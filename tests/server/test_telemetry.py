@@ -95,7 +95,7 @@ def as_json(found: logging.LogRecord) -> dict[str, Any]:
 
 
 def test_fields_of_a_line_are_fields_of_its_json() -> None:
-    found = record("request done method=%s status=%d ms=%.1f why=%r", "GET", 200, 4.25, 'a "b"\nc')
+    found = record("request done method=%s status=%d ms=%.1f why=%r", "GET", 200, 4.25000001, 'a "b"\nc')
     assert as_json(found) == {"message": "request done", "method": "GET", "status": 200, "ms": 4.25, "why": 'a "b"\nc'}
     assert as_json(record("query %s stopped: %s", "Q", "why")) == {"message": "query Q stopped: why"}
     assert as_json(record("plain 100%")) == {"message": "plain 100%"}

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from ssql import logs
-from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, LISTEN
+from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, LISTEN, LOG_FORMAT
 from ssql.engine.api import Engine
 from ssql.engine.lock import DirectoryLock
 from ssql.errors import ConfigError
@@ -16,6 +16,8 @@ from ssql.rights import Right
 from ssql.server.serve import serve
 from ssql_cli import settings
 from ssql_cli.exits import Exit
+
+LOGGER = logging.getLogger("ssql.server")
 
 
 def run(args: argparse.Namespace) -> Exit:
@@ -42,7 +44,10 @@ def run(args: argparse.Namespace) -> Exit:
     def ready(url: str) -> None:
         if lock is not None:
             lock.announce(url)
-        print(f"ssql server is ready at {url}", file=sys.stderr, flush=True)
+        if config[LOG_FORMAT] == "json":  # then every line is
+            LOGGER.info("ready url=%s", url)
+        else:
+            print(f"ssql server is ready at {url}", file=sys.stderr, flush=True)
 
     try:
         # What a file defines, the file changes.
