@@ -17,5 +17,6 @@ runtime or log; the demo alone writes to a log, as any program that feeds topics
     shell.py       the prompt; `pending.py`: it is there before the engine is
     prompt_commands.py  its commands, `backslash.py` those in psql's manner, `prompt.py` what one is
     completion.py  what Tab offers, from the names in `catalog.py`
+    transfer/      COPY, import and export of files; `datagen/`: made-up rows
     demo/          what `ssql demo` runs
 """

@@ -18,6 +18,8 @@ from ssql.errors import InternalError, SsqlError
 from ssql_cli import arguments
 from ssql_cli.exits import Exit
 
+#: The shapes of `ssql datagen`, which are not imported for the help.
+DATAGEN = ("orders", "clickstream", "pageviews", "users", "sensors", "nexmark")
 #: Set to anything, an unexpected failure is shown with its stack.
 TRACEBACK_VARIABLE = "SSQL_TRACEBACK"
 
@@ -95,6 +97,47 @@ def make_parser() -> argparse.ArgumentParser:
     test.set_defaults(module="ssql_cli.commands.test")
     arguments.test(test)
 
+    load = commands.add_parser(
+        "import",
+        help="a file of rows into a stream or table",
+        description="Append the rows of a CSV, NDJSON or Parquet file to a stream or table, which is created with the "
+        "types of the file if it is not there. Lines that cannot be read are told and left out (exit code 1).",
+    )
+    load.set_defaults(module="ssql_cli.commands.transfer")
+    load.add_argument("file", metavar="FILE")
+    load.add_argument("--into", metavar="NAME", help="the stream or table (default: the file's name)")
+    load.add_argument("--key", metavar="COLUMN", help="the column that is the key of what is created")
+    load.add_argument("--type", choices=("stream", "table"), default="stream", help="what is created (default: stream)")
+    load.add_argument("--timestamp", metavar="COLUMN", help="the column that is the time of the rows")
+    load.add_argument("--format", choices=("csv", "json", "parquet"), help="default: by the file's name")
+    load.add_argument("--header", action=argparse.BooleanOptionalAction, help="the first line of a CSV has names")
+    _place(load, server=True)
+
+    store = commands.add_parser(
+        "export",
+        help="rows of a stream, a table or a query into a file",
+        description="Write rows to a file: CSV, JSON lines, Markdown, Arrow or Parquet, by its name.",
+    )
+    store.set_defaults(module="ssql_cli.commands.transfer")
+    store.add_argument("what", metavar="NAME|SELECT", help="a stream, a table, or a query in quotes")
+    store.add_argument("file", metavar="FILE")
+    store.add_argument("--format", choices=FORMATS, metavar="FORM", help="default: by the file's name")
+    _place(store, server=True)
+
+    made = commands.add_parser(
+        "datagen",
+        help="made-up rows: " + ", ".join(DATAGEN),
+        description="Append made-up rows to streams that are created if they are not there: the same rows for the same "
+        "seed, with event times that go forward. Without --rows until stopped, without --rate as fast as it goes.",
+    )
+    made.set_defaults(module="ssql_cli.commands.datagen")
+    made.add_argument("shape", choices=DATAGEN, metavar="SHAPE", help=", ".join(DATAGEN))
+    made.add_argument("--rate", type=_positive, metavar="N", help="rows a second")
+    made.add_argument("--rows", type=int, metavar="N", help="how many rows")
+    made.add_argument("--into", metavar="NAME", help="the stream or table (of several: what their names begin with)")
+    made.add_argument("--seed", type=int, default=1, metavar="N", help="default: 1")
+    _place(made, server=True)
+
     auth = commands.add_parser(
         "auth",
         help="users and API keys for a server",
@@ -114,6 +157,14 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _positive(text: str) -> float:
+    """A number above zero."""
+    number = float(text)
+    if not number > 0:
+        raise argparse.ArgumentTypeError("a number above zero")
+    return number
+
+
 def _bare_name(text: str) -> str:
     """A name that needs no quotes in TOML."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
@@ -121,9 +172,12 @@ def _bare_name(text: str) -> str:
     return text
 
 
-def _place(parser: argparse.ArgumentParser) -> None:
-    """Where a sub-command works."""
+def _place(parser: argparse.ArgumentParser, *, server: bool = False) -> None:
+    """Where a sub-command works; `server`: on one, too."""
     place = parser.add_mutually_exclusive_group()
+    if server:
+        # What stands before the sub-command's name counts as well.
+        place.add_argument("--server", metavar="URL", default=argparse.SUPPRESS, help="work on this server")
     place.add_argument("--data", metavar="DIR", help="directory of the embedded log (default: ssql-data)")
     place.add_argument("--kafka", metavar="BOOTSTRAP", help="work on Kafka instead of the embedded log")
     parser.add_argument("--config", metavar="FILE", help="configuration file (.toml, or .properties)")

@@ -27,6 +27,7 @@ _BLANK = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?(?:\*/|\Z))*", re.DOTALL)
 
 #: A query in full SQL may begin with other words than SELECT.
 _SELECT = re.compile(r"(?:SELECT|WITH|FROM|VALUES)\b|\(", re.IGNORECASE)
+_COPY = re.compile(r"COPY\b", re.IGNORECASE)
 _PRINT = re.compile(r"PRINT\b", re.IGNORECASE)
 _RUN_SCRIPT = re.compile(r"RUN\s+SCRIPT\b", re.IGNORECASE)
 _HIDING = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -39,6 +40,7 @@ class Kind(Enum):
     QUERY = "query"  # rows
     SCRIPT = "script"  # RUN SCRIPT: the file's statements, read on this side
     PRINT = "print"  # the records of a topic
+    COPY = "copy"  # rows out of a file on this side, or into one
     OTHER = "other"  # entities
 
 
@@ -59,6 +61,8 @@ class Piece:
             return Kind.QUERY
         if _PRINT.match(self.text):
             return Kind.PRINT
+        if _COPY.match(self.text):
+            return Kind.COPY
         return Kind.SCRIPT if _RUN_SCRIPT.match(self.text) else Kind.OTHER
 
 

@@ -69,6 +69,8 @@ class Runner:
                 self.script(script_path(piece))
             case Kind.PRINT:
                 self._print(piece.text)
+            case Kind.COPY:
+                self._copy(piece.text)
             case Kind.OTHER:
                 entities = self.backend.execute(piece.text)
                 with self._paged() as out:
@@ -85,6 +87,21 @@ class Runner:
             self.run(text)
         finally:
             self._scripts.pop()
+
+    def _copy(self, text: str) -> None:
+        from ssql_cli.transfer.load import load, summary
+        from ssql_cli.transfer.statement import parse_copy
+        from ssql_cli.transfer.store import all_of, store
+
+        copy = parse_copy(text)
+        if copy.into:
+            assert copy.name is not None
+            said = summary(load(self.backend, copy.path, copy.name, copy.options), copy.name)
+        else:
+            query = f"{copy.query};" if copy.name is None else all_of(copy.name)
+            said = f"{store(self.backend, query, copy.path, copy.options.format)} rows into {copy.path}"
+        self.notices.write(said + "\n")
+        self.notices.flush()
 
     def _print(self, sql: str) -> None:
         lines = self.backend.print_topic(sql)

@@ -224,6 +224,12 @@ class Engine(Protocol):
             ParameterMissing, ParameterUnknown, ParameterRefused: the values are not those that it takes.
         """
 
+    def insert_batch(
+        self, target: str, batch: pa.RecordBatch, session: Session | None = None
+    ) -> Mapping[int, Exception]:
+        """Append rows given as columns, under the names that the catalog has (ROWTIME: ms), as one batch; answers the
+        rows that were refused, by their index."""
+
     def info(self) -> dict[str, Any]:
         """version, kafkaClusterId, ksqlServiceId, serverStatus."""
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+import pyarrow as pa
+
 from ssql import __version__, tracing
 from ssql.catalog.catalog import Catalog
 from ssql.catalog.commands import CommandTopic
@@ -286,6 +288,13 @@ class LocalEngine:
 
     def call(self, endpoint: str, values: Mapping[str, str], *, as_json: bool = False) -> EndpointCall:
         return endpoints.call(self._core.catalog, endpoint, values, as_json=as_json)
+
+    def insert_batch(
+        self, target: str, batch: pa.RecordBatch, session: Session | None = None
+    ) -> Mapping[int, SsqlError]:
+        request = Request(self._core, session or Session())
+        rights.check_insert(request.session.right)
+        return insert.insert_batch(request, target, batch)
 
     # --- the engine itself ---------------------------------------------------
 

@@ -15,6 +15,7 @@ from ssql.engine.context import Request
 from ssql.engine.relations import is_read_only
 from ssql.engine.rows_json import typed_rows
 from ssql.errors import (
+    ColumnNotFound,
     EvaluationFailed,
     InsertFailed,
     InsertTargetNotFound,
@@ -69,6 +70,31 @@ def insert_rows(request: Request, target: str, rows: Sequence[Mapping[str, Any]]
                 errors[index] = InvalidStatement(f"Cannot insert into HEADER columns: {', '.join(sorted(written))}")
     errors = _append(request, relation, batch, errors)
     return [InsertAck(index, errors.get(index)) for index in range(len(rows))]
+
+
+def insert_batch(request: Request, target: str, batch: pa.RecordBatch) -> dict[int, SsqlError]:
+    """Append rows given as columns under their own names (ROWTIME: ms); answers the rows that were refused, by index.
+
+    Raises:
+        ColumnNotFound: the target has no such column.
+        InvalidStatement: a column's values do not fit its type.
+    """
+    name = target[1:-1] if target[:1] == "`" == target[-1:] else target
+    relation = _target(request, name, None)
+    columns = {c.name: c for c in (*relation.schema.columns, _ROWTIME)}
+    headers = {h.name for h in relation.headers}
+    arrays = []
+    for given in batch.schema.names:
+        if given in headers:
+            raise InvalidStatement(f"Cannot insert into HEADER columns: {given}")
+        if given not in columns:
+            raise ColumnNotFound(given, candidates=columns)
+        try:
+            arrays.append(batch.column(given).cast(columns[given].type.arrow))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            raise InvalidStatement(f"values of column {quote(given)} are no {columns[given].type}") from None
+    typed = pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+    return _append(request, relation, typed, {}) if batch.num_rows else {}
 
 
 def _target(request: Request, name: str, span: Span | None) -> Relation:
@@ -199,7 +225,6 @@ def _rowtime(batch: pa.RecordBatch, errors: dict[int, SsqlError]) -> pa.Array:
     if "ROWTIME" not in batch.schema.names:
         return pa.array([now] * batch.num_rows, pa.int64())
     given = batch.column("ROWTIME").fill_null(now)
-    for index, value in enumerate(given.to_pylist()):
-        if value < 0:
-            errors.setdefault(index, InvalidStatement("ROWTIME must not be negative"))
+    for index in pc.indices_nonzero(pc.less(given, 0)).to_pylist():
+        errors.setdefault(index, InvalidStatement("ROWTIME must not be negative"))
     return given

@@ -1,0 +1,44 @@
+"""The rows of a query into a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ssql.errors import FileUnwritable
+from ssql.types import quote
+from ssql_cli.backend import Backend
+from ssql_cli.output import FORMATS, SUFFIXES, row_writer
+from ssql_cli.transfer.progress import Progress
+
+
+def store(backend: Backend, query: str, path: Path, form: str | None = None) -> int:
+    """Write what a query answers; returns the number of rows. The form is that of the file's name unless given.
+
+    Raises:
+        FileUnwritable: the file, or it has no form.
+    """
+    form = form or SUFFIXES.get(path.suffix.lower())
+    if form == "ndjson":
+        form = "json"
+    if form not in FORMATS:
+        raise FileUnwritable(str(path), f"its format is none of {', '.join(FORMATS)}: say which one it is")
+    answer = backend.query(query)
+    try:
+        with path.open("w", encoding="utf-8") as out, Progress(f"into {path.name}") as progress:
+            writer, count = row_writer(form, out, answer.columns), 0
+            for rows in answer:
+                if rows:
+                    writer.rows(rows)
+                    count += len(rows)
+                    progress.at(count)
+            writer.end()
+            return count
+    except OSError as bad:
+        raise FileUnwritable(str(path), (bad.strerror or str(bad)).lower()) from None
+    finally:
+        answer.close()
+
+
+def all_of(name: str) -> str:
+    """The query of all rows of a stream or table."""
+    return f"SELECT * FROM {quote(name)};"
