@@ -20,6 +20,7 @@ from ssql.errors import (
     PullQueryRefused,
     PullTooLarge,
     ReadTimedOut,
+    ReadTooLarge,
     SourceNotFound,
     SqlError,
     SyntaxSqlError,
@@ -143,6 +144,13 @@ def test_a_star_does_not_show_the_columns_that_every_row_has(filled: Bench) -> N
     assert in_order(
         ask(filled, "SELECT k, ROWTIME FROM totals t WHERE n = (SELECT MAX(n) FROM totals) ORDER BY k").rows
     )
+
+
+def test_a_natural_join_is_not_by_the_time_of_rows(filled: Bench) -> None:
+    sql = "SELECT * FROM orders NATURAL JOIN totals WHERE 'ROWTIME' <> '' ORDER BY id"
+    assert [row[1] for row in in_order(ask(filled, sql).rows)] == [1, 2, 3, 4, 6]
+    with pytest.raises(ColumnNotFound):
+        ask(filled, "SELECT o.ROWTIME FROM orders o NATURAL JOIN totals")
 
 
 def test_whole_rows(filled: Bench) -> None:
@@ -346,6 +354,13 @@ def test_errors_have_a_place(filled: Bench, sql: str, error: type[SqlError], mar
     if hint is not None:
         assert caught.value.hint == f'Did you mean "{hint}"?'
     assert "\n" not in caught.value.message
+
+
+def test_a_query_that_needs_too_much_memory_is_ended(make: Callable[..., Bench]) -> None:
+    bench = fill(make(**{"query.pull.memory.bytes": 4 << 20}))
+    with pytest.raises(ReadTooLarge):
+        ask(bench, "SELECT list(i) AS l FROM range(20000000) r(i)")
+    assert in_order(ask(bench, "WITH x AS (SELECT 1 AS one) SELECT one FROM x").rows) == [(1,)]
 
 
 def test_a_query_that_takes_too_long_is_ended(make: Callable[..., Bench]) -> None:

@@ -40,10 +40,9 @@ def _answer(request: Request, script: str) -> PullResult:
     except tree.Refused as refused:
         raise tree.refused(refused.what, _span(text, refused.place)) from None
     relations = _relations(request, said, text)
-    wanted = {
-        name: rows.Wanted(r, rows.columns_wanted(r, said.words, every=said.every_column))
-        for name, r in relations.items()
-    }
+    # A natural join would be by ROWTIME too.
+    how = {"every": said.every_column, "hidden": not said.natural}
+    wanted = {name: rows.Wanted(r, rows.columns_wanted(r, said.words, **how)) for name, r in relations.items()}
     changes = [*_paths(request, said, text, relations), *_stars(said, text, wanted)]
     final = text.edited([*changes, *calls.changes(said, text, database)])
     deadline = rows.deadline_in(request.config[PULL_TIMEOUT_S])

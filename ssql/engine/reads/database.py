@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,6 +166,8 @@ def _bound(cursor: duckdb.DuckDBPyConnection, text: str) -> Any:
     """The relation of a SELECT, not run yet."""
     try:
         return cursor.sql(text)
+    except duckdb.InterruptException:
+        raise
     except duckdb.Error:
         # Told here without places and names; said again by the other way in, they are there.
         cursor.execute(text)
@@ -178,7 +180,12 @@ def _interrupted(cursor: duckdb.DuckDBPyConnection, timeout_s: float | None) -> 
     if timeout_s is None:
         yield
         return
-    timer = threading.Timer(max(timeout_s, 0.0), cursor.interrupt)
+
+    def end() -> None:
+        with suppress(duckdb.Error):  # it may have just ended, and be closed
+            cursor.interrupt()
+
+    timer = threading.Timer(max(timeout_s, 0.0), end)
     timer.daemon = True
     timer.start()
     try:

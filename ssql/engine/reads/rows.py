@@ -157,9 +157,12 @@ def left_until(deadline: float | None) -> float | None:
     return left
 
 
-def columns_wanted(relation: Relation, words: Collection[str], *, every: bool) -> tuple[str, ...]:
-    """The columns of a relation that a query may use: those it names, and all that a star shows if it has one."""
+def columns_wanted(relation: Relation, words: Collection[str], *, every: bool, hidden: bool) -> tuple[str, ...]:
+    """The columns of a relation that a query may use: those it names, and all that a star shows if it has one.
+
+    `hidden`: with those that a star does not show, if it names them.
+    """
     shown = [c for c in shown_of(relation) if every or c.upper() in words]
-    hidden = [c for c in hidden_of(relation) if c in words and c not in shown]
+    further = [c for c in hidden_of(relation) if hidden and c in words and c not in shown]
     # A relation without columns has no rows for DuckDB.
-    return (*(shown or shown_of(relation)[:1]), *hidden)
+    return (*(shown or shown_of(relation)[:1]), *further)

@@ -77,14 +77,16 @@ class Tree:
     """What a SELECT says.
 
     `tables`: what it names and does not define itself. `words`: whatever it says anywhere, upper-cased. `every_column`:
-    it may use columns that it does not name. `bare`: columns that it names without a qualifier, upper-cased. `calls`:
-    of functions, wherever. `stars`: a star's place, and the tables whose columns it stands for.
+    it may use columns that it does not name. `natural`: a join is by all columns of the same name. `bare`: columns that
+    it names without a qualifier, upper-cased. `calls`: of functions, wherever. `stars`: a star's place, and the tables
+    whose columns it stands for.
     """
 
     tables: list[Named] = field(default_factory=list)
     files: list[Literal] = field(default_factory=list)
     words: set[str] = field(default_factory=set)
     every_column: bool = False
+    natural: bool = False
     bare: set[str] = field(default_factory=set)
     calls: list[Call] = field(default_factory=list)
     stars: list[tuple[Place, tuple[Named, ...]]] = field(default_factory=list)
@@ -172,6 +174,7 @@ def _check_table(kind: str, node: Node, tree: Tree, defined: frozenset[str]) -> 
         raise Refused(kind.partition("_")[0], node)
     if node.get("column_name_alias") or node.get("ref_type") == "NATURAL" or kind == "PIVOT":
         tree.every_column = True
+    tree.natural |= node.get("ref_type") == "NATURAL"
     if kind == "BASE_TABLE" and not _is_defined(node, defined):
         tree.tables.append(_named(node))
     if kind == "TABLE_FUNCTION":
