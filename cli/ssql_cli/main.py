@@ -138,6 +138,28 @@ def make_parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", type=int, default=1, metavar="N", help="default: 1")
     _place(made, server=True)
 
+    config = commands.add_parser(
+        "config",
+        help="check a configuration file",
+        description="Tell of every key that no setting has, and of values that settings do not take.",
+    )
+    config.set_defaults(module="ssql_cli.commands.config")
+    config.add_argument("what", choices=("check",))
+    config.add_argument("file", metavar="FILE")
+
+    docs = commands.add_parser("docs", help="the documentation's pages", description="Print a page, or list all.")
+    docs.set_defaults(module="ssql_cli.commands.docs")
+    docs.add_argument("page", metavar="PAGE", nargs="?")
+
+    completion = commands.add_parser(
+        "completion",
+        help="completion for a shell",
+        description="Print what a shell needs to complete arguments: ssql completion bash > "
+        "~/.local/share/bash-completion/completions/ssql",
+    )
+    completion.set_defaults(module="ssql_cli.commands.completion")
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+
     auth = commands.add_parser(
         "auth",
         help="users and API keys for a server",
