@@ -46,6 +46,51 @@ _TEST_ENDS = (
 )
 
 
+def run(parser: argparse.ArgumentParser) -> None:
+    """Those of `ssql run`."""
+    parser.description = (
+        "Run the queries of files, in order, until stopped. A definition that is there already with the same text is "
+        "passed over. Rows go to stdout, everything else to stderr."
+    )
+    parser.epilog = (
+        "Exit codes: 0 stopped, or caught up; 1 a statement was refused, or a query failed (without --until-caught-up: "
+        "all of them did); 2 wrong arguments or configuration; 3 the log or directory cannot be used now; 130 stopped "
+        "before it had caught up."
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+", help="statements that create sources and queries")
+    _define(parser)
+    parser.add_argument(
+        "--until-caught-up",
+        action="store_true",
+        help="end once all that the topics hold now is processed; then the files' SELECTs are answered",
+    )
+    parser.add_argument("--export", metavar="DIR", help="when caught up, write each table that a query makes to a file")
+    parser.add_argument("--export-format", choices=("csv", "json", "parquet"), default="csv", help="default: csv")
+    parser.add_argument("-o", "--output", choices=("table", "json", "csv"), default="csv", help="form of rows")
+
+
+def check(parser: argparse.ArgumentParser) -> None:
+    """Those of `ssql check`."""
+    parser.description = (
+        "Say what is wrong with each statement of files, with its line, without running anything: definitions go into "
+        "a catalog that is thrown away, over topics that are empty. Each file stands for itself. Files of tests are "
+        "checked too."
+    )
+    parser.epilog = (
+        "Exit codes: 0 nothing is wrong, 1 a statement is, 2 wrong arguments or a file is not there, 4 there was no "
+        "statement to check."
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="statements")
+    _define(parser)
+
+
+def _define(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-d", "--define", metavar="NAME=VALUE", action="append", default=[],
+        help="the value of ${NAME}; may be repeated. SSQL_VAR_NAME in the environment gives one too",
+    )  # fmt: skip
+
+
 def test(parser: argparse.ArgumentParser) -> None:
     """Those of `ssql test`."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter

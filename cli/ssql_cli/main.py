@@ -86,12 +86,14 @@ def make_parser() -> argparse.ArgumentParser:
     _place(server)
     server.add_argument("--queries", metavar="FILE", help="carry out a file of statements first")
 
-    run = commands.add_parser(
-        "run", help="run a file of queries, without a server", description="Run a file of queries until stopped."
-    )
+    run = commands.add_parser("run", help="run files of queries, without a server")
     run.set_defaults(module="ssql_cli.commands.run")
-    run.add_argument("file", metavar="FILE", help="statements that create sources and queries")
+    arguments.run(run)
     _place(run)
+
+    check = commands.add_parser("check", help="say what is wrong with files of statements, without running them")
+    check.set_defaults(module="ssql_cli.commands.check")
+    arguments.check(check)
 
     test = commands.add_parser("test", help="tests of queries, without a broker")
     test.set_defaults(module="ssql_cli.commands.test")

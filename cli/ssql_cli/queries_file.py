@@ -7,39 +7,61 @@ unless it says OR REPLACE or IF NOT EXISTS.
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ssql.engine.api import Engine, Session
 from ssql.errors import InvalidStatement, SsqlError
-from ssql_cli.pieces import Kind, located, script_path, split
+from ssql.sql.parser import substitute
+from ssql_cli.pieces import Kind, Piece, located, script_path, split
 from ssql_cli.settings import read_text
 
 
-def carry_out(engine: Engine, text: str) -> None:
+def carry_out(engine: Engine, text: str, session: Session | None = None, reads: list[Piece] | None = None) -> None:
     """Carry out the statements of a file in order, in one session.
+
+    `reads`: takes the queries that only read (SELECT), to be answered later; None: they are refused.
 
     Raises:
         SsqlError: the first statement that is refused, with its place in the file.
     """
-    _carry_out(engine, text, Session(), _known(engine), ())
+    _carry_out(engine, text, session or Session(), _known(engine), above=(), reads=reads)
 
 
-def _carry_out(engine: Engine, text: str, session: Session, known: Collection[str], above: tuple[Path, ...]) -> None:
+def _carry_out(
+    engine: Engine,
+    text: str,
+    session: Session,
+    known: Collection[str],
+    *,
+    above: tuple[Path, ...],
+    reads: list[Piece] | None,
+) -> None:
     """`above`: the scripts that this text is run by."""
     for piece in split(text):
-        if _normal(piece.text) in known:
+        if _normal(_said(piece.text, session)) in known:
             continue
         try:
+            if piece.kind is Kind.QUERY and reads is not None:
+                reads.append(piece)
+                continue
             if piece.kind is not Kind.SCRIPT:
                 engine.execute(piece.text, session)
                 continue
             path = script_path(piece).resolve()
             if path in above:
                 raise InvalidStatement(f'script "{path}" runs itself')
-            _carry_out(engine, read_text(path), session, known, (*above, path))
+            _carry_out(engine, read_text(path), session, known, above=(*above, path), reads=reads)
         except SsqlError as error:
             raise located(error, piece, text) from None
+
+
+def _said(text: str, session: Session) -> str:
+    """The statement with values for its variables, as the catalog has it; as it stands where it cannot be read."""
+    with suppress(SsqlError):
+        return substitute(text, {name.upper(): value for name, value in session.variables.items()})
+    return text
 
 
 def _known(engine: Engine) -> set[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, LISTEN, Config, from_environment, lookup
@@ -87,4 +87,26 @@ def _properties(text: str) -> dict[str, str]:
         if stripped and stripped[0] not in "#!":
             key, _, value = re.sub(r"\s*[=:]\s*|\s+", "=", stripped, count=1).partition("=")
             found[key] = value
+    return found
+
+
+#: What the names of environment variables begin with that are values for `${name}`: a file reads no others.
+VARIABLE_PREFIX = "SSQL_VAR_"
+
+
+def variables(definitions: Sequence[str], environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variables of a run: `SSQL_VAR_NAME=value` of the environment, then `NAME=VALUE` arguments; names ignore case.
+
+    Raises:
+        ConfigError: an argument is not NAME=VALUE.
+    """
+    found: dict[str, str] = {}
+    for name, value in ({} if environ is None else environ).items():
+        if name.startswith(VARIABLE_PREFIX) and name != VARIABLE_PREFIX:
+            found[name.removeprefix(VARIABLE_PREFIX).upper()] = value
+    for definition in definitions:
+        name, equals, value = definition.partition("=")
+        if not equals or not name.isidentifier():
+            raise ConfigError(f'--define expects NAME=VALUE, not "{definition}"')
+        found[name.upper() if environ is not None else name] = value
     return found

@@ -9,6 +9,7 @@ outside: statements, and the records of topics; it must never know how a query i
     assertions   what an assertion says against what the topics hold; `rows` and `diff` show how they differ
     arrivals     how rows come in: one by one, cut at random, shuffled, or while the process dies again and again
     rerun        the runs of one test, and whether they end the same
+    check        what is wrong with the statements of a script, without carrying it out
     bench        an engine on a log of its own; `mortal` is a log whose process dies at a chosen moment
     codec        records as bytes and back; `values` and `compare`: JSON and SQL values
     pool         tests in processes of their own

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from wcwidth import wcswidth
 
 from ssql.testing.rows import Pair
 from ssql.testing.values import json_text
@@ -118,4 +119,4 @@ def _is_json(value: Any) -> bool:
 
 
 def _width(text: str) -> int:
-    return sum(0 if unicodedata.combining(ch) else 2 if unicodedata.east_asian_width(ch) in "WF" else 1 for ch in text)
+    return max(0, wcswidth(text))

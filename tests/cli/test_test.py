@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -26,8 +29,16 @@ ASSERT TABLE spent IS EMPTY;
 WRONG = RIGHT.replace("('ada', 4);\n--", "('ada', 5);\n--").replace("one order", "wrong <&\x01")
 
 
-def ssql(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([SSQL, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+def ssql(cwd: Path, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SSQL, *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, **(env or {})},
+    )
 
 
 @pytest.fixture
@@ -95,3 +106,43 @@ def test_three_files_as_ksql_test_runner_takes_them(folder: Path) -> None:
     (folder / "tests" / "spent.input.json").write_text(given)
     (folder / "tests" / "spent.output.json").write_text(right)
     assert ssql(folder, "test", "tests/spent.sql", "--quick").returncode == Exit.OK
+
+
+def test_the_recipe_for_ci_is_as_the_page_says(tmp_path: Path) -> None:
+    """The commands of docs/testing.md: all is well at first; a broken query, or a wrong value, ends the job."""
+    page = (Path(__file__).parents[2] / "docs" / "testing.md").read_text()
+    [recipe] = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    assert recipe.splitlines()[0] == "pip install ssql"
+    script = "set -e\n" + "\n".join(recipe.splitlines()[1:])
+    (tmp_path / "queries").mkdir()
+    (tmp_path / "tests").mkdir()
+    queries, tests = tmp_path / "queries" / "spent.sql", tmp_path / "tests" / "spent.sql"
+    blocks = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+
+    def job() -> int:
+        path = f"{Path(SSQL).parent}{os.pathsep}{os.environ['PATH']}"
+        env = {**os.environ, "PATH": path}
+        return subprocess.run(["sh", "-c", script], cwd=tmp_path, env=env, timeout=120, check=False).returncode
+
+    queries.write_text(SPENT)
+    tests.write_text(blocks[1])
+    assert job() == Exit.OK
+    assert ElementTree.parse(tmp_path / "results.xml").getroot().get("tests") == "2"
+    queries.write_text(SPENT.replace("SUM(price)", "SUM(prce)"))
+    assert job() == Exit.FAILED
+    queries.write_text(SPENT.replace("SUM(price)", "SUM(price) + 1"))
+    assert job() == Exit.FAILED
+    assert ElementTree.parse(tmp_path / "results.xml").getroot().get("failures") == "1"
+
+
+def test_the_examples_of_the_page_and_the_readme_pass(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    page, readme = (re.findall(r"```sql\n(.*?)```", (root / name).read_text(), re.DOTALL)
+                    for name in ("docs/testing.md", "README.md"))  # fmt: skip
+    (tmp_path / "page.sql").write_text(page[0])
+    (tmp_path / "refused.sql").write_text(page[2])
+    (tmp_path / "queries").mkdir()
+    (tmp_path / "queries" / "spent.sql").write_text(SPENT.replace("price INT", "price DOUBLE"))
+    (tmp_path / "readme.sql").write_text(readme[1])
+    ran = ssql(tmp_path, "test", "page.sql", "refused.sql", "readme.sql")
+    assert (ran.returncode, ran.stderr) == (Exit.OK, ""), ran.stdout

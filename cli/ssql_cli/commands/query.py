@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from ssql_cli import settings
@@ -17,7 +16,7 @@ def run(args: argparse.Namespace) -> Exit:
     """Raises `SsqlError` for what fails."""
     config = settings.load(args.config, data=args.data, kafka=args.kafka)
     text = _text(args)
-    backend = open_backend(config, args.server, _variables(args.define), in_background=text is None)
+    backend = open_backend(config, args.server, settings.variables(args.define), in_background=text is None)
     try:
         if text is None:
             from ssql_cli.shell import Shell
@@ -37,16 +36,3 @@ def _text(args: argparse.Namespace) -> str | None:
     if args.file == "-" or (args.file is None and not sys.stdin.isatty()):
         return sys.stdin.read()
     return None if args.file is None else settings.read_text(Path(args.file))
-
-
-def _variables(definitions: Sequence[str]) -> dict[str, str]:
-    """`NAME=VALUE` arguments as variables."""
-    found: dict[str, str] = {}
-    for definition in definitions:
-        name, equals, value = definition.partition("=")
-        if not equals or not name.isidentifier():
-            from ssql.errors import ConfigError
-
-            raise ConfigError(f'--define expects NAME=VALUE, not "{definition}"')
-        found[name] = value
-    return found

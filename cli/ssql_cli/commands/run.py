@@ -1,31 +1,47 @@
-"""`ssql run FILE.sql`: the queries of a file, without a server, until stopped."""
+"""`ssql run FILE.sql...`: the queries of files, without a server: until stopped, or until all input is processed."""
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from ssql import logs
-from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP
-from ssql.engine.api import Engine
+from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, Config
+from ssql.engine.api import Engine, Session
 from ssql.engine.lock import DirectoryLock
+from ssql.errors import ConfigError
+from ssql.types import quote
 from ssql_cli import settings
 from ssql_cli.exits import Exit
+from ssql_cli.local import LocalBackend
+from ssql_cli.pieces import Piece
 from ssql_cli.queries_file import carry_out
+from ssql_cli.runner import Runner
 
 #: Seconds between two looks at how the queries are doing.
 LOOK_S = 1.0
+#: The endings of exported files.
+_ENDINGS = {"csv": ".csv", "json": ".ndjson", "parquet": ".parquet"}
 
 
 def run(args: argparse.Namespace) -> Exit:
-    """Run until SIGTERM or Ctrl-C (exit 0), or until every query has failed (exit 1). Raises `SsqlError`."""
+    """Run until SIGTERM or Ctrl-C (exit 0), or until every query has failed (exit 1). Raises `SsqlError`.
+
+    `--until-caught-up`: until all that the topics hold now is processed; exit 1 where any query failed, and 130 where
+    it was stopped before.
+    """
+    if args.export is not None and not args.until_caught_up:
+        raise ConfigError("--export needs --until-caught-up", hint="A query that goes on has no final table.")
     config = settings.load(args.config, data=args.data, kafka=args.kafka)
     logs.set_up(config, level=logging.WARNING)
-    text = settings.read_text(Path(args.file))
+    texts = [settings.read_text(Path(file)) for file in args.files]
+    session = Session(variables=settings.variables(args.define, os.environ), full_sql=True)
     lock = None if config[KAFKA_BOOTSTRAP] else DirectoryLock(Path(config[DATA_DIR]))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -35,9 +51,14 @@ def run(args: argparse.Namespace) -> Exit:
 
         engine = LocalEngine(config)
         try:
-            carry_out(engine, text)
-            print(f"running {args.file}", file=sys.stderr, flush=True)
-            return _watch(engine, stop)
+            reads: list[Piece] | None = [] if args.until_caught_up else None
+            for text in texts:
+                carry_out(engine, text, session, reads)
+            print(f"running {', '.join(args.files)}", file=sys.stderr, flush=True)
+            if reads is None:
+                return _watch(engine, stop)
+            ended = _catch_up(engine, stop)
+            return _results(engine, config, session, reads, args) if ended is Exit.OK else ended
         finally:
             engine.close()
     finally:
@@ -45,18 +66,68 @@ def run(args: argparse.Namespace) -> Exit:
             lock.release()
 
 
+def _catch_up(engine: Engine, stop: threading.Event) -> Exit:
+    """Wait until all that the topics hold is processed, and tell of queries that fail."""
+    told: set[str] = set()
+    while not engine.caught_up(LOOK_S):
+        told = _tell_failures(engine, told)[1]
+        if stop.is_set():
+            return Exit.INTERRUPTED
+        print("catching up ...", file=sys.stderr, flush=True)
+    if _tell_failures(engine, told)[1]:
+        return Exit.FAILED
+    print("caught up", file=sys.stderr, flush=True)
+    return Exit.OK
+
+
+def _results(
+    engine: Engine, config: Config, session: Session, reads: Sequence[Piece], args: argparse.Namespace
+) -> Exit:
+    """Answer the files' SELECTs, and write the tables."""
+    backend = LocalBackend(config, engine=engine)
+    backend.session = session
+    runner = Runner(backend, args.output, sys.stdout, sys.stderr)
+    for piece in reads:
+        runner.run(piece.text)
+    if args.export is not None:
+        folder = Path(args.export)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for table in _made_tables(engine):
+                # A name may hold what a file's may not.
+                path = folder / (table.replace("/", "_") + _ENDINGS[args.export_format])
+                with path.open("w", encoding="utf-8", newline="") as out:
+                    Runner(backend, args.export_format, out, sys.stderr).run(f"SELECT * FROM {quote(table)};")
+                print(f"wrote {path}", file=sys.stderr, flush=True)
+        except OSError as bad:
+            raise ConfigError(f'cannot write to "{folder}": {(bad.strerror or str(bad)).lower()}') from None
+    return Exit.OK
+
+
+def _made_tables(engine: Engine) -> list[str]:
+    """The tables that queries write."""
+    tables, queries = engine.execute("SHOW TABLES; SHOW QUERIES;")
+    sinks = {sink for query in queries["queries"] for sink in query["sinks"]}
+    return sorted(str(table["name"]) for table in tables["tables"] if table["name"] in sinks)
+
+
 def _watch(engine: Engine, stop: threading.Event) -> Exit:
     """Wait for the end, and tell of each query that fails."""
     told: set[str] = set()
     while not stop.wait(LOOK_S):
-        [entity] = engine.execute("SHOW QUERIES;")
-        states = {str(query["id"]): str(query.get("state")) for query in entity["queries"]}
-        failed = {query_id for query_id, state in states.items() if state == "ERROR"}
-        for query_id in sorted(failed - told):
-            [described] = engine.execute(f"EXPLAIN {query_id};")
-            reasons = [str(e.get("errorMessage")) for e in described["queryDescription"].get("queryErrors") or ()]
-            print(f"query {query_id} failed: {'; '.join(reasons) or 'no reason given'}", file=sys.stderr, flush=True)
-        told = failed
-        if states and failed == states.keys():
+        states, told = _tell_failures(engine, told)
+        if states and told == states:
             return Exit.FAILED
     return Exit.OK
+
+
+def _tell_failures(engine: Engine, told: set[str]) -> tuple[set[str], set[str]]:
+    """Tell of each query that failed since the last look; all queries, and those that have failed."""
+    [entity] = engine.execute("SHOW QUERIES;")
+    states = {str(query["id"]): str(query.get("state")) for query in entity["queries"]}
+    failed = {query_id for query_id, state in states.items() if state == "ERROR"}
+    for query_id in sorted(failed - told):
+        [described] = engine.execute(f"EXPLAIN {query_id};")
+        reasons = [str(e.get("errorMessage")) for e in described["queryDescription"].get("queryErrors") or ()]
+        print(f"query {query_id} failed: {'; '.join(reasons) or 'no reason given'}", file=sys.stderr, flush=True)
+    return set(states), failed
