@@ -58,6 +58,25 @@ def _settings(server: Server) -> _Settings:
     }
 
 
+class _Line(TypedDict):
+    verify: ssl.SSLContext | bool
+    http1: bool
+    http2: bool
+    limits: httpx2.Limits
+    socket_options: list[tuple[int, int, int]]
+
+
+def _line(server: Server) -> _Line:
+    """What both kinds of transport are made with. Without TLS no version is agreed on: the one asked for is spoken."""
+    return {
+        "verify": _verified(server.verify),
+        "http1": not server.http2 or server.url.startswith("https:"),
+        "http2": server.http2,
+        "limits": _LIMITS,
+        "socket_options": _KEEPALIVE,
+    }
+
+
 def _verified(verify: Verify) -> ssl.SSLContext | bool:
     if not isinstance(verify, str | PathLike):
         return verify
@@ -72,10 +91,7 @@ class HttpBackend:
 
     def __init__(self, server: Server) -> None:
         self._url = server.url
-        transport = httpx2.HTTPTransport(
-            verify=_verified(server.verify), http2=server.http2, limits=_LIMITS, socket_options=_KEEPALIVE
-        )
-        self._client = httpx2.Client(transport=transport, **_settings(server))
+        self._client = httpx2.Client(transport=httpx2.HTTPTransport(**_line(server)), **_settings(server))
 
     def execute(self, statement: Statement) -> list[Entity]:
         return self._answer(exchange.execute(statement))
@@ -160,10 +176,7 @@ class AsyncHttpBackend:
 
     def __init__(self, server: Server) -> None:
         self._url = server.url
-        transport = httpx2.AsyncHTTPTransport(
-            verify=_verified(server.verify), http2=server.http2, limits=_LIMITS, socket_options=_KEEPALIVE
-        )
-        self._client = httpx2.AsyncClient(transport=transport, **_settings(server))
+        self._client = httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(**_line(server)), **_settings(server))
 
     async def execute(self, statement: Statement) -> list[Entity]:
         return await self._answer(exchange.execute(statement))

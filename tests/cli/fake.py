@@ -12,6 +12,7 @@ from aiohttp import web
 
 from ssql.engine.api import Engine, PullResult
 from ssql.server.app import make_app
+from ssql.server.auth import Credentials
 from tests.server.fake import COLUMNS
 
 
@@ -22,14 +23,14 @@ def pulled(*rows: tuple[object, ...]) -> PullResult:
 
 
 @contextlib.contextmanager
-def serving(engine: Engine, port: int = 0) -> Iterator[str]:
+def serving(engine: Engine, port: int = 0, credentials: Credentials | None = None) -> Iterator[str]:
     """The URL of a real server over the engine, on a free port where none is given."""
     loop = asyncio.new_event_loop()
     ready = threading.Event()
     url: list[str] = []
 
     async def start() -> web.AppRunner:
-        runner = web.AppRunner(make_app(engine), handler_cancellation=True, shutdown_timeout=1)
+        runner = web.AppRunner(make_app(engine, credentials=credentials), handler_cancellation=True, shutdown_timeout=1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
         await site.start()

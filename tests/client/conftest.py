@@ -58,21 +58,21 @@ class Awaited:
 
 
 #: Opens a connection to what it is given, and closes it.
-Opened = Callable[[Any], Any]
+Opened = Callable[..., Any]
 
 
 @contextlib.contextmanager
-def blocking(target: Any) -> Iterator[Connection]:
-    with ssql.connect(target) as connection:
+def blocking(target: Any, **options: Any) -> Iterator[Connection]:
+    with ssql.connect(target, **options) as connection:
         yield connection
 
 
 @contextlib.contextmanager
-def awaited(target: Any) -> Iterator[Any]:
+def awaited(target: Any, **options: Any) -> Iterator[Any]:
     with asyncio.Runner() as runner:
 
         async def made() -> Any:
-            return ssql.connect_async(target)
+            return ssql.connect_async(target, **options)
 
         with Awaited(runner.run(made()), runner) as connection:
             yield connection

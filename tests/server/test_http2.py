@@ -26,8 +26,9 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, StreamEnded, StreamReset, WindowUpdated
 
+from ssql import connect_async
 from ssql.config import LISTEN, TLS_CERTIFICATE, Config
-from ssql.errors import ConfigError
+from ssql.errors import ConfigError, ServerUnavailable
 from ssql.server.app import make_app
 from ssql.server.http2.choose import Site
 from ssql.server.http2.connection import MAX_RESETS
@@ -407,3 +408,18 @@ async def test_a_server_that_ends_says_so_and_ends_its_streams() -> None:
         while part := await client.reader.read(65536):  # h2 hears no frames after GOAWAY
             read += part
         assert b'["a",1]\n' in read
+
+
+@pytest.mark.parametrize("http2", [False, True])
+@in_loop
+async def test_our_client_speaks_what_it_is_told_and_checks_the_certificate(certificate: Path, http2: bool) -> None:
+    async with serving(pull(("a", 1))) as server, connect_async(f"http://{server.host}", http2=http2) as db:
+        assert (await db.query("SELECT 1;")).rows() == [("a", 1)]
+    async with serving(pull(("a", 1)), tls=_tls(str(certificate), "")) as server:
+        url = f"https://localhost:{server.port}"
+        for verify in (certificate, False):
+            async with connect_async(url, http2=http2, verify=verify) as db:
+                assert (await db.query("SELECT 1;")).rows() == [("a", 1)]
+        async with connect_async(url, http2=http2) as db:
+            with pytest.raises(ServerUnavailable, match="certificate"):
+                await db.query("SELECT 1;")
