@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from ssql.engine.api import Frame, Session, Subscription
+from ssql.engine.subscriptions import feed
 from ssql.errors import InvalidStatement, TokenExpired, TokenRefused
 from ssql.log.api import RECORD_SCHEMA
 from tests.engine.conftest import WAIT_S, Bench
@@ -118,6 +119,24 @@ def test_rows_without_their_key_are_told_with_what_they_replace(bench: Bench) ->
     assert rows(frame(subscription)) == [(1, 1)]
     insert(bench, "s", ("a", 1))
     assert rows(frame(subscription)) == [(-1, 1), (1, 2)]
+
+
+@pytest.mark.parametrize("sql", ["SELECT v FROM s WHERE v > 9", "SELECT k, n FROM c WHERE n > 9", "SELECT * FROM s"])
+def test_a_query_without_changes_says_how_far_it_is(bench: Bench, sql: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "PROGRESS_S", 0.0)
+    bench.run(STREAM + COUNTS)
+    subscription = subscribe(bench, sql)
+    before = frame(subscription)
+    bench.settle()
+    insert(bench, "s", ("a", 1))
+    then = frame(subscription)
+    assert then.rows.num_rows == (sql == "SELECT * FROM s")
+    assert next(iter(then.frontier.values())) == next(iter(before.frontier.values())) + 1
+    assert then.token not in {None, before.token}
+    insert(bench, "s", ("a", 10))
+    again = subscribe(bench, sql, then.token)
+    insert(bench, "s", *[("a", 10)] * 9)
+    assert rows(frame(again)) != []
 
 
 def test_without_a_snapshot_only_changes_are_told(bench: Bench) -> None:
@@ -408,6 +427,18 @@ def test_a_slow_subscriber_misses_nothing_and_holds_nothing(
     if expected is None:
         assert len(taken(slow, 21 if name == "a stream" else 22)) >= 20
     assert slow.error is None
+
+
+def test_who_catches_up_does_not_wait_for_another_who_does(make: Callable[..., Bench]) -> None:
+    bench = make(**{"query.push.buffer.bytes": 1, "batch.max.rows": 1})
+    bench.run(STREAM)
+    token = frame(subscribe(bench, "SELECT v FROM s")).token
+    insert(bench, "s", *(("a", n) for n in range(6)))
+    bench.reopen()
+    slow, quick = subscribe(bench, "SELECT v FROM s", token), subscribe(bench, "SELECT v FROM s", token)
+    assert slow.query_id == quick.query_id
+    assert taken(quick, 6) == [(1, n) for n in range(6)]
+    assert taken(slow, 6) == [(1, n) for n in range(6)]
 
 
 def test_what_is_gone_before_a_slow_subscriber_reads_it_is_told(make: Callable[..., Bench]) -> None:

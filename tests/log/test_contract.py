@@ -188,6 +188,21 @@ def test_a_second_writer_of_a_name_fences_the_first(log: Log, topic: str) -> Non
     assert values(everything(log, topic, 2)) == [b"0", b"2"]
 
 
+def test_what_was_committed_is_written_at_once(log: Log, topic: str) -> None:
+    writer = log.writer(fresh("w"))
+    ends = [log.written(topic, 0)]
+    for n in range(20):
+        writer.begin()
+        writer.append(topic, numbered(n, n + 1))
+        writer.commit()
+        ends.append(log.written(topic, 0))
+    writer.close()
+    found = everything(log, topic, 20)
+    offsets = [offset for fetch in found for offset in fetch.batch.column("offset").to_pylist()]
+    # Each commit's record stands between the ends before and after it.
+    assert all(before <= offset < after for before, offset, after in zip(ends[:-1], offsets, ends[1:], strict=True))
+
+
 def test_bounds_and_reading_to_the_end_agree(log: Log, topic: str) -> None:
     assert log.bounds(topic, 0) == (0, 0)
     writer = log.writer(fresh("w"))

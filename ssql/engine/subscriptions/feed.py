@@ -5,13 +5,14 @@ subscriber only remembers how far it is; so what a subscriber costs is a few hun
 falls behind the ring goes on by its own token, as if it had come again.
 
 A feed that catches up for somebody (behind a token, or from the beginning) is *patient*: the worker holds it back until
-what it has told is taken, so that it can be read from the log at the reader's speed. Once it runs with all other
-queries it is at the place of the feed that is shared, or becomes that.
+its first reader has taken what it told, so that it is read from the log at the reader's speed. Once it runs with all
+other queries it is at the place of the feed that is shared, or becomes that.
 """
 
 from __future__ import annotations
 
 import threading
+import time as clock
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,10 @@ from ssql.engine.subscriptions.result import Result
 from ssql.errors import QueryFailed
 from ssql.planner.steps import QueryPlan
 from ssql.runtime.api import Demand, Reached
+
+#: A query that has no changes to tell says how far it is all the same, this long (s) after what it told last: a token
+#: is not to grow old where records come and none is for the client.
+PROGRESS_S = 10.0
 
 #: Frames that are held for who takes them next.
 KEPT_FRAMES = 8
@@ -82,6 +87,7 @@ class Feed:
         self._result = Result(shape.schema, shape.keys, shape.lifetime_ms) if shape.is_table else None
         self._bytes = 0
         self._held = False
+        self._told_at = clock.monotonic()
         # What subscribers share: for as long as one of them has it, or it is among the last.
         self._frames: WeakValueDictionary[tuple[int, int], Frame] = WeakValueDictionary()
         self._last: deque[Frame] = deque(maxlen=KEPT_FRAMES)
@@ -124,6 +130,8 @@ class Feed:
             rows_there, digest = (self._result.rows, self._result.digest) if self._result is not None else (0, 0)
             before, self.place = self.place, Place(self.shape, reached, self.begin.origin, rows_there, digest)
             news = reached.joined and (self.patient or before is None or not before.reached.joined)
+            if changes is None and self._is_silent(reached):
+                changes = self.shape.no_changes
             if changes is not None and not reached.quiet:
                 self._put(Entry(self.place, changes))
                 news = True
@@ -168,7 +176,15 @@ class Feed:
     def failed(self, reason: str) -> None:
         self.end(QueryFailed(self.query_id, reason))
 
+    def _is_silent(self, reached: Reached) -> bool:
+        """Whether it has gone on for long since it told something."""
+        late = clock.monotonic() - self._told_at >= PROGRESS_S
+        last = self.entries[-1].place if self.entries else self.start
+        here = {**reached.offsets, **reached.own}
+        return late and self.begun and last is not None and here != last.frontier
+
     def _put(self, entry: Entry) -> None:
+        self._told_at = clock.monotonic()
         self.entries.append(entry)
         self._bytes += entry.size
         while not self.patient and self._bytes > self.buffer_bytes and len(self.entries) > 1:
@@ -211,13 +227,17 @@ class Feed:
         return self._snapshot
 
     def taken(self) -> None:
-        """A reader has gone on: a patient feed lets go of what all have taken."""
+        """A reader has gone on: a patient feed lets go of what all have taken, and goes at the pace of the first. Who
+        is too far behind that one goes on alone."""
         if not self.patient or self.successor is not None:
             return
-        least = min((reader.tick for reader in self.readers), default=0)
-        while self.entries and self.entries[0].tick <= least:
+        ticks = [reader.tick for reader in self.readers] or [0]
+        while self.entries and self.entries[0].tick <= min(ticks):
             self._drop_oldest()
-        if self._held and not self.ended and self._bytes <= self.buffer_bytes // 2:
+        unread = sum(entry.size for entry in self.after(max(ticks)))
+        if self._held and not self.ended and unread <= self.buffer_bytes // 2:
+            while self._bytes > self.buffer_bytes // 2:
+                self._drop_oldest()
             self._held = False
             self.resume(self)
 

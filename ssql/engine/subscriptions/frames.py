@@ -52,6 +52,10 @@ class Shape:
         """Of a frame's rows."""
         return pa.schema([pa.field("_diff", pa.int8()), *(pa.field(c.name, c.type.arrow) for c in self.columns)])
 
+    @cached_property
+    def no_changes(self) -> pa.RecordBatch:
+        return pa.RecordBatch.from_pylist([], schema=self.schema.append(pa.field("_diff", pa.int8())))
+
     def show(self, changes: pa.RecordBatch) -> pa.RecordBatch:
         return pa.RecordBatch.from_arrays([changes.column(n) for n in self.shown.names], schema=self.shown)
 
@@ -105,6 +109,8 @@ def net_frame(entries: Sequence[Entry]) -> Frame | None:
     """The net effect of entries that follow each other; None where nothing is left of them."""
     place = entries[-1].place
     changes = concat([e.changes for e in entries])
+    if not changes.num_rows:  # it is told how far they lead
+        return place.frame(None)
     left = net_changes(changes, place.shape.keys, upserts=place.shape.visible)
     return place.frame(left) if left.num_rows else None
 
