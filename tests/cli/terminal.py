@@ -86,6 +86,10 @@ class Terminal:
         """The lines that stand on the screen now."""
         return [line.rstrip() for line in self._screen.display]
 
+    def cells(self, lines: int = LINES) -> list[list[pyte.screens.Char]]:
+        """The first lines of the screen, cell by cell."""
+        return [[self._screen.buffer[y][x] for x in range(COLUMNS)] for y in range(lines)]
+
     def background(self, line: int) -> str:
         """The colour behind the first character of a line of the screen."""
         return str(self._screen.buffer[line][0].bg)
