@@ -97,6 +97,7 @@ def test(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = _TEST, _TEST_ENDS
     parser.add_argument("paths", metavar="PATH", nargs="*", type=Path, help="a file of tests, or a folder of them")
     parser.add_argument("-k", metavar="TEXT", dest="select", default="", help="only tests with this in file or name")
+    _define(parser)
     parser.add_argument("--quick", action="store_true", help="carry out each test only as it is written")
     parser.add_argument("--seed", type=int, metavar="N", help="repeat the choices of a run that told this seed")
     parser.add_argument("--jobs", type=_positive, default=2, metavar="N", help="processes (default: 2)")

@@ -176,9 +176,18 @@ class Play:
             raise Mismatch("query failed", why)
 
 
-def carry_out(test: SqlTest, arrival: Arrival, *, seed: int, clock_ms: int, assertions: bool) -> Ended:
-    """A run of a test on a fresh engine. `clock_ms`: when it begins, for rows without a time."""
+@dataclass(frozen=True)
+class Start:
+    """What the runs of a test have in common. `clock_ms`: when each begins, for rows without a time."""
+
+    seed: int
+    clock_ms: int
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def carry_out(test: SqlTest, arrival: Arrival, start: Start, *, assertions: bool = True) -> Ended:
+    """A run of a test on a fresh engine."""
     with bench_of(arrival) as bench:
-        return Play(bench, arrival, Coming(bench, random.Random(f"{seed} {arrival.name}")), clock_ms, assertions).go(
-            test
-        )
+        bench.session.variables.update(start.variables)
+        coming = Coming(bench, random.Random(f"{start.seed} {arrival.name}"))
+        return Play(bench, arrival, coming, start.clock_ms, assertions).go(test)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from ssql.errors import SsqlError
 from ssql.testing.arrivals import ONE_BY_ONE, RERUNS, Arrival
 from ssql.testing.assertions import AssertionFailed
-from ssql.testing.play import Ended, carry_out
+from ssql.testing.play import Ended, Start, carry_out
 from ssql.testing.records import Mismatch
 from ssql.testing.script import Expected, SqlTest
 from ssql.testing.snapshots import compare
@@ -47,10 +47,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Judge:
-    """Carries out tests. `quick`: only as they are written."""
+    """Carries out tests. `quick`: only as they are written; `variables`: the values of `${name}`."""
 
     seed: int
     quick: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
     reruns: Sequence[Arrival] = RERUNS
 
     def __call__(self, test: SqlTest) -> Result:
@@ -58,14 +59,14 @@ class Judge:
         started = time.perf_counter()
         runs = 0
         failure: Failure | None = None
-        clock_ms = time.time_ns() // 1_000_000
+        start = Start(self.seed, time.time_ns() // 1_000_000, self.variables)
         arrival = ONE_BY_ONE
         try:
-            base = carry_out(test, ONE_BY_ONE, seed=self.seed, clock_ms=clock_ms, assertions=True)
+            base = carry_out(test, ONE_BY_ONE, start)
             runs = 1
             failure = _unexpected(test, base)
             for arrival in () if failure or self.quick or test.once else self.reruns:
-                failure = _again(test, base, arrival, self.seed, clock_ms)
+                failure = _again(test, base, arrival, start)
                 runs += 1
                 if failure is not None:
                     failure = replace(failure, run=arrival.name, hint=_MEANT if arrival.hook is None else _CRASHED)
@@ -133,11 +134,11 @@ def _listed(error: Mismatch) -> str:
     return "\n".join(parts)
 
 
-def _again(test: SqlTest, base: Ended, arrival: Arrival, seed: int, clock_ms: int) -> Failure | None:
+def _again(test: SqlTest, base: Ended, arrival: Arrival, start: Start) -> Failure | None:
     """What another run of the test does that the first did not."""
     asserted = isinstance(base.error, AssertionFailed)
     same = replace(test, steps=test.steps[: base.at + 1]) if asserted else test
-    ended = carry_out(same, arrival, seed=seed, clock_ms=clock_ms, assertions=False)
+    ended = carry_out(same, arrival, start, assertions=False)
     if ended.error is not None and (base.error is None or asserted):
         return _failure(test, ended)
     if ended.error is None and base.error is not None and not asserted:

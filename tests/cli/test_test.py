@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -84,6 +85,30 @@ def test_a_file_that_is_no_test_fails_with_line_and_caret(folder: Path) -> None:
     assert "LINE 2: --@expectd.error: x\n" in ran.stdout.replace("\n  ", "\n")
     assert "Did you mean expected.error?" in ran.stdout
     assert ElementTree.parse(folder / "results.xml").getroot().get("failures") == "1"
+
+
+def test_variables_get_their_values_from_outside(folder: Path) -> None:
+    (folder / "b.sql").write_text("--@test: b\n" + SPENT + "INSERT INTO orders VALUES (${who}, 4);\n"
+                                  "ASSERT TABLE spent (customer) VALUES ('ada');")  # fmt: skip
+    assert ssql(folder, "test", "b.sql", "-d", "who='ada'").returncode == Exit.OK
+    assert ssql(folder, "test", "b.sql").returncode == Exit.FAILED
+
+
+def test_a_change_is_seen_and_ctrl_c_ends_the_watch(folder: Path) -> None:
+    command = [SSQL, "test", "tests/right.sql", "--quick", "--watch"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        assert watching.stderr is not None
+        assert watching.stderr.readline() == "waiting for a change (Ctrl-C ends)\n"
+        (folder / "tests" / "spent.sql").write_text(SPENT.replace("SUM(price)", "SUM(price) + 1"))
+        assert watching.stderr.readline() == "waiting for a change (Ctrl-C ends)\n"
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(30) == Exit.INTERRUPTED
+        told = watching.stdout.read()
+    assert [line.split(" in ")[0] for line in told.splitlines() if " passed, " in line] == [
+        "2 passed, 0 failed",
+        "1 passed, 1 failed",
+    ]
 
 
 def test_wrong_arguments(folder: Path) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from ssql.errors import Span
+from ssql.errors import Span, SyntaxSqlError
 from ssql.sql import statements as ast
 from ssql.sql.parser import parse_script, parse_statement
+from ssql.sql.printer import print_statement
 from ssql.types import BIGINT, BYTES, INTEGER, STRING, Array, Decimal, Struct
 from tests.sql.support import bare
 
@@ -146,6 +147,10 @@ CASES: list[tuple[str, ast.Statement]] = [
     ("ASSERT NOT EXISTS SCHEMA ID 3", ast.AssertSchema(False, None, 3, **PLACE)),
     ("ASSERT STREAM s (a INT KEY) WITH (format='JSON')",
      ast.AssertSource("STREAM", name("S"), (column("A", INTEGER, "key"),), properties(FORMAT="JSON"), **PLACE)),
+    ("ASSERT TABLE t IS EMPTY", ast.AssertRows("TABLE", name("T"), (), (), **PLACE)),
+    ("ASSERT CHANGES t IS EMPTY", ast.AssertRows("CHANGES", name("T"), (), (), **PLACE)),
+    ("ASSERT ERRORS IS EMPTY", ast.AssertRows("ERRORS", None, (), (), **PLACE)),
+    ("ASSERT LATE IS EMPTY", ast.AssertRows("LATE", None, (), (), **PLACE)),
     ("ASSERT TABLE t", ast.AssertSource("TABLE", name("T"), (), {}, **PLACE)),
 ]  # fmt: skip
 
@@ -183,9 +188,32 @@ def test_test_runner_assertions() -> None:
     values = parse_statement("ASSERT VALUES s (a, b) VALUES (1, 'x')", assertions=True)
     assert isinstance(values, ast.AssertValues)
     assert (str(values.source), len(values.columns), len(values.rows[0]), values.tombstone) == ("S", 2, 2, False)
+    several = parse_statement("ASSERT VALUES s (a) VALUES (1), (2)", assertions=True)
+    assert isinstance(several, ast.AssertValues)
+    assert len(several.rows) == 2
     tombstone = parse_statement("ASSERT NULL VALUES s (a) KEY (1)", assertions=True)
     assert isinstance(tombstone, ast.AssertValues)
     assert tombstone.tombstone
+
+
+def test_rows_that_a_test_asserts() -> None:
+    for text, what, deleted in (
+        ("ASSERT TABLE t (a, b) VALUES (1, 'x'), (2, NULL)", "TABLE", [False, False]),
+        ("ASSERT STREAM s VALUES (1)", "STREAM", [False]),
+        ("ASSERT CHANGES t (a, b) VALUES (1, 'x'), DELETED (1)", "CHANGES", [False, True]),
+        ("ASSERT LATE (topic) VALUES ('t')", "LATE", [False]),
+    ):
+        rows = parse_statement(text, assertions=True)
+        assert isinstance(rows, ast.AssertRows)
+        assert (rows.what, [row.deleted for row in rows.rows]) == (what, deleted)
+        assert print_statement(parse_statement(print_statement(rows), assertions=True)) == print_statement(rows)
+    for wrong in (
+        "ASSERT TABLE t (a, b) VALUES (1)",
+        "ASSERT TABLE t (a) VALUES DELETED (1)",
+        "ASSERT ERRORS t IS EMPTY",
+    ):
+        with pytest.raises(SyntaxSqlError):
+            parse_statement(f"ASSERT {wrong}", assertions=True)
 
 
 def test_a_script_is_its_statements_with_places_in_all_of_it() -> None:

@@ -21,7 +21,7 @@ from ssql.testing.arrivals import (
     is_commit,
 )
 from ssql.testing.mortal import Hook
-from ssql.testing.play import carry_out
+from ssql.testing.play import Start, carry_out
 
 from .support import ORDERS, fails, passes, result_of, sql_test
 
@@ -136,7 +136,7 @@ def test_every_commit_is_a_moment_to_die(crash: Arrival) -> None:
         return lambda number, what, at: commits.append(what) if at == "after" and is_commit(what) else None
 
     undisturbed = replace(ONE_BY_ONE, hook=counted)
-    assert carry_out(test, undisturbed, seed=1, clock_ms=0, assertions=False).error is None
+    assert carry_out(test, undisturbed, Start(1, 0)).error is None
     lives: list[int] = []
 
     def numbered(life: int) -> Hook:
@@ -144,7 +144,7 @@ def test_every_commit_is_a_moment_to_die(crash: Arrival) -> None:
         assert crash.hook is not None
         return crash.hook(life)
 
-    assert carry_out(test, replace(crash, hook=numbered), seed=1, clock_ms=0, assertions=False).error is None
+    assert carry_out(test, replace(crash, hook=numbered), Start(1, 0)).error is None
     assert len(commits) > 5
     assert len(lives) >= len(commits)
 

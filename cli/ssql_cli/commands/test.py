@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 import time
@@ -15,6 +16,7 @@ from ssql.testing import junit, pool, report
 from ssql.testing.rerun import Failure, Judge, Result, lost
 from ssql.testing.script import SqlTest, read_tests
 from ssql.testing.triples import read_triple, triple_of
+from ssql_cli import settings
 from ssql_cli.exits import Exit
 
 #: Seconds between two looks for files that changed. Polled: a few files' times cost nothing, and no library is needed.
@@ -49,7 +51,7 @@ def _once(args: argparse.Namespace) -> Exit:
     results = [Result(test, failure, 0.0, 0, seed) for test, failure in unread]
     for result in results:
         _show(result, args)
-    judge = Judge(seed, quick=args.quick)
+    judge = Judge(seed, quick=args.quick, variables=settings.variables(args.define, os.environ))
     for result in pool.run(tests, judge, partial(lost, seed=seed), processes=args.jobs, limit_s=args.timeout):
         results.append(result)
         _show(result, args)
