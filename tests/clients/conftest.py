@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,32 @@ def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+#: Prints where the browser is, once it is unpacked into TMPDIR; with the libraries that it needs, as for a cloud's
+#: bare machines.
+_UNPACK = "import('@sparticuz/chromium').then(async found => console.log(await found.default.executablePath()))"
+
+
+@dataclass(frozen=True)
+class Browser:
+    """A headless Chromium: its program, and the environment that it needs."""
+
+    program: str
+    environment: dict[str, str]
+
+
 @pytest.fixture(scope="session")
-def chromium() -> str:
-    """A headless browser, where the machine has one."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if (found := shutil.which(name)) is not None:
-            return found
-    pytest.skip("no Chromium found: EventSource is tried with npm's alone")
+def chromium(node_modules: Path, tmp_path_factory: pytest.TempPathFactory) -> Browser:
+    """A headless browser, out of an npm package."""
+    folder = tmp_path_factory.mktemp("chromium")
+    bare_machine = {"TMPDIR": str(folder), "AWS_EXECUTION_ENV": "AWS_Lambda_nodejs22.x"}
+    unpacked = subprocess.run(
+        ["node", "-e", _UNPACK],
+        cwd=node_modules,
+        env={**os.environ, **bare_machine},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    libraries = {"LD_LIBRARY_PATH": str(folder / "al2023" / "lib"), "HOME": str(folder)}
+    return Browser(unpacked.stdout.strip(), {**os.environ, **libraries})

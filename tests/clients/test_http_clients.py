@@ -25,6 +25,7 @@ from websockets.sync.client import connect
 from tests.support.breaking import BreakingProxy, breaking
 from tests.support.command import server, url_of
 
+from .conftest import Browser
 from .test_ksqldb_clients import by_node
 
 HERE = Path(__file__).parent
@@ -140,12 +141,16 @@ def test_eventsource_from_npm(node_modules: Path, fed: str) -> None:
         check(by_node(node_modules, "eventsource.js", through(proxy), str(ROWS)), proxy)
 
 
-def test_eventsource_of_a_browser(chromium: str, fed: str, tmp_path: Path) -> None:
+BROWSER_OPTIONS = ("--headless", "--no-sandbox", "--no-zygote", "--disable-gpu", "--disable-dev-shm-usage")
+
+
+def test_eventsource_of_a_browser(chromium: Browser, fed: str, tmp_path: Path) -> None:
     """The page is of another origin: the browser asks whether it may."""
     with breaking(port_of(fed), BREAKS) as proxy, page() as (address, told):
         target = f"{address}/eventsource.html?" + urlencode({"url": through(proxy), "rows": str(ROWS)})
-        command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'browser'}"]
-        with subprocess.Popen([*command, target], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as browser:
+        command = [chromium.program, *BROWSER_OPTIONS, f"--user-data-dir={tmp_path / 'browser'}", target]
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(command, env=chromium.environment, stderr=quiet, stdout=quiet) as browser:
             try:
                 check(told.get(timeout=120), proxy)
             finally:
