@@ -22,11 +22,16 @@ class ArrowWriter:
     def __init__(self, form: str, sink: BinaryIO, columns: Sequence[AnswerColumn]) -> None:
         self._columns = typed_columns(columns)
         schema = pa.schema([pa.field(c.name, c.type.arrow) for c in self._columns])
+        self._schema = schema
         if sink.seekable():
             sink.seek(0)
             sink.truncate()
         self._sink = sink
         self._writer: Any = pq.ParquetWriter(sink, schema) if form == "parquet" else pa.ipc.new_stream(sink, schema)
+
+    def batch(self, batch: pa.RecordBatch) -> None:
+        """Rows that are columns already."""
+        self._writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=self._schema))
 
     def rows(self, rows: Sequence[Row]) -> None:
         batch = batch_of(self._columns, [row for row in rows if not row.deleted])

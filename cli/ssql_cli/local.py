@@ -97,6 +97,11 @@ class _Pulled:
         for batch in self._result.rows.combine_chunks().to_batches(max_chunksize=SLICE_ROWS):
             yield rows_of(batch, self._result.columns)
 
+    def batches(self) -> list[pa.RecordBatch]:
+        """The rows as they are, for who writes columns."""
+        found: list[pa.RecordBatch] = self._result.rows.to_batches(max_chunksize=SLICE_ROWS)
+        return found
+
     def close(self) -> None:
         """Nothing runs."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ssql.errors import FileUnwritable
 from ssql.types import quote
+from ssql_cli.arrow_files import ArrowWriter
 from ssql_cli.backend import Backend
 from ssql_cli.output import FORMATS, SUFFIXES, row_writer
 from ssql_cli.transfer.progress import Progress
@@ -26,6 +27,14 @@ def store(backend: Backend, query: str, path: Path, form: str | None = None) -> 
     try:
         with path.open("w", encoding="utf-8") as out, Progress(f"into {path.name}") as progress:
             writer, count = row_writer(form, out, answer.columns), 0
+            # An engine in this process has columns, which no row need be made of.
+            if isinstance(writer, ArrowWriter) and (batches := getattr(answer, "batches", None)) is not None:
+                for batch in batches():
+                    writer.batch(batch)
+                    count += batch.num_rows
+                    progress.at(count)
+                writer.end()
+                return count
             for rows in answer:
                 if rows:
                     writer.rows(rows)
