@@ -95,6 +95,8 @@ class Feed:
         self._snapshot: Snapshot | None = None
         #: where a patient feed ended, and who goes on from there, behind which tick
         self.successor: Feed | None = None
+        #: the tick at which it came beside the others: what it told before that, they may have told long ago
+        self.joined = 0
         self.handover = 0
         #: patient feeds that went over into this one, by the token that they went on from, as long as they are small
         self.before: dict[str, Feed] = {}
@@ -130,6 +132,8 @@ class Feed:
             rows_there, digest = (self._result.rows, self._result.digest) if self._result is not None else (0, 0)
             before, self.place = self.place, Place(self.shape, reached, self.begin.origin, rows_there, digest)
             news = reached.joined and (self.patient or before is None or not before.reached.joined)
+            if reached.joined and (before is None or not before.reached.joined):
+                self.joined = reached.tick
             if changes is None and self._is_silent(reached):
                 changes = self.shape.no_changes
             if changes is not None and not reached.quiet:
@@ -156,7 +160,8 @@ class Feed:
     def hand_over(self, shared: Feed) -> None:
         """End, and have `shared` go on with its readers: both have seen the same. With `changed` of both held."""
         assert self.place is not None
-        self.successor, self.handover, self.ended = shared, self.place.reached.tick, True
+        self.successor, self.ended = shared, True
+        self.handover = max(self.place.reached.tick, shared.joined)
         shared.readers |= self.readers
         if self.begin.after is not None and not self.dropped and self.exact:
             shared.before[self.begin.after.text()] = self
