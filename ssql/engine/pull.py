@@ -34,6 +34,7 @@ from ssql.engine.reads.rows import kept_view
 from ssql.engine.record_order import in_record_order
 from ssql.engine.statements_pool import one_batch
 from ssql.errors import PullTooLarge, SsqlError
+from ssql.planner import plan as logical
 from ssql.planner.pull import PullPlan, plan_pull
 from ssql.planner.pull_clauses import refuse_clauses, refuse_positions, selected_and_where
 from ssql.runtime.api import TableView
@@ -167,12 +168,11 @@ def _from_log(request: Request, query: Query, catalog: Catalog) -> PullResult:
     core = request.core
     query_id = planning.transient_id(query)
     plan = _planned(request, query) if _needs_all_rows(query, catalog) else None
-    read = (
-        query
-        if plan is None
-        else Query(items=(Star(query.span),), source=_base(query) or query.source, span=query.span)
-    )
-    analysis, emit = planning.emit(read, query_id, catalog, request.config, core.log)
+    rows_of = Query(items=(Star(query.span),), source=_base(query) or query.source, span=query.span)
+    analysis, emit = planning.emit(query if plan is None else rows_of, query_id, catalog, request.config, core.log)
+    if plan is None and _is_one_group(analysis.plan):
+        plan = _planned(request, query)
+        analysis, emit = planning.emit(rows_of, query_id, catalog, request.config, core.log)
     if not request.config[SQL_EXTENSIONS]:
         refuse_positions(*selected_and_where(analysis.plan))
     rows = read_all(core.worker, core.log, analysis, emit)
@@ -195,6 +195,11 @@ def _needs_all_rows(query: Query, catalog: Catalog) -> bool:
     source = None if base is None else catalog.relation(base.name.text)
     plain_table = source is not None and source.kind == "TABLE"
     return plain_table or bool(query.order_by or query.distinct or query.offset is not None)
+
+
+def _is_one_group(root: logical.Node) -> bool:
+    """Whether all rows are one group: it is there without any row too, which a query that runs cannot know."""
+    return any(isinstance(n, logical.Aggregate) and not n.keys and n.window is None for n in root.walk())
 
 
 def _base(query: Query) -> SourceRef | None:

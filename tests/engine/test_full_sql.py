@@ -178,6 +178,14 @@ def test_an_answer_has_no_more_rows_than_it_may(filled: Bench) -> None:
     assert ask(filled, "SELECT * FROM totals, people LIMIT 2").rows.num_rows == 2
 
 
+def test_a_group_of_all_rows_is_there_without_any(bench: Bench) -> None:
+    bench.session.full_sql = True
+    bench.run(DEFINITIONS)
+    for source in ("orders", "totals", "doubled", "people"):
+        assert bench.rows(f"SELECT COUNT(*) AS n FROM {source};") == [(0,)]
+        assert bench.rows(f"SELECT k, COUNT(*) AS n FROM {source} GROUP BY k;") == []
+
+
 def test_names_in_any_case(bench: Bench) -> None:
     bench.session.full_sql = True
     bench.run(

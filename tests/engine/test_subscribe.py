@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from ssql.engine.api import Frame, Session, Subscription
-from ssql.engine.subscriptions import feed
+from ssql.engine.subscriptions import feed, feeds
 from ssql.errors import InvalidStatement, TokenExpired, TokenRefused
 from ssql.log.api import RECORD_SCHEMA
 from tests.engine.conftest import WAIT_S, Bench
@@ -335,6 +335,35 @@ def test_ten_thousand_subscribers_cost_one_computation(bench: Bench, sql: str) -
     one = frame(many[0])
     assert all(frame(s) is one for s in many[1:])
     for subscription in many:
+        subscription.close()
+    assert running(bench) == []
+
+
+def test_a_thousand_who_follow_a_key_each_cost_one_computation_and_are_told_of_theirs(bench: Bench) -> None:
+    bench.run(STREAM + COUNTS)
+    insert(bench, "s", *((f"k{n}", 1) for n in range(500)))
+    many = [subscribe(bench, f"SELECT n FROM c WHERE k = 'k{n}' AND n > 0") for n in range(1000)]
+    assert len(running(bench)) == feeds.FEW + 1
+    assert [rows(frame(s)) for s in many] == [[(1, 1)]] * 500 + [[]] * 500
+    woken: list[int] = []
+    for n, subscription in enumerate(many):
+        subscription.on_frame(lambda n=n: woken.append(n))
+    woken.clear()
+    for n in (700, 20, 700):
+        insert(bench, "s", (f"k{n}", 1))
+        found = frame(many[n])
+        assert found.token is not None
+    assert set(woken) == {20, 700}
+    assert rows(found) == [(-1, 1), (1, 2)]
+    assert many[21].take(timeout_s=0.0) is None
+    # On with its token: of its key alone.
+    many[700].close()
+    insert(bench, "s", ("k701", 1), ("k700", 1), ("k20", 1))
+    with pytest.raises(TokenRefused):
+        subscribe(bench, "SELECT n FROM c WHERE k = 'k701' AND n > 0", after=found.token)
+    again = subscribe(bench, "SELECT n FROM c WHERE k = 'k700' AND n > 0", after=found.token)
+    assert rows(frame(again)) == [(-1, 2), (1, 3)]
+    for subscription in [*many, again]:
         subscription.close()
     assert running(bench) == []
 

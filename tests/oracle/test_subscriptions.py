@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 
 from ssql.config import PUSH_BUFFER_BYTES
 from ssql.engine.api import Frame, Subscription
+from ssql.engine.subscriptions import feeds
 from ssql.runtime.api import Offsets
 from tests.oracle.checks import LONG, QUICK, windowed_key
 from tests.oracle.history import COLUMNS, History, histories
@@ -60,13 +62,15 @@ def streamed(run: Run, at: Offsets) -> list[Row]:
 
 @dataclass(frozen=True)
 class Case:
-    """A SELECT that is followed, and what it has come to by some offsets; `sql`: what is there before."""
+    """A SELECT that is followed, and what it has come to by some offsets. `sql`: what is there before; `alone`: how
+    many who follow a key are left with a query of their own."""
 
     select: str
     oracle: Callable[[Run, Offsets], Sequence[Row]]
     sql: str = ""
     topics: tuple[str, ...] = ("s", "t", "u")
     stream: bool = False
+    alone: int = feeds.FEW
 
 
 TABLES = {
@@ -85,6 +89,24 @@ TABLES = {
         lambda run, at: [(n,) for _, n in compacted(run, "O", at)],
         "CREATE TABLE o AS SELECT g, COUNT(*) AS n FROM s GROUP BY g;",
     ),
+    "a key of a table": Case(
+        "SELECT g, w FROM t WHERE k = 'a' AND w > 1",
+        lambda run, at: [(g, w) for k, g, w in compacted(run, "t", at) if k == "a" and w is not None and w > 1],
+        alone=0,
+    ),
+    "a key of a view": Case(
+        "SELECT * FROM o WHERE 'x' = g",
+        lambda run, at: [row for row in compacted(run, "O", at) if row[0] == "x"],
+        "CREATE TABLE o AS SELECT g, COUNT(*) AS n, SUM(v) AS sv FROM s GROUP BY g;",
+        alone=0,
+    ),
+    "a key of windows": Case(
+        "SELECT * FROM o WHERE g = 'x'",
+        lambda run, at: [row for row in windows(run, at) if row[0] == "x"],
+        "CREATE TABLE o AS SELECT g, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 5 SECONDS) "
+        "GROUP BY g;",
+        alone=0,
+    ),
     "groups": Case("SELECT g, COUNT(*) AS n, SUM(v) AS sv FROM s GROUP BY g", groups),
     "joined tables": Case("SELECT t.k AS k, w, x FROM t JOIN u ON t.k = u.k", joined),
     "windows": Case(
@@ -96,6 +118,12 @@ TABLES = {
 }
 STREAMS = {
     "a stream": Case("SELECT k, v FROM s WHERE v > 2", streamed, stream=True),
+    "a key of a stream": Case(
+        "SELECT k, v FROM s WHERE v > 2 AND k = 'a'",
+        lambda run, at: [row for row in streamed(run, at) if row[0] == "a"],
+        stream=True,
+        alone=0,
+    ),
     "a derived stream": Case(
         "SELECT k, v FROM o",
         lambda run, at: [((r.key or b"").decode(), r.fields["V"]) for r in run.records("O", at)],
@@ -237,7 +265,7 @@ def do(deed: str, run: Run, clients: list[Client]) -> None:
 
 
 def check_clients(case: Case, history: History, life: Life) -> None:
-    with TemporaryDirectory(prefix="ssql-oracle-") as directory:
+    with TemporaryDirectory(prefix="ssql-oracle-") as directory, mock.patch.object(feeds, "FEW", case.alone):
         run = Run(Path(directory), history.partitions, life.max_rows, **{PUSH_BUFFER_BYTES.key: life.buffer_bytes})
         try:
             for topic in COLUMNS:

@@ -11,12 +11,12 @@ other queries it is at the place of the feed that is shared, or becomes that.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time as clock
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 from weakref import WeakValueDictionary
 
 import pyarrow as pa
@@ -25,6 +25,7 @@ from ssql.engine.api import Frame
 from ssql.engine.subscriptions.frames import Entry, Place, Shape, Snapshot, net_frame
 from ssql.engine.subscriptions.places import Begin
 from ssql.engine.subscriptions.result import Result
+from ssql.engine.subscriptions.routes import Reader, Route, Slot
 from ssql.errors import QueryFailed
 from ssql.planner.steps import QueryPlan
 from ssql.runtime.api import Demand, Reached
@@ -41,15 +42,6 @@ _FEED_BYTES = 4096
 
 #: The query, and where its streams were begun where its result depends on that.
 FeedKey = tuple[bytes, tuple[tuple[tuple[str, int], int], ...]]
-
-
-class Reader(Protocol):
-    """A subscriber, as its feed knows it."""
-
-    #: the tick of the last entry that it has taken
-    tick: int
-
-    def wake(self) -> None: ...
 
 
 @dataclass(eq=False)
@@ -87,6 +79,7 @@ class Feed:
         self._result = Result(shape.schema, shape.keys, shape.lifetime_ms) if shape.is_table else None
         self._bytes = 0
         self._held = False
+        self._readers_of_all: set[Reader] = set()
         self._told_at = clock.monotonic()
         # What subscribers share: for as long as one of them has it, or it is among the last.
         self._frames: WeakValueDictionary[tuple[int, int], Frame] = WeakValueDictionary()
@@ -98,6 +91,9 @@ class Feed:
         #: the tick at which it came beside the others: what it told before that, they may have told long ago
         self.joined = 0
         self.handover = 0
+        self._routes: dict[tuple[str, ...], Route] = {}
+        #: readers that are to be woken; None: all
+        self._roused: set[Reader] | None = None
         #: patient feeds that went over into this one, by the token that they went on from, as long as they are small
         self.before: dict[str, Feed] = {}
 
@@ -136,6 +132,8 @@ class Feed:
                 self.joined = reached.tick
             if changes is None and self._is_silent(reached):
                 changes = self.shape.no_changes
+            if news:
+                self._roused = None
             if changes is not None and not reached.quiet:
                 self._put(Entry(self.place, changes))
                 news = True
@@ -143,7 +141,7 @@ class Feed:
                 self.begun, self.start = True, self.place
                 after = self.begin.after
                 self.exact = after is None or (after.rows, after.digest) == (rows_there, digest)
-                news = True
+                self._roused, news = None, True
             if not news:
                 return Demand.MORE
             self.changed.notify_all()
@@ -162,7 +160,8 @@ class Feed:
         assert self.place is not None
         self.successor, self.ended = shared, True
         self.handover = max(self.place.reached.tick, shared.joined)
-        shared.readers |= self.readers
+        for reader in self.readers:
+            shared.admit(reader, self.handover)
         if self.begin.after is not None and not self.dropped and self.exact:
             shared.before[self.begin.after.text()] = self
             self._result = self._snapshot = None  # nobody is told them from here
@@ -192,6 +191,12 @@ class Feed:
         self._told_at = clock.monotonic()
         self.entries.append(entry)
         self._bytes += entry.size
+        if self._roused is not None:
+            self._roused |= self._readers_of_all
+        for route in self._routes.values():
+            hit = route.put(entry)
+            if self._roused is not None:
+                self._roused |= hit
         while not self.patient and self._bytes > self.buffer_bytes and len(self.entries) > 1:
             self._drop_oldest()
 
@@ -199,6 +204,8 @@ class Feed:
         oldest = self.entries.popleft()
         self._bytes -= oldest.size
         self.dropped = oldest.tick
+        for route in self._routes.values():
+            route.drop(oldest)
 
     def end(self, error: Exception | None = None) -> None:
         """No more comes; what is there can still be taken."""
@@ -206,13 +213,51 @@ class Feed:
             if self.ended:
                 return
             self.ended, self.error = True, error
+            self._roused = None
             self.changed.notify_all()
         self.notify(self)
 
     # --- the readers' side: with `changed` held --------------------------------
 
-    def after(self, tick: int) -> Iterator[Entry]:
-        return (entry for entry in self.entries if entry.tick > tick)
+    def admit(self, reader: Reader, tick: int) -> None:
+        """Take in a reader, that goes on behind a tick."""
+        self.readers.add(reader)
+        if reader.wanted is None or self.patient:
+            self._readers_of_all.add(reader)
+        else:
+            route = self._routes.setdefault(reader.wanted.columns, Route(reader.wanted.columns))
+            route.admit(reader, reader.wanted, self._after(tick), self.dropped)
+
+    def dismiss(self, reader: Reader) -> None:
+        self.readers.discard(reader)
+        self._readers_of_all.discard(reader)
+        if reader.wanted is not None and (route := self._routes.get(reader.wanted.columns)) is not None:
+            route.dismiss(reader, reader.wanted)
+
+    def roused(self) -> list[Reader]:
+        """The readers for whom there is something new since this was last asked."""
+        found = list(self.readers if self._roused is None else self._roused)
+        self._roused = set()
+        return found
+
+    def after(self, reader: Reader) -> list[Entry]:
+        """The entries that a reader has not taken: those that have something for it, where that is known."""
+        slot = self._slot(reader)
+        return self._after(reader.tick) if slot is None else [e for e in slot.entries if e.tick > reader.tick]
+
+    def is_behind(self, reader: Reader) -> bool:
+        """Whether something that it has not taken is no longer there."""
+        slot = self._slot(reader)
+        return reader.tick < (self.dropped if slot is None else slot.dropped)
+
+    def _slot(self, reader: Reader) -> Slot | None:
+        route = None if reader.wanted is None else self._routes.get(reader.wanted.columns)
+        return None if route is None or reader.wanted is None else route.slot(reader, reader.wanted)
+
+    def _after(self, tick: int) -> list[Entry]:
+        found = list(itertools.takewhile(lambda entry: entry.tick > tick, reversed(self.entries)))
+        found.reverse()
+        return found
 
     def tick_of(self, token: str) -> int | None:
         """Behind which tick what comes after a token begins; None where that is not kept."""
@@ -239,7 +284,7 @@ class Feed:
         ticks = [reader.tick for reader in self.readers] or [0]
         while self.entries and self.entries[0].tick <= min(ticks):
             self._drop_oldest()
-        unread = sum(entry.size for entry in self.after(max(ticks)))
+        unread = sum(entry.size for entry in self._after(max(ticks)))
         if self._held and not self.ended and unread <= self.buffer_bytes // 2:
             while self._bytes > self.buffer_bytes // 2:
                 self._drop_oldest()

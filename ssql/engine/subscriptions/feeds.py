@@ -17,6 +17,10 @@ from ssql.engine.subscriptions.subscription import LocalSubscription, Wish
 from ssql.errors import QueryFailed, SsqlError, TokenExpired
 from ssql.runtime.api import Worker
 
+#: So many clients that want the rows of a key each have a query of their own; those who come then share one, which
+#: holds the rows of all keys.
+FEW = 8
+
 
 class Feeds:
     """The feeds of one engine. Locks: `_lock` before a feed's `changed`; neither while the worker is waited for."""
@@ -30,6 +34,8 @@ class Feeds:
         self._running: dict[str, Feed] = {}
         self._shared: dict[FeedKey, Feed] = {}
         self._begun = itertools.count(1)
+        #: those who want the rows of a key and have a query of their own, by the query for all keys
+        self._alone: dict[bytes, set[LocalSubscription]] = {}
         #: what was followed of late
         self.plans: PullPlans[Wish] = PullPlans()
         self._noted: set[str] = set()
@@ -44,13 +50,25 @@ class Feeds:
 
     def subscribe(self, wish: Wish, after: str | None) -> LocalSubscription:
         """Raises `TokenRefused`, `TokenExpired`, `TooManyPushQueries`."""
+        many = wish.among_many
+        if many is not None and (self._is_shared(many) if after is None else "." in after):
+            wish = replace(many, snapshot=wish.snapshot, every_change=wish.every_change)
         subscriber = LocalSubscription(self, wish)
+        if wish.among_many is not None:
+            with self._lock:
+                self._alone.setdefault(wish.among_many.shape.query, set()).add(subscriber)
         if after is None:
             self._from_the_start(subscriber)
         else:
-            subscriber.token = after
-            self._behind(subscriber, after)
+            subscriber.token = after if wish.wanted is None else wish.wanted.unmarked(after)
+            self._behind(subscriber, subscriber.token)
         return subscriber
+
+    def _is_shared(self, many: Wish) -> bool:
+        """Whether who wants a key is one of many. The first few have queries of their own, with just their rows."""
+        query = many.shape.query
+        with self._lock:
+            return len(self._alone.get(query, ())) >= FEW or any(key[0] == query for key in self._shared)
 
     def _from_the_start(self, subscriber: LocalSubscription) -> None:
         wish = subscriber.wish
@@ -103,7 +121,7 @@ class Feeds:
                         return True
                     before = shared.before.get(after)
                     if before is not None and not shared.ended and shared.dropped <= before.handover:
-                        shared.readers.add(subscriber)
+                        shared.admit(subscriber, before.handover)
                         subscriber.goes_on = True
                         subscriber.follow(before, 0)
                         return True
@@ -138,7 +156,12 @@ class Feeds:
 
     def leave(self, subscriber: LocalSubscription) -> None:
         left: list[Feed] = []
+        many = subscriber.wish.among_many
         with self._lock:
+            if many is not None and (alone := self._alone.get(many.shape.query)) is not None:
+                alone.discard(subscriber)
+                if not alone:
+                    del self._alone[many.shape.query]
             feed: Feed | None = subscriber.feed
             while feed is not None:
                 left += self._let_go(subscriber, feed)
@@ -149,7 +172,7 @@ class Feeds:
     def _let_go(self, subscriber: LocalSubscription, feed: Feed) -> list[Feed]:
         """A subscriber leaves a feed: it, where nobody follows it any more. With `_lock` held."""
         with feed.changed:
-            feed.readers.discard(subscriber)
+            feed.dismiss(subscriber)
             feed.taken()
             return [feed] if not feed.readers and self._forget(feed) else []
 
@@ -222,7 +245,7 @@ class Feeds:
         for other in self._of_key(feed):
             self._unite(other)
         with feed.changed:
-            readers = list(feed.readers)
+            readers = feed.roused()
         for reader in readers:
             reader.wake()
         if feed.ended and feed.successor is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,7 @@ import pyarrow as pa
 from ssql.engine.api import Frame
 from ssql.engine.subscriptions import tokens
 from ssql.engine.subscriptions.net import net_changes
+from ssql.engine.subscriptions.wanted import Index, Wanted
 from ssql.planner.steps import Emit, QueryPlan
 from ssql.runtime.api import Offsets, Reached
 from ssql.runtime.arrangement import View
@@ -95,10 +96,16 @@ class Entry:
 
     place: Place
     changes: pa.RecordBatch
+    _indexes: dict[tuple[str, ...], Index] = field(default_factory=dict, repr=False)
 
     @property
     def tick(self) -> int:
         return self.place.reached.tick
+
+    def index(self, columns: tuple[str, ...]) -> Index:
+        """Its rows by some of their columns."""
+        found = self._indexes.get(columns)
+        return found if found is not None else self._indexes.setdefault(columns, Index(self.changes, columns))
 
     @cached_property
     def size(self) -> int:
@@ -111,8 +118,23 @@ def net_frame(entries: Sequence[Entry]) -> Frame | None:
     changes = concat([e.changes for e in entries])
     if not changes.num_rows:  # it is told how far they lead
         return place.frame(None)
+    return _net(place, changes)
+
+
+def _net(place: Place, changes: pa.RecordBatch) -> Frame | None:
     left = net_changes(changes, place.shape.keys, upserts=place.shape.visible)
     return place.frame(left) if left.num_rows else None
+
+
+def wanted_frame(entries: Sequence[Entry], wanted: Wanted, *, every: bool) -> Frame | None:
+    """What entries that follow each other say of the wanted rows, each change or their net effect; None for nothing."""
+    found = [wanted.rows(entry.changes, entry.index(wanted.columns)) for entry in entries]
+    changes = [rows for rows in found if rows is not None]
+    if not changes:
+        return None
+    place, whole = entries[-1].place, concat(changes)
+    frame = place.frame(whole) if every else _net(place, whole)
+    return None if frame is None else wanted.marked(frame)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +146,13 @@ class Snapshot:
 
     @cached_property
     def frames(self) -> tuple[Frame, ...]:
-        rows = self.view.scan()
+        return self._frames(self.view.scan())
+
+    def frames_of(self, wanted: Wanted) -> tuple[Frame, ...]:
+        """Of the wanted rows alone."""
+        return tuple(map(wanted.marked, self._frames(wanted.table(self.view))))
+
+    def _frames(self, rows: pa.RecordBatch) -> tuple[Frame, ...]:
         marked = rows.append_column("_diff", pa.array(np.ones(rows.num_rows, np.int8)))
         shown = self.place.shape.show(marked)
         starts = range(0, max(shown.num_rows, 1), SNAPSHOT_ROWS)

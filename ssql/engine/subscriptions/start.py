@@ -11,9 +11,11 @@ from ssql.engine.context import Request
 from ssql.engine.subscriptions.frames import Shape
 from ssql.engine.subscriptions.places import Places
 from ssql.engine.subscriptions.subscription import LocalSubscription, Wish
+from ssql.engine.subscriptions.wanted import Wanted
 from ssql.errors import InvalidStatement, SsqlError, WrongEndpoint
 from ssql.planner import expr, plan
-from ssql.planner.bind import Analysis
+from ssql.planner.bind import Analysis, analyse
+from ssql.planner.selection import selection
 from ssql.runtime.api import MAIN
 from ssql.sql.parser import parse_statement
 from ssql.sql.statements import Select, Statement
@@ -53,14 +55,24 @@ def _planned(request: Request, statement: Statement, catalog: Catalog) -> Wish:
             span=query.limit_span,
             hint="Leave LIMIT away, and stop reading when you have enough.",
         )
-    analysis, steps = planning.emit(query, planning.transient_id(query), catalog, request.config, core.log)
-    return Wish(
-        steps,
-        Shape.of(steps, analysis.schema.columns, _lifetime(catalog, analysis)),
-        statement.text,
-        Places(core.log, steps, writer=f"{request.config[SERVICE_ID]}{MAIN}"),
-        earliest=request.config[AUTO_OFFSET_RESET] == "earliest",
-    )
+    analysis = analyse(query, catalog, options=planning.options(catalog.types, request.config, core.log))
+    query_id = planning.transient_id(query)
+
+    def wish(followed: Analysis, wanted: Wanted | None = None, among_many: Wish | None = None) -> Wish:
+        steps = planning.built(followed, query_id, None, request.config)
+        return Wish(
+            steps,
+            Shape.of(steps, followed.schema.columns, _lifetime(catalog, followed)),
+            statement.text,
+            Places(core.log, steps, writer=f"{request.config[SERVICE_ID]}{MAIN}"),
+            earliest=request.config[AUTO_OFFSET_RESET] == "earliest",
+            wanted=wanted,
+            among_many=among_many,
+        )
+
+    chosen = selection(analysis)
+    many = None if chosen is None else wish(chosen.analysis, Wanted.of(chosen))
+    return wish(analysis, among_many=many)
 
 
 def _lifetime(catalog: Catalog, analysis: Analysis) -> int | None:

@@ -10,8 +10,9 @@ from typing import Protocol
 
 from ssql.engine.api import Frame
 from ssql.engine.subscriptions.feed import Feed
-from ssql.engine.subscriptions.frames import Entry, Shape
+from ssql.engine.subscriptions.frames import Entry, Shape, wanted_frame
 from ssql.engine.subscriptions.places import Places
+from ssql.engine.subscriptions.wanted import Wanted
 from ssql.planner.steps import QueryPlan
 from ssql.types import Column
 
@@ -37,6 +38,10 @@ class Wish:
     earliest: bool
     snapshot: bool = True
     every_change: bool = False
+    #: of its rows, those that are wanted; None: all
+    wanted: Wanted | None = None
+    #: the same as a query for many, of whose rows some are wanted
+    among_many: Wish | None = None
 
 
 class LocalSubscription:
@@ -61,12 +66,16 @@ class LocalSubscription:
         self._ended = False
         self._error: Exception | None = None
 
+    @property
+    def wanted(self) -> Wanted | None:
+        return self.wish.wanted
+
     # --- set by those who run feeds --------------------------------------------
 
     def follow(self, feed: Feed, tick: int) -> None:
         """Go on with the entries of `feed` after a tick. With `feed.changed` held."""
         self.feed, self.tick, self._waits = feed, tick, False
-        feed.readers.add(self)
+        feed.admit(self, tick)
 
     def wake(self) -> None:
         if self._wake is not None:
@@ -124,7 +133,8 @@ class LocalSubscription:
                 self._parts.extend(make())
 
     def _given(self, frame: Frame) -> Frame:
-        self.token = frame.token or self.token
+        if frame.token is not None:
+            self.token = frame.token if self.wanted is None else self.wanted.unmarked(frame.token)
         return frame
 
     def close(self) -> None:
@@ -146,10 +156,10 @@ class LocalSubscription:
             self.starts = self.snapshot = not feed.exact
         if self.starts and feed.begun:
             return self._first(feed)
-        if self.tick < feed.dropped:
+        if feed.is_behind(self):
             self._fell_behind()
             return None if self._waits else self._first(feed)
-        if entries := list(feed.after(self.tick)):
+        if entries := feed.after(self):
             return self._changes(feed, entries)
         if feed.successor is not None:
             self.feed, self.tick = feed.successor, feed.handover
@@ -159,21 +169,25 @@ class LocalSubscription:
 
     def _first(self, feed: Feed) -> Callable[[], Sequence[Frame]]:
         self.starts = False
+        wanted = self.wanted
         assert feed.place is not None
         assert feed.start is not None
         if feed.shape.is_table and self.snapshot:
             snapshot = feed.snapshot()
             self.tick = snapshot.place.reached.tick
-            return lambda: snapshot.frames
+            return lambda: snapshot.frames if wanted is None else snapshot.frames_of(wanted)
         place = feed.start if self.whole else feed.place
         self.tick = place.reached.tick
-        return lambda: [place.frame(None)]
+        return lambda: [place.frame(None) if wanted is None else wanted.marked(place.frame(None))]
 
     def _changes(self, feed: Feed, entries: list[Entry]) -> Callable[[], Sequence[Frame]]:
         every = self.wish.every_change or not feed.shape.is_table
         told = entries[:1] if every else entries
         self.tick = told[-1].tick
         feed.taken()
+        wanted = self.wanted
+        if wanted is not None:
+            return lambda: [frame] if (frame := wanted_frame(told, wanted, every=every)) is not None else []
         if every:
             return lambda: [feed.every(told[0])]
         return lambda: [net] if (net := feed.net(told)) is not None else []
