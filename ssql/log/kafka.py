@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -36,6 +37,8 @@ _LOGGER = logging.getLogger("ssql.log.kafka")
 _AS_BROKERS_DO = -1
 _FIRST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LAST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+#: How long (s) an append waits at the most until what it committed can be read.
+_READABLE_S = 0.5
 
 
 class KafkaLog:
@@ -295,6 +298,28 @@ class KafkaLog:
                 self._appender = None
                 writer.close()
             raise
+        with contextlib.suppress(LogError):  # it is there, whoever can say so by now
+            self._wait_until_readable(topic)
+
+    def _wait_until_readable(self, topic: str) -> None:
+        """Who appended, and looks then, is to find it: Kafka answers a commit a moment before it can be read.
+
+        Not for long: somebody else's transaction may be open in front of it.
+        """
+        written = self._ends(topic, IsolationLevel.READ_UNCOMMITTED)
+        deadline = time.monotonic() + _READABLE_S
+        pause = threading.Event()
+        while time.monotonic() < deadline:
+            readable = self._ends(topic, IsolationLevel.READ_COMMITTED)
+            if all(readable[partition] >= end for partition, end in written.items()):
+                return
+            pause.wait(0.005)
+
+    def _ends(self, topic: str, isolation: IsolationLevel) -> dict[int, int]:
+        """Where each partition ends."""
+        places = {TopicPartition(topic, number): _LAST for number in range(self.partitions_of(topic))}
+        found = self._admin.list_offsets(places, isolation_level=isolation, **self._patience())
+        return {place.partition: int(self._result(future, topic).offset) for place, future in found.items()}
 
     def truncate(self, topic: str, partition: int, before: int) -> None:
         first, end = self.bounds(topic, partition)

@@ -104,7 +104,7 @@ QUERIES = [
     "ORDER BY k",
     "SELECT * FROM (SELECT k, n FROM totals) a NATURAL JOIN (SELECT k, total FROM totals) b ORDER BY k",
     "SELECT x.* FROM totals x JOIN totals y ON x.k < y.k ORDER BY x.k, y.k",
-    "SELECT * FROM totals PIVOT (SUM(total) FOR k IN ('a', 'b'))",
+    "SELECT * FROM totals PIVOT (SUM(total) FOR k IN ('a', 'b')) ORDER BY n",
     "VALUES (1, 'x'), (2, 'y')",
     "SELECT 'é' AS accented, * FROM people p, range(2) r(i) WHERE name <> 'ü' ORDER BY p.k, i",
 ]
