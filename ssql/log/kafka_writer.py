@@ -105,6 +105,18 @@ class Sender(Producer):
             if count % _SERVE_ROWS == 0:
                 poll(0)
 
+    def flush(self, timeout: float = -1) -> int:
+        try:
+            return int(super().flush(timeout))
+        except (KafkaException, SystemError) as raised:
+            # Where a fatal error meets a report of delivery, the one is raised while the other is told. What it means
+            # for the transaction is for the commit to say.
+            cause = raised if isinstance(raised, KafkaException) else raised.__cause__ or raised.__context__
+            if not isinstance(cause, KafkaException):
+                raise
+            self.failed = self.failed or cause.args[0]
+            return 0
+
     def close(self) -> bool:
         # The inherited method would abort and flush, and warns of what cannot be.
         with suppress(KafkaException):
