@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from ssql.engine.api import Frame, Session, Subscription
-from ssql.engine.subscriptions import feed, feeds
+from ssql.engine.subscriptions import feed, feeds, wanted
 from ssql.errors import InvalidStatement, TokenExpired, TokenRefused
 from ssql.log.api import RECORD_SCHEMA
 from tests.engine.conftest import WAIT_S, Bench
@@ -364,6 +364,29 @@ def test_a_thousand_who_follow_a_key_each_cost_one_computation_and_are_told_of_t
     again = subscribe(bench, "SELECT n FROM c WHERE k = 'k700' AND n > 0", after=found.token)
     assert rows(frame(again)) == [(-1, 2), (1, 3)]
     for subscription in [*many, again]:
+        subscription.close()
+    assert running(bench) == []
+
+
+def test_who_starts_with_a_key_is_not_looked_up_in_what_came_before(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "FEW", 0)
+    bench.run(STREAM + COUNTS)
+    insert(bench, "s", ("a", 1))
+    first = subscribe(bench, "SELECT n FROM c WHERE k = 'a'")
+    assert rows(frame(first)) == [(1, 1)]
+    for n in range(3):
+        insert(bench, "s", ("a", n), ("b", n))
+    looked_up: list[Any] = []
+    places = wanted.Index.places
+    monkeypatch.setattr(wanted.Index, "places", lambda self, key: looked_up.append(key) or places(self, key))
+    other = subscribe(bench, "SELECT n FROM c WHERE k = 'b'")
+    assert rows(frame(other)) == [(1, 3)]
+    assert looked_up == []
+    assert rows(frame(first))[-1] == (1, 4)
+    assert len(looked_up) == 3
+    for subscription in (first, other):
         subscription.close()
     assert running(bench) == []
 

@@ -111,6 +111,11 @@ class Feed:
         return self.shape.query, tuple(sorted(self.begin.origin.items()))
 
     @property
+    def newest(self) -> int:
+        """The tick of the last entry."""
+        return self.entries[-1].tick if self.entries else self.dropped
+
+    @property
     def beside_others(self) -> bool:
         """Whether it has seen just what all other feeds have seen of which this is so."""
         return self.place is not None and self.place.reached.joined and not self._held
@@ -231,8 +236,11 @@ class Feed:
     def dismiss(self, reader: Reader) -> None:
         self.readers.discard(reader)
         self._readers_of_all.discard(reader)
-        if reader.wanted is not None and (route := self._routes.get(reader.wanted.columns)) is not None:
-            route.dismiss(reader, reader.wanted)
+        wanted = reader.wanted
+        if wanted is not None and (route := self._routes.get(wanted.columns)) is not None:
+            route.dismiss(reader, wanted)
+            if not route.leads_to_somebody:
+                del self._routes[wanted.columns]
 
     def roused(self) -> list[Reader]:
         """The readers for whom there is something new since this was last asked."""

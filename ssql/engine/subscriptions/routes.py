@@ -43,6 +43,10 @@ class Route:
         self._columns = columns
         self._slots: dict[int, Slot] = {}
 
+    @property
+    def leads_to_somebody(self) -> bool:
+        return bool(self._slots)
+
     def admit(self, reader: Reader, wanted: Wanted, unread: Sequence[Entry], dropped: int) -> None:
         slot = self._slots.setdefault(int(wanted.hash), Slot(dropped=dropped))
         slot.readers.add(reader)

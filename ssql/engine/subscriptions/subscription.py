@@ -75,7 +75,8 @@ class LocalSubscription:
     def follow(self, feed: Feed, tick: int) -> None:
         """Go on with the entries of `feed` after a tick. With `feed.changed` held."""
         self.feed, self.tick, self._waits = feed, tick, False
-        feed.admit(self, tick)
+        # Who starts is told of what the feed has come to: nothing that came before is looked through for it.
+        feed.admit(self, feed.newest if self.starts else tick)
 
     def wake(self) -> None:
         if self._wake is not None:
