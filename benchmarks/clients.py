@@ -28,16 +28,38 @@ def lookup_of(key: int) -> bytes:
     return msgspec.json.encode({"sql": f"SELECT k, seen, newest FROM totals WHERE k = 'k{key}';"})
 
 
-class KeptAlive(asyncio.Protocol):
+class Asking(asyncio.Protocol):
+    """A connection that asks for keys in turn until a time, and checks the answers. `delays`: of each (s)."""
+
+    _transport: asyncio.Transport
+
+    def __init__(self, path: str, keys: list[int], check: Check, until: float) -> None:
+        self._path, self._keys, self._check, self._until = path, keys, check, until
+        self._at = 0
+        self.delays: list[float] = []
+        self.done = asyncio.get_running_loop().create_future()
+
+    def _next(self) -> int:
+        key = self._keys[self._at % len(self._keys)]
+        self._at += 1
+        return key
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(exc or ConnectionError("the server closed the connection"))
+
+    def _end(self, error: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(error) if error else self.done.set_result(None)
+        self._transport.close()
+
+
+class KeptAlive(Asking):
     """One HTTP/1.1 connection that asks for keys, the next as soon as the last is answered."""
 
     def __init__(self, path: str, keys: list[int], check: Check, until: float) -> None:
+        super().__init__(path, keys, check, until)
         self._head = f"POST {path} HTTP/1.1\r\nHost: load\r\nContent-Type: application/json\r\nContent-Length: "
-        self._keys, self._check, self._until = keys, check, until
-        self._at = 0
         self._data = b""
-        self.delays: list[float] = []
-        self.done = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -45,8 +67,7 @@ class KeptAlive(asyncio.Protocol):
         self._ask()
 
     def _ask(self) -> None:
-        self._key = self._keys[self._at % len(self._keys)]
-        self._at += 1
+        self._key = self._next()
         body = lookup_of(self._key)
         self._sent = time.perf_counter()
         self._transport.write(f"{self._head}{len(body)}\r\n\r\n".encode() + body)
@@ -68,14 +89,6 @@ class KeptAlive(asyncio.Protocol):
         else:
             self._end(None)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._end(exc or ConnectionError("the server closed the connection"))
-
-    def _end(self, error: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_exception(error) if error else self.done.set_result(None)
-        self._transport.close()
-
 
 def _whole(data: bytes) -> bool:
     """Whether an answer is there to its end."""
@@ -86,17 +99,14 @@ def _whole(data: bytes) -> bool:
     return len(body) >= int(length[1]) if length else body.endswith(b"0\r\n\r\n")
 
 
-class Multiplexed(asyncio.Protocol):
+class Multiplexed(Asking):
     """One HTTP/2 connection with several requests under way."""
 
     def __init__(self, path: str, keys: list[int], check: Check, until: float, at_once: int) -> None:
-        self._path, self._keys, self._check, self._until = path, keys, check, until
+        super().__init__(path, keys, check, until)
         self._at_once = at_once
-        self._at = 0
         self._open: dict[int, tuple[int, float, bytearray]] = {}
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding=None))
-        self.delays: list[float] = []
-        self.done = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -107,8 +117,7 @@ class Multiplexed(asyncio.Protocol):
         transport.write(self._h2.data_to_send())
 
     def _ask(self) -> None:
-        key = self._keys[self._at % len(self._keys)]
-        self._at += 1
+        key = self._next()
         body, stream = lookup_of(key), self._h2.get_next_available_stream_id()
         headers = [
             (":method", "POST"),
@@ -140,14 +149,6 @@ class Multiplexed(asyncio.Protocol):
         self._transport.write(self._h2.data_to_send())
         if not self._open:
             self._end(None)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._end(exc or ConnectionError("the server closed the connection"))
-
-    def _end(self, error: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_exception(error) if error else self.done.set_result(None)
-        self._transport.close()
 
 
 def checked_lookup(keys: int) -> Check:
