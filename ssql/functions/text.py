@@ -88,10 +88,6 @@ def epoch_day(year: int, month: int, day: int) -> int:
     return era * 146_097 + yoe * 365 + yoe // 4 - yoe // 100 + doy - 719_468
 
 
-def decimal_text(value: PyDecimal, scale: int) -> str:
-    return format(value.quantize(PyDecimal(1).scaleb(-scale)) if scale else value, "f")
-
-
 def formatter(t: SqlType) -> Callable[[Any], str]:
     """How a value of type `t` (as `udf.to_python` has it) is written inside a container; NULL is "null"."""
     inner = _formatter(t)
