@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench kafka clean
+.PHONY: help install demo test lint check format bench kafka clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/'
@@ -28,11 +28,13 @@ demo: $(STAMP) ## a year of flights through streaming SQL; ends by itself
 test: $(STAMP) ## all tests
 	$(BIN)/python -m pytest $(ARGS)
 
-check: $(STAMP) ## style, types, layers and the fast tests
+lint: $(STAMP) ## style, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: lint ## what lint checks, and the fast tests
 	$(BIN)/python -m pytest -m "not slow and not kafka" $(ARGS)
 
 format: $(STAMP) ## rewrite the code in the project's style
