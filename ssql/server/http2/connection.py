@@ -38,6 +38,8 @@ CONNECTION_WINDOW = 4 << 20
 MAX_HEAD = 64 << 10
 #: A client that gives up more requests than this, and more than half of all, is sent away: it only makes work.
 MAX_RESETS = 200
+#: What is to be sent is collected, for one write a turn of the event loop, up to so many bytes.
+COLLECTED = 16 << 10
 
 
 class Http2Connection(asyncio.Protocol):
@@ -61,6 +63,9 @@ class Http2Connection(asyncio.Protocol):
         self._leaving = False
         self._idle_s = idle_s
         self._idle: asyncio.TimerHandle | None = None
+        #: bytes of bodies that were not written yet, and whether they will be in this turn of the event loop
+        self._collected = 0
+        self._flushing = False
 
     # -- the transport's side ------------------------------------------------------------------------------------
 
@@ -130,6 +135,7 @@ class Http2Connection(asyncio.Protocol):
             case WindowUpdated() | RemoteSettingsChanged():
                 self._send_all()
             case ConnectionTerminated():  # h2 sends nothing after it
+                self._flush()
                 self.transport.close()
             case _:
                 pass
@@ -194,7 +200,11 @@ class Http2Connection(asyncio.Protocol):
 
     def send_data(self, stream_id: int, data: bytes, *, end: bool) -> None:
         self._h2.send_data(stream_id, data, end_stream=end)
-        self._write()
+        self._collected += len(data)
+        if self._collected >= COLLECTED:
+            self._flush()  # the transport has to see how much waits for the client
+        else:
+            self._write()
 
     def consumed(self, stream_id: int, length: int) -> None:
         """The application has taken so much of a body: the client may send as much again."""
@@ -219,17 +229,19 @@ class Http2Connection(asyncio.Protocol):
         if self._leaving:
             return
         self._leaving = True
+        self._flush()
         # Not by h2: after its GOAWAY it sends nothing more, and what is under way has to be answered.
         self.transport.write(GoAwayFrame(last_stream_id=self._last_stream).serialize())
         self._close_when_done()
 
     def _close_when_done(self) -> None:
         if self._leaving and not self._exchanges:
+            self._flush()
             self.transport.close()
 
     def _end(self, why: str) -> None:
         logger.info("connection ended reason=%r", why)
-        self._write()
+        self._flush()
         self.transport.close()
 
     def _acknowledge(self, stream_id: int, length: int) -> None:
@@ -239,5 +251,13 @@ class Http2Connection(asyncio.Protocol):
             self._h2.acknowledge_received_data(length, stream_id)
 
     def _write(self) -> None:
-        if data := self._h2.data_to_send():
+        """Send what there is to say at the end of this turn of the event loop, in one write."""
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        self._collected = 0
+        if (data := self._h2.data_to_send()) and not self.transport.is_closing():
             self.transport.write(data)
