@@ -1,4 +1,4 @@
-"""The pages of `docs/` that the code knows: settings, error codes, the command line, functions.
+"""The pages of `docs/` that the code knows: settings, error codes, the command line, the HTTP API, functions.
 
 `python -m ssql_cli.reference docs` writes them.
 """
@@ -18,6 +18,7 @@ import ssql.errors
 from ssql.config import SETTINGS, Setting
 from ssql.errors import SsqlError
 from ssql.functions.docs import page as functions
+from ssql.server.reference import page as http_api
 from ssql_cli.main import make_parser
 
 #: Columns that the help of the command is set in.
@@ -117,6 +118,7 @@ PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "reference/settings.md": settings,
     "reference/errors.md": errors,
     "reference/command-line.md": command_line,
+    "reference/http-api.md": http_api,
 }
 
 

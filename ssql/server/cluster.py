@@ -122,7 +122,10 @@ async def get_cluster_status(request: web.Request) -> web.Response:
 
 
 @described(
-    body={V1_TYPE: HeartbeatRequest, JSON_TYPE: HeartbeatRequest}, answers={V1_TYPE: Ok, JSON_TYPE: Ok}, errors=(403,)
+    body={V1_TYPE: HeartbeatRequest, JSON_TYPE: HeartbeatRequest},
+    answers={V1_TYPE: Ok, JSON_TYPE: Ok},
+    errors=(403,),
+    right=Right.ADMIN,
 )
 async def post_heartbeat(request: web.Request) -> web.Response:
     """Another server is alive."""
@@ -132,7 +135,12 @@ async def post_heartbeat(request: web.Request) -> web.Response:
     return json_response(request, {"ok": True})
 
 
-@described(body={V1_TYPE: LagRequest, JSON_TYPE: LagRequest}, answers={V1_TYPE: Ok, JSON_TYPE: Ok}, errors=(403,))
+@described(
+    body={V1_TYPE: LagRequest, JSON_TYPE: LagRequest},
+    answers={V1_TYPE: Ok, JSON_TYPE: Ok},
+    errors=(403,),
+    right=Right.ADMIN,
+)
 async def post_lag(request: web.Request) -> web.Response:
     """What the queries of another server have still to read."""
     _require_admin(request)
@@ -145,6 +153,7 @@ async def post_lag(request: web.Request) -> web.Response:
     body={V1_TYPE: TerminateRequest, JSON_TYPE: TerminateRequest},
     answers={V1_TYPE: list[dict[str, Any]], JSON_TYPE: list[dict[str, Any]]},
     errors=(400, 403),
+    right=Right.ADMIN,
 )
 async def post_terminate(request: web.Request) -> web.Response:
     """End all queries and drop all definitions, delete the topics of results that match, and answer nothing more."""

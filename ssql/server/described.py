@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
+from ssql.rights import Right
+
 #: A type that msgspec knows, or a JSON schema.
 Shape = Any
 
@@ -39,7 +41,8 @@ class Query:
 class Described:
     """One route: bodies and answers by content type, its parameters, and the errors that are its own.
 
-    `errors`: statuses beside those that every route may have. `status`: that of `answers`.
+    `errors`: statuses beside those that every route may have. `status`: that of `answers`. `right`: what a caller
+    needs, at least.
     """
 
     answers: Mapping[str, Shape] = field(default_factory=dict)
@@ -49,6 +52,7 @@ class Described:
     errors: tuple[int, ...] = ()
     status: int = 200
     tag: str = "ksqlDB"
+    right: Right = Right.READ
 
 
 _DESCRIBED: dict[Any, Described] = {}
@@ -63,11 +67,12 @@ def described(
     errors: tuple[int, ...] = (),
     status: int = 200,
     tag: str = "ksqlDB",
+    right: Right = Right.READ,
 ) -> Callable[[Handler], Handler]:
     """Say what a handler takes and answers; see `Described`."""
 
     def note(handler: Handler) -> Handler:
-        _DESCRIBED[handler] = Described(answers or {}, body or {}, query or {}, path or {}, errors, status, tag)
+        _DESCRIBED[handler] = Described(answers or {}, body or {}, query or {}, path or {}, errors, status, tag, right)
         return handler
 
     return note

@@ -54,7 +54,7 @@ async def get_endpoints(request: web.Request) -> web.Response:
     return web.Response(body=msgspec.json.encode({"endpoints": listed}), content_type=content_type)
 
 
-@described(answers=_ANSWERS, path=_NAME, errors=(404,), tag="endpoints")
+@described(answers=_ANSWERS, path=_NAME, errors=(404, 408), tag="endpoints")
 async def get_endpoint(request: web.Request) -> web.StreamResponse:
     """Call an endpoint; its parameters are those of the address."""
     given: dict[str, str] = {}

@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from ssql.errors import BadRequest, BodyTooLarge, SsqlError
+from ssql.rights import Right
 from ssql.server.described import TEXT, described
 from ssql.server.failures import error_body, log_error
 from ssql.server.framing import DELIMITED_TYPE, JSON_TYPE
@@ -97,10 +98,17 @@ class Acks:
 
 
 @described(
-    body={DELIMITED_TYPE: TEXT}, answers={DELIMITED_TYPE: TEXT, JSON_TYPE: list[dict[str, Any]]}, errors=(400, 403)
+    body={DELIMITED_TYPE: TEXT},
+    answers={DELIMITED_TYPE: TEXT, JSON_TYPE: list[dict[str, Any]]},
+    errors=(400, 403),
+    right=Right.WRITE,
 )
 async def post_inserts_stream(request: web.Request) -> web.StreamResponse:
-    """Append rows: a first line `{"target": "S"}`, then a JSON object a row; an acknowledgement for each."""
+    """Append rows: a first line `{"target": "S"}`, then a JSON object a row; an acknowledgement for each.
+
+    The first line may have `properties` too, settings for the request. An acknowledgement is `{"status":"ok","seq":0}`,
+    or the error of its row with `"status":"error"`, after which nothing more is appended; `seq` counts the rows from 0.
+    """
     content_type = negotiated(request, (DELIMITED_TYPE, JSON_TYPE))
     engine = engine_of(request)
     batches = line_batches(request.content)

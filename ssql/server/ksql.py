@@ -27,7 +27,11 @@ def carry_out(engine: Engine, script: str, session: Session) -> list[Entity]:
     errors=(400, 403, 404, 417, 422, 428),
 )
 async def post_ksql(request: web.Request) -> web.Response:
-    """Carry out statements that are no queries; one entity (`@type`) a statement, where it has an answer."""
+    """Carry out statements that are no queries; one entity (`@type`) a statement, where it has an answer.
+
+    SHOW, DESCRIBE, EXPLAIN, SET, DEFINE and the ASSERT of topics and schemas need the right READ, INSERT VALUES needs
+    WRITE, all else ADMIN. The first statement that fails ends the request; those before it stay carried out.
+    """
     content_type = negotiated(request, (V1_TYPE, JSON_TYPE))
     body = await body_of(request, KsqlRequest)
     entities = await to_the_end(request, carry_out, engine_of(request), body.ksql, body.session(request))

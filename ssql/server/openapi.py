@@ -122,7 +122,7 @@ class _Schemas:
 
 def _operation(found: Described, text: str, schemas: _Schemas, *, secured: bool) -> Json:
     summary, _, more = text.partition("\n")
-    operation: Json = {"summary": summary.rstrip("."), "tags": [found.tag]}
+    operation: Json = {"summary": summary.rstrip("."), "tags": [found.tag], "x-right": found.right.name.lower()}
     if more.strip():
         operation["description"] = more.strip()
     if found.query:

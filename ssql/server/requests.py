@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: Fields of bodies that are the same wherever they stand.
+OneSelect = Annotated[str, msgspec.Meta(description="One SELECT.")]
+Properties = Annotated[dict[str, Any] | None, msgspec.Meta(description="Settings for this request, by key.")]
+Variables = Annotated[dict[str, str] | None, msgspec.Meta(description="What stands for `${name}`.")]
+
 #: How fast (bytes a second) a body has to come, beside the time that every request has.
 SLOWEST_BYTES_S = 16 << 10
 
@@ -28,9 +33,9 @@ class KsqlRequest(msgspec.Struct):
     """Body of /ksql and /query. Sequence numbers and request properties are read and mean nothing here: an answer is
     always of the newest state, and there is no internal forwarding."""
 
-    ksql: str
-    streamsProperties: dict[str, Any] | None = None  # noqa: N815
-    sessionVariables: dict[str, str] | None = None  # noqa: N815
+    ksql: Annotated[str, msgspec.Meta(description="The statements, each with its semicolon.")]
+    streamsProperties: Properties = None  # noqa: N815
+    sessionVariables: Variables = None  # noqa: N815
 
     def session(self, request: web.Request) -> Session:
         return session_of(request, self.streamsProperties, self.sessionVariables)
@@ -39,9 +44,9 @@ class KsqlRequest(msgspec.Struct):
 class QueryStreamRequest(msgspec.Struct):
     """Body of /query-stream."""
 
-    sql: str
-    properties: dict[str, Any] | None = None
-    sessionVariables: dict[str, str] | None = None  # noqa: N815
+    sql: OneSelect
+    properties: Properties = None
+    sessionVariables: Variables = None  # noqa: N815
 
     def session(self, request: web.Request) -> Session:
         return session_of(request, self.properties, self.sessionVariables)

@@ -12,7 +12,17 @@ from ssql.errors import BadRequest, WrongEndpoint
 from ssql.server.described import BYTES, TEXT, Query, described
 from ssql.server.framing import ARROW_TYPE, CSV_TYPE, JSON_TYPE, LINES_TYPE
 from ssql.server.pump import close, is_push, run_query, send_pull
-from ssql.server.requests import body_of, check_query, emit_clause, json_parameter, negotiated, session_of
+from ssql.server.requests import (
+    OneSelect,
+    Properties,
+    Variables,
+    body_of,
+    check_query,
+    emit_clause,
+    json_parameter,
+    negotiated,
+    session_of,
+)
 from ssql.server.state import engine_of
 
 if TYPE_CHECKING:
@@ -25,9 +35,9 @@ OFFERED = (JSON_TYPE, LINES_TYPE, CSV_TYPE, ARROW_TYPE)
 class SqlRequest(msgspec.Struct):
     """Body of /sql."""
 
-    sql: str
-    properties: dict[str, Any] | None = None
-    variables: dict[str, str] | None = None
+    sql: OneSelect
+    properties: Properties = None
+    variables: Variables = None
 
 
 class NamedColumn(TypedDict):
@@ -45,7 +55,16 @@ class Table(TypedDict):
 _ANSWERS = {JSON_TYPE: Table, LINES_TYPE: TEXT, CSV_TYPE: TEXT, ARROW_TYPE: BYTES}
 
 
-@described(query={"sql": Query(str, "One SELECT.", required=True)}, answers=_ANSWERS, errors=(403,), tag="sql")
+@described(
+    query={
+        "sql": Query(str, "One SELECT.", required=True),
+        "properties": Query(str, "Settings for this request, as a JSON object."),
+        "variables": Query(str, "What stands for `${name}`, as a JSON object."),
+    },
+    answers=_ANSWERS,
+    errors=(403, 408),
+    tag="sql",
+)
 async def get_sql(request: web.Request) -> web.StreamResponse:
     """Answer one SELECT in all of SQL."""
     if "sql" not in request.query:

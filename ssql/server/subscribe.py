@@ -5,7 +5,7 @@ By Accept: server-sent events, NDJSON, CSV, an Arrow stream; with an upgrade, me
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -16,7 +16,16 @@ from ssql.server.failures import error_body, log_error
 from ssql.server.follow import Follower
 from ssql.server.framing import ARROW_TYPE, CSV_TYPE, EVENTS_TYPE, JSON_TYPE, LINES_TYPE
 from ssql.server.pump import begun, close, stream
-from ssql.server.requests import body_of, check_query, json_parameter, negotiated, session_of
+from ssql.server.requests import (
+    OneSelect,
+    Properties,
+    Variables,
+    body_of,
+    check_query,
+    json_parameter,
+    negotiated,
+    session_of,
+)
 from ssql.server.state import engine_of
 from ssql.server.websocket import accepted, finish, is_upgrade, listen
 
@@ -30,15 +39,20 @@ OFFERED = (EVENTS_TYPE, LINES_TYPE, CSV_TYPE, ARROW_TYPE)
 _AS_IT_COMES = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
+_AFTER = "The token of the last frame that was processed: what comes is behind it."
+_SNAPSHOT = "Whether what is there already is told."
+_CHANGES = "Net changes, or every one."
+
+
 class SubscribeRequest(msgspec.Struct):
     """Body, or query parameters, of /subscribe: as of `Engine.subscribe`."""
 
-    sql: str
-    after: str | None = None
-    snapshot: bool = True
-    changes: Literal["net", "every"] = "net"
-    properties: dict[str, Any] | None = None
-    variables: dict[str, str] | None = None
+    sql: OneSelect
+    after: Annotated[str | None, msgspec.Meta(description=_AFTER)] = None
+    snapshot: Annotated[bool, msgspec.Meta(description=_SNAPSHOT)] = True
+    changes: Annotated[Literal["net", "every"], msgspec.Meta(description=_CHANGES)] = "net"
+    properties: Properties = None
+    variables: Variables = None
 
 
 _ANSWERS = {EVENTS_TYPE: TEXT, LINES_TYPE: TEXT, CSV_TYPE: TEXT, ARROW_TYPE: BYTES}
@@ -46,9 +60,9 @@ _NAMED = {"type": "string"}
 
 #: The parameters that say how a query is followed.
 FOLLOWING = {
-    "after": Query(_NAMED, "The token of the last frame that was processed."),
-    "snapshot": Query({"type": "boolean", "default": True}, "Whether what is there already is told."),
-    "changes": Query({"enum": ["net", "every"], "default": "net"}, "Net changes, or every one."),
+    "after": Query(_NAMED, _AFTER),
+    "snapshot": Query({"type": "boolean", "default": True}, _SNAPSHOT),
+    "changes": Query({"enum": ["net", "every"], "default": "net"}, _CHANGES),
 }
 
 
@@ -56,8 +70,8 @@ FOLLOWING = {
     query={
         "sql": Query(_NAMED, "One SELECT.", required=True),
         **FOLLOWING,
-        "properties": Query(_NAMED, "Settings, as a JSON object."),
-        "variables": Query(_NAMED, "Variables, as a JSON object."),
+        "properties": Query(_NAMED, "Settings for this request, as a JSON object."),
+        "variables": Query(_NAMED, "What stands for `${name}`, as a JSON object."),
     },
     answers=_ANSWERS,
     errors=(403, 410),

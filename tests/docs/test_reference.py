@@ -10,6 +10,7 @@ from ssql_cli.reference import PAGES, about, error_classes, text_of
 
 from ssql.config import SETTINGS
 from ssql.engine.properties import PROPERTIES
+from ssql.server.app import ROUTES
 from ssql.sql.parser import STATEMENTS
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -26,6 +27,12 @@ def test_every_error_says_when_it_comes() -> None:
 
 def test_every_setting_says_what_it_does() -> None:
     assert [key for key, entry in SETTINGS.items() if not entry.doc.strip()] == []
+
+
+def test_every_path_of_the_server_is_described() -> None:
+    text = (DOCS / "reference" / "http-api.md").read_text()
+    described = re.findall(r"^### (\S+ \S+)$", text, re.MULTILINE)
+    assert sorted(described) == sorted(f"{route.method} {route.path}" for route in ROUTES)
 
 
 def test_every_statement_and_property_is_described() -> None:

@@ -16,6 +16,7 @@ from ssql.errors import ConfigError
 from ssql.rights import Right
 from ssql.server.app import ROUTES
 from ssql.server.auth import Credentials, hash_password, new_secret
+from ssql.server.described import description_of
 from ssql.server.serve import serve
 
 from .fake import Client, FakeEngine, in_loop, serving
@@ -138,6 +139,16 @@ async def test_a_reader_changes_nothing(credentials: Credentials, engine: LocalE
         answer = await client.post("/query-stream", json={"sql": "SELECT * FROM s;"}, headers=READER)
         assert answer.status == 200
         assert len((await answer.text()).splitlines()) == 1
+
+
+@in_loop
+async def test_a_path_needs_the_right_that_is_described(credentials: Credentials, engine: LocalEngine) -> None:
+    async with serving(engine, credentials=credentials) as client:
+        for route in ROUTES:
+            described = description_of(route.handler)
+            assert described is not None
+            answer = await client.request(route.method, route.path, data='{"target": "S"}\n', headers=READER)
+            assert (answer.status == 403) == (described.right > Right.READ), route.path
 
 
 @in_loop
