@@ -202,6 +202,12 @@ OUTPUT_TOPIC_PREFIX = setting(
 PULL_QUERY_MAX_ROWS = setting(
     "query.pull.max.rows", 0, "Most rows that one pull query answers (0: no limit).", parse=int, per_query=True
 )
+PULL_WAIT_MS = setting(
+    "query.pull.wait.ms",
+    1000,
+    "How long (ms) after an INSERT or a new query pull queries wait for it, to show it (0: not at all).",
+    parse=int,
+)
 PULL_TIMEOUT_S = setting(
     "query.pull.timeout.seconds",
     300,

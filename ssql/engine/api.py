@@ -171,7 +171,8 @@ class Engine(Protocol):
         """
 
     def look_up(self, sql: str, session: Session | None = None) -> PullResult | None:
-        """The answer of a look-up of keys whose like was planned before; None for everything else.
+        """The answer of a look-up of keys whose like was planned before; None for everything else, and where something
+        was inserted a moment ago, which `query` waits for.
 
         It takes well below a millisecond and waits for nothing: an event loop may call it as it is.
         """

@@ -16,6 +16,7 @@ from ssql.engine.lookups import Lookup
 from ssql.engine.pull_plans import PullPlans
 from ssql.engine.pushes import Pushes
 from ssql.engine.reads.database import ReadDatabase
+from ssql.engine.recent import Recent
 from ssql.engine.session import effective, substitutes
 from ssql.engine.statements_pool import StatementPool
 from ssql.engine.subscriptions.feeds import Feeds
@@ -49,6 +50,7 @@ class Core:
     lookups: PullPlans[Lookup]
     reads: ReadDatabase
     schemas: SchemaRegistry
+    recent: Recent
     catalog: Catalog
     defining: RLock = field(default_factory=RLock)
     #: the PRINT statements that are running

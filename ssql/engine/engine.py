@@ -19,6 +19,7 @@ from ssql.config import (
     KAFKA_BOOTSTRAP,
     KAFKA_CONNECT_TIMEOUT_MS,
     MAX_PUSH_QUERIES,
+    PULL_WAIT_MS,
     PUSH_BUFFER_BYTES,
     SERVICE_ID,
     Config,
@@ -48,6 +49,7 @@ from ssql.engine.pull_plans import PullPlans
 from ssql.engine.pushes import Pushes
 from ssql.engine.reads import choice
 from ssql.engine.reads.database import ReadDatabase
+from ssql.engine.recent import Recent
 from ssql.engine.statements_pool import StatementPool
 from ssql.engine.subscriptions import start as subscriptions
 from ssql.engine.subscriptions.feeds import Feeds
@@ -178,6 +180,7 @@ class LocalEngine:
             lookups=PullPlans(),
             reads=ReadDatabase(config),
             schemas=self._schemas,
+            recent=Recent(worker, self._log, config[PULL_WAIT_MS] / 1000),
             catalog=catalog,
         )
 
@@ -217,11 +220,12 @@ class LocalEngine:
 
     @tracing.traced("look up")
     def look_up(self, sql: str, session: Session | None = None) -> PullResult | None:
-        return pull.look_up(Request(self._core, session or Session()), sql)
+        return None if self._core.recent.pending else pull.look_up(Request(self._core, session or Session()), sql)
 
     @tracing.traced("query")
     def query(self, sql: str, session: Session | None = None) -> PullResult | PushQuery:
         request = Request(self._core, session or Session())
+        self._core.recent.wait()
         answer = pull.known(request, sql)
         if answer is not None:
             return answer

@@ -183,6 +183,7 @@ def _append(
         records = records.filter(pa.array([index not in errors for index in range(rows)], pa.bool_()))
     if records.num_rows:
         request.core.log.append(relation.topic, records)
+        request.core.recent.appended(relation.topic)
     return errors
 
 

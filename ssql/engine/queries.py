@@ -107,6 +107,7 @@ def _back(catalog: Catalog, query_id: str, sink: str) -> tuple[Change, ...]:
 def _run(core: Core, plan: QueryPlan, query: PersistentQuery, old: PersistentQuery | None) -> None:
     if old is None:
         core.worker.add([plan], start=query.start)
+        core.recent.began(query.id)
     else:
         core.worker.replace(plan, paused=query.paused)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, Protocol, TypeVar
@@ -188,6 +188,9 @@ class Worker(Protocol):
 
     def wait_for(self, offsets: Offsets, timeout_s: float) -> bool:
         """Wait until all queries have seen the inputs up to these offsets (those they read)."""
+
+    def wait_for_cut(self, offsets: Offsets, query_ids: Collection[str], timeout_s: float) -> bool:
+        """Wait until `cut` is as of these offsets (those it has inputs of), and none of the queries is catching up."""
 
     def caught_up(self, timeout_s: float) -> bool:
         """Wait until every query has seen all that the log held when this was called, derived rows included."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time as clock
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -19,13 +19,24 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Progress:
-    """What is committed: whether no query is catching up, and the next offsets of each running dataflow."""
+    """What is committed: the queries that are catching up, and the next offsets of each running dataflow.
+
+    `settled`: whether there is no dataflow but the main one.
+    """
 
     settled: bool
-    positions: tuple[Mapping[TopicPartition, int], ...]
+    behind: frozenset[str]
+    positions: Mapping[str, Mapping[TopicPartition, int]]
 
     def seen(self, offsets: Offsets) -> bool:
-        return all(at >= offsets.get(tp, at) for positions in self.positions for tp, at in positions.items())
+        return all(_reaches(positions, offsets) for positions in self.positions.values())
+
+    def shown(self, offsets: Offsets, query_ids: Collection[str]) -> bool:
+        return self.behind.isdisjoint(query_ids) and _reaches(self.positions.get(MAIN, {}), offsets)
+
+
+def _reaches(positions: Mapping[TopicPartition, int], offsets: Offsets) -> bool:
+    return all(at >= offsets.get(tp, at) for tp, at in positions.items())
 
 
 class Calls:
@@ -37,7 +48,7 @@ class Calls:
         self._calls: list[tuple[Callable[[], Any], Future[Any]]] = []
         self._lock = threading.Lock()
         self._moved = threading.Condition()
-        self.progress = Progress(True, ())
+        self.progress = Progress(True, frozenset(), {})
         #: why the worker has stopped for good
         self.failed: SsqlError | None = None
 
@@ -78,9 +89,10 @@ class Calls:
     def note(self) -> None:
         """Tell waiting threads how far all is: in one note, as dataflows may be half-way joined at any other time."""
         flows = [f for f in self._flows.all.values() if not f.paused]
-        settled = all(f.name == MAIN for f in flows)
+        aside = [f for f in flows if f.name != MAIN]
+        behind = frozenset(query_id for f in aside for query_id in f.dataflow.queries)
         with self._moved:
-            self.progress = Progress(settled, tuple(f.seen for f in flows if f.trouble is None))
+            self.progress = Progress(not aside, behind, {f.name: f.seen for f in flows if f.trouble is None})
             self._moved.notify_all()
 
     def ends(self) -> dict[TopicPartition, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time as clock
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from ssql import tracing
@@ -106,6 +106,9 @@ class DataflowWorker:
 
     def wait_for(self, offsets: Offsets, timeout_s: float) -> bool:
         return self._calls.wait(lambda: self._calls.progress.seen(offsets), timeout_s)
+
+    def wait_for_cut(self, offsets: Offsets, query_ids: Collection[str], timeout_s: float) -> bool:
+        return self._calls.wait(lambda: self._calls.progress.shown(offsets, query_ids), timeout_s)
 
     def caught_up(self, timeout_s: float) -> bool:
         calls = self._calls
