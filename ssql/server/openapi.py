@@ -6,6 +6,7 @@ their own parameters and columns.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -75,7 +76,7 @@ def document(app: web.Application, endpoints: Iterable[Endpoint], *, secured: bo
             continue
         found = description_of(route.handler) or Described()
         operation = _operation(found, text_of(route.handler), schemas, secured=secured)
-        operation["operationId"] = getattr(route.handler, "__name__", route.method.lower())
+        operation["operationId"] = _operation_id(route.method, route.resource.canonical)
         names = [part[1:-1] for part in route.resource.canonical.split("/") if part.startswith("{")]
         if names:
             operation["parameters"] = [*(_path(name, found) for name in names), *operation.get("parameters", ())]
@@ -118,6 +119,11 @@ class _Schemas:
 
     def all(self) -> dict[str, Json]:
         return dict(sorted(self._named.items()))
+
+
+def _operation_id(method: str, path: str) -> str:
+    """One name for each method and path, as generated clients call it: `get_status_type_entity_action`."""
+    return "_".join([method.lower(), *re.findall(r"\w+", path)])
 
 
 def _operation(found: Described, text: str, schemas: _Schemas, *, secured: bool) -> Json:

@@ -66,6 +66,8 @@ def test_every_route_is_in_the_document() -> None:
     found = document(make_app(FakeEngine()), (), secured=False)  # type: ignore[arg-type]
     described = {(method.upper(), path) for path, methods in found["paths"].items() for method in methods}
     assert described == {(route.method, route.path) for route in ROUTES}
+    named = [operation["operationId"] for methods in found["paths"].values() for operation in methods.values()]
+    assert len(set(named)) == len(ROUTES)
 
 
 @in_loop
@@ -111,7 +113,8 @@ async def test_endpoints_are_there_with_their_types(engine: LocalEngine) -> None
 @in_loop
 async def test_streams_and_tables_are_channels(engine: LocalEngine) -> None:
     async with serving(engine) as client:
-        found = await read(client, "/asyncapi.json")
+        found = await read(client, "/asyncapi")
+        assert found == await read(client, "/asyncapi.json")
         assert found["asyncapi"] == "3.0.0"
         assert {name: c["address"] for name, c in found["channels"].items() if name in "ST"} == {"S": "s", "T": "T"}
         assert found["operations"]["read_S"]["action"] == "receive"
