@@ -39,7 +39,7 @@ from ssql.planner.pull import PullPlan, plan_pull
 from ssql.planner.pull_clauses import refuse_clauses, refuse_positions, selected_and_where
 from ssql.runtime.api import TableView
 from ssql.sql.statements import Query, Select, SourceRef, Star, SubqueryRef
-from ssql.types import Column, Schema
+from ssql.types import Column
 
 QUERY_COMPLETED = "Query Completed"
 
@@ -150,9 +150,7 @@ def _looked_up(
 ) -> PullResult:
     """The rows of keys, of which `values` has the constants a key column: DuckDB has no part in it."""
     assert plan.direct is not None
-    rows = view.get(plan.direct.lookup(values))
-    arrays = [rows.column(name) for name in plan.direct.columns]
-    answer = pa.Table.from_arrays(arrays, schema=Schema(plan.columns).arrow)
+    answer = view.find(plan.direct.asked(values), plan.direct.columns, plan.answer)
     return _result(request, planning.query_id(plan.relation.name), plan.columns, answer)
 
 
@@ -161,7 +159,7 @@ def _computed(request: Request, plan: PullPlan, rows: pa.Table) -> pa.RecordBatc
     core, relation = request.core, plan.relation
     if plan.first_rows and relation.kind == "TABLE":
         rows = in_record_order(rows, relation, core.log.topic(relation.topic), core.schemas)
-    return core.pool.run(plan.statement, Schema(plan.columns).arrow, delta=one_batch(rows))
+    return core.pool.run(plan.statement, plan.answer, delta=one_batch(rows))
 
 
 def _from_log(request: Request, query: Query, catalog: Catalog) -> PullResult:

@@ -6,7 +6,9 @@ The rows are a snapshot, so that all of SQL that DuckDB has works on them, ORDER
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
+import pyarrow as pa
 from sqlglot import exp
 
 from ssql.errors import InvalidStatement, NotSupportedYet
@@ -27,7 +29,7 @@ from ssql.planner.rewrites.push_filters import push_filters
 from ssql.planner.steps import Statement
 from ssql.sql import statements as sql
 from ssql.sql.trees import literal_value, span_of
-from ssql.types import Column, duck_quote
+from ssql.types import Column, Schema, duck_quote
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class PullPlan:
     lookup: Statement | None
     first_rows: bool
     direct: Direct | None = None
+
+    @cached_property
+    def answer(self) -> pa.Schema:
+        """The Arrow form of `columns`."""
+        return Schema(self.columns).arrow
 
 
 def plan_pull(

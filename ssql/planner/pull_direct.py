@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
-import pyarrow as pa
-
 from ssql.errors import Span
 from ssql.planner import expr as e
 from ssql.planner import plan
@@ -40,14 +38,9 @@ class Direct:
     types: tuple[SqlType, ...]
     columns: tuple[str, ...]
 
-    def lookup(self, values: tuple[tuple[str | int, ...], ...]) -> pa.RecordBatch:
-        """The keys to be looked up, each once, in the order of the constants."""
-        if len(values) == 1:
-            columns: list[tuple[str | int, ...]] = [tuple(dict.fromkeys(values[0]))]
-        else:
-            columns = list(zip(*dict.fromkeys(product(*values)), strict=True))
-        arrays = [pa.array(column, of.arrow) for column, of in zip(columns, self.types, strict=True)]
-        return pa.RecordBatch.from_arrays(arrays, names=[str(n) for n in range(len(arrays))])
+    def asked(self, values: tuple[tuple[str | int, ...], ...]) -> list[tuple[str | int, ...]]:
+        """The keys that constants of the key columns make, each once, in the order of the constants."""
+        return list(dict.fromkeys(product(*values)))
 
     @property
     def values(self) -> tuple[tuple[str | int, ...], ...]:

@@ -76,6 +76,10 @@ class TableView(Protocol):
     def get(self, keys: pa.RecordBatch) -> pa.Table:
         """The rows of these keys (columns: the relation's key columns, by position; windowed: of all their windows)."""
 
+    def find(self, keys: Sequence[tuple[str | int, ...]], columns: Sequence[str], schema: pa.Schema) -> pa.Table:
+        """These columns of the rows of these keys (a value for each of the relation's key columns, each key once), as
+        `schema` names and types them. One key takes microseconds."""
+
 
 @dataclass(frozen=True)
 class Cut:

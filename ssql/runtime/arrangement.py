@@ -12,8 +12,9 @@ Two keys of the same hash stay two keys: hashes only find candidates, the column
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +68,11 @@ class Run:
     @property
     def nbytes(self) -> int:
         return int(self.batch.nbytes)
+
+    @cached_property
+    def columns(self) -> Mapping[str, pa.Array]:
+        """The columns of `batch`, which makes a new object of one each time that it is asked."""
+        return dict(zip(self.batch.schema.names, self.batch.columns, strict=True))
 
 
 def make_run(layout: Layout, batch: pa.RecordBatch, live: Mask) -> Run:

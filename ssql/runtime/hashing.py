@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import accumulate
+from operator import mul
 
 import numpy as np
 import numpy.typing as npt
@@ -103,6 +105,41 @@ def hash_columns(columns: Sequence[pa.Array]) -> Hashes:
         for column in columns[1:]:
             hashes = _mix(hashes * np.uint64(0x9DDFEA08EB382D69) + _hash_one(column))
     return hashes
+
+
+_MASK = (1 << 64) - 1
+_EACH_PLACE: list[int] = _PLACES.tolist()
+_ALL_BEFORE = [0, *accumulate(_EACH_PLACE)]
+
+
+def hash_values(values: Sequence[str | int]) -> int:
+    """The hash that `hash_columns` gives a row of these strings and integers, by plain numbers: for one row that is
+    many times faster."""
+    hashed = _hash_value(values[0])
+    for value in values[1:]:
+        hashed = _mix_one((hashed * 0x9DDFEA08EB382D69 + _hash_value(value)) & _MASK)
+    return hashed
+
+
+def _hash_value(value: str | int) -> int:
+    if isinstance(value, int):
+        return _mix_one(value & _MASK)
+    data = value.encode()
+    n = len(data)
+    if n > len(_EACH_PLACE):
+        with np.errstate(over="ignore"):
+            return int(_hash_bytes(pa.array([value], pa.string()))[0])
+    total = sum(map(mul, data, _EACH_PLACE)) + _ALL_BEFORE[n] + n * 0xD6E8FEB86659FD93
+    return _mix_one(total & _MASK)
+
+
+def _mix_one(x: int) -> int:
+    """As `_mix`."""
+    x ^= x >> 30
+    x = x * 0xBF58476D1CE4E5B9 & _MASK
+    x ^= x >> 27
+    x = x * 0x94D049BB133111EB & _MASK
+    return x ^ (x >> 31)
 
 
 def equal_rows(left: Sequence[pa.Array], right: Sequence[pa.Array]) -> npt.NDArray[np.bool_]:

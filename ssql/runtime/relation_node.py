@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from ssql.planner.relation import Relation
+from ssql.runtime import points
 from ssql.runtime.arrangement import Arrangement, Layout, View, make_run
 from ssql.runtime.changes import upserts_as_changes
 from ssql.runtime.decode import relation_columns
@@ -116,6 +117,10 @@ def _by_key(
     return {name: found.rows.column(name).take(taken) for name in names}
 
 
+#: More keys than this at a time are better found by columns than one by one.
+MANY_KEYS = 16
+
+
 class ArrangedTable:
     """`TableView` over the view of a table's node: its rows as of one frontier."""
 
@@ -141,6 +146,27 @@ class ArrangedTable:
             for name, column in zip(self._view.layout.key, keys.columns, strict=True)
         ]
         return self._answer(self._view.gather(columns, keys.num_rows).rows)
+
+    def find(self, keys: Sequence[tuple[str | int, ...]], columns: Sequence[str], schema: pa.Schema) -> pa.Table:
+        names = ["ROWTIME" if name == TIME else name for name in columns]
+        if len(keys) > MANY_KEYS:
+            return self._found(keys, names, schema)
+        batches = []
+        for key in keys:
+            places = points.rows_of(self._view, key)
+            if places is None:
+                return self._found(keys, names, schema)
+            for run, row in places:
+                arrays = [run.columns[name].slice(row, 1) for name in names]
+                batches.append(pa.RecordBatch.from_arrays(arrays, schema=schema))
+        return pa.Table.from_batches(batches, schema)
+
+    def _found(self, keys: Sequence[tuple[str | int, ...]], names: Sequence[str], schema: pa.Schema) -> pa.Table:
+        layout = self._view.layout
+        types = [layout.schema.field(name).type for name in layout.key]
+        asked = [pa.array(column, of) for column, of in zip(zip(*keys, strict=True), types, strict=True)]
+        rows = self._view.gather(asked, len(keys)).rows
+        return pa.Table.from_arrays([rows.column(name) for name in names], schema=schema)
 
     def _answer(self, rows: pa.RecordBatch) -> pa.Table:
         return pa.Table.from_batches([rows.select(self._names)]).rename_columns([*self._names[:-1], TIME])

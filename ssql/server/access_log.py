@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from aiohttp.abc import AbstractAccessLogger
 from aiohttp.web import BaseRequest, StreamResponse
 
@@ -10,6 +12,11 @@ from ssql.server.identified import id_of
 
 class AccessLog(AbstractAccessLogger):
     """Lines as `request done method=POST path=/ksql status=200 bytes=123 ms=4.5 remote=127.0.0.1 request_id=..`."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anybody reads the lines: else aiohttp makes none."""
+        return self.logger.isEnabledFor(logging.INFO)
 
     def log(self, request: BaseRequest, response: StreamResponse, time: float) -> None:
         self.logger.info(

@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ssql.types import Array, Column, Decimal, Map, Primitive, SqlType, Struct
+from ssql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, STRING, Array, Column, Decimal, Map, Primitive, SqlType, Struct
 
 #: Characters that JSON does not allow in a string as they are.
 _ESCAPED = np.zeros(256, dtype=bool)
@@ -31,6 +31,9 @@ _ESCAPED[[ord('"'), ord("\\")]] = True
 _ESCAPED_REGEX = '["\\\\\\x00-\\x1f]'
 
 _NULL = pa.scalar("null")
+
+#: So few values (rows times columns) are written one by one.
+FEW_VALUES = 32
 
 
 def render_rows(  # noqa: PLR0917
@@ -51,6 +54,8 @@ def render_rows(  # noqa: PLR0917
     """
     if not arrays or len(arrays[0]) == 0:
         return b""
+    if len(arrays) * len(arrays[0]) <= FEW_VALUES:
+        return _one_by_one(arrays, columns, prefix, suffix, deleted, deleted_suffix, names)
     before = prefix
     parts: list[Any] = []
     for i, (array, column) in enumerate(zip(arrays, columns, strict=True)):
@@ -64,6 +69,43 @@ def render_rows(  # noqa: PLR0917
     else:
         parts.append(pc.if_else(deleted, pa.scalar(deleted_suffix), pa.scalar(suffix)))
     return bytes(_bytes_of(pc.binary_join_element_wise(*parts, "")))
+
+
+def _one_by_one(  # noqa: PLR0917
+    arrays: Sequence[pa.Array],
+    columns: Sequence[Column],
+    prefix: str,
+    suffix: str,
+    deleted: pa.Array | None,
+    deleted_suffix: str,
+    names: Sequence[str] | None,
+) -> bytes:
+    """What `render_rows` says, value by value: each kernel costs as much as several values do."""
+    gone = [False] * len(arrays[0]) if deleted is None else deleted.to_pylist()
+    texts = []
+    for i, (array, column) in enumerate(zip(arrays, columns, strict=True)):
+        of_column = _value_texts(array, column.type)
+        if not column.key and deleted is not None:
+            of_column = ["null" if is_gone else text for is_gone, text in zip(gone, of_column, strict=True)]
+        if names is not None:
+            name = _json_string(names[i])
+            of_column = [f"{name}:{text}" for text in of_column]
+        texts.append(of_column)
+    rows = [
+        f"{prefix}{','.join(row)}{deleted_suffix if is_gone else suffix}"
+        for is_gone, row in zip(gone, zip(*texts, strict=True), strict=True)
+    ]
+    return "".join(rows).encode()
+
+
+def _value_texts(array: pa.Array, sql_type: SqlType) -> list[str]:
+    """As `json_text`, as a list."""
+    write = _VALUES.get(sql_type)
+    if write is None or array.type != sql_type.arrow:
+        found: list[str] = json_text(array, sql_type).to_pylist()
+        return found
+    values = [array[i].as_py() for i in range(len(array))]
+    return ["null" if value is None else write(value) for value in values]
 
 
 def json_text(array: pa.Array, sql_type: SqlType, *, in_struct: bool = False) -> pa.Array:
@@ -173,6 +215,26 @@ def _time_numbers(array: pa.Array) -> pa.Array:
 def _timestamp_numbers(array: pa.Array) -> pa.Array:
     return array.cast(pa.int64()).cast(pa.string())
 
+
+def _boolean(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _double(value: float) -> str:
+    if value == 0 or 1e-4 <= abs(value) < 1e15:  # beyond, Python writes exponents in its own way
+        return repr(value)
+    text: str = _doubles(pa.array([value], pa.float64()))[0].as_py()
+    return text
+
+
+#: How one value is written, of types where that is simple.
+_VALUES: dict[SqlType, Callable[[Any], str]] = {
+    BOOLEAN: _boolean,
+    INTEGER: str,
+    BIGINT: str,
+    DOUBLE: _double,
+    STRING: _json_string,
+}
 
 _PRIMITIVES: dict[str, Callable[[pa.Array], pa.Array]] = {
     "BOOLEAN": _plain,

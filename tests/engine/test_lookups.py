@@ -113,6 +113,23 @@ def test_a_look_up_says_what_the_statement_says(module_bench: Bench, sql: str) -
     same(module_bench, sql)
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM one WHERE a IN ('a', 'b', 'nobody');",
+        "SELECT n, c FROM number WHERE c IN (0, 2147483647, 5);",
+        "SELECT n FROM two WHERE a IN ('a', 'b') AND b IN (0, 1);",
+        "SELECT *, ROWTIME FROM windowed WHERE a = 'a';",
+    ],
+)
+@pytest.mark.parametrize("limit", ["relation_node.MANY_KEYS", "points.FEW"])
+def test_many_keys_and_many_rows_of_a_key_are_found_by_columns(
+    module_bench: Bench, sql: str, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"ssql.runtime.{limit}", 0)
+    same(module_bench, sql)
+
+
 def test_other_keys_of_the_same_shape_are_not_parsed_again(
     module_bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

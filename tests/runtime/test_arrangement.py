@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ssql.runtime import arrangement as module
-from ssql.runtime.arrangement import Arrangement, Layout, View, make_run
+from ssql.runtime import points
+from ssql.runtime.arrangement import Arrangement, Layout, Run, View, make_run
+from ssql.runtime.hashing import hash_columns, hash_values
 
 SCHEMA = pa.schema([("k", pa.string()), ("n", pa.int64()), ("v", pa.int64())])
 BY_KEY = Layout(SCHEMA, ("k",), ("k",))
@@ -27,6 +29,7 @@ def _hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "colliding":
         real = module.hash_columns
         monkeypatch.setattr(module, "hash_columns", lambda columns: real(columns) % np.uint64(2))
+        monkeypatch.setattr(points, "hash_values", lambda values: hash_values(values) % 2)
 
 
 def batch(rows: list[tuple[str | None, int, int]]) -> pa.RecordBatch:
@@ -37,6 +40,10 @@ def batch(rows: list[tuple[str | None, int, int]]) -> pa.RecordBatch:
 
 def rows_of(found: pa.RecordBatch) -> list[tuple[object, ...]]:
     return sorted((tuple(r.values()) for r in found.to_pylist()), key=repr)
+
+
+def row_at(run: Run, row: int) -> tuple[object, ...]:
+    return tuple(run.batch.slice(row, 1).to_pylist()[0].values())
 
 
 def model_rows(model: dict[object, tuple[object, ...]]) -> list[tuple[object, ...]]:
@@ -69,6 +76,12 @@ def test_the_newest_row_of_each_identity_is_there(layout: Layout, history: list[
     expected = [sorted((r for i, r in model.items() if i[0] == key), key=repr) for key in asked]
     got = [rows_of(found.rows.take(pa.array(np.flatnonzero(found.query == i)))) for i in range(len(asked))]
     assert got == expected
+    for key, there in zip(asked, expected, strict=True):
+        places = points.rows_of(arrangement.current, (key,)) if key is not None else None
+        if places is not None:
+            assert [row_at(run, row) for run, row in places] == there
+        else:
+            assert key is None or sum(map(len, arrangement.current.runs)) > points.FEW
     wanted = [(k, n) if layout is BY_KEY_AND_NUMBER else (k,) for k in asked for n in (0, 2, 7)]
     columns = [pa.array(c, f.type) for c, f in zip(zip(*wanted, strict=True), SCHEMA, strict=False)]
     found = arrangement.current.find(columns)
@@ -112,6 +125,28 @@ def test_rows_at_or_below_the_horizon_are_gone_and_freed() -> None:
     assert arrangement.current.horizon == 6
     arrangement.apply(batch([("a", n, n) for n in range(10, 20)]))
     assert sum(len(r) for r in arrangement.current.runs) == 13
+
+
+@given(st.lists(st.tuples(st.text(max_size=40), st.integers(-(2**63), 2**63 - 1)), min_size=1))
+def test_a_row_has_the_hash_of_its_values(rows: list[tuple[str, int]]) -> None:
+    rows += [("", -1), ("long " * 1000, 0)]
+    texts, numbers = (pa.array(column) for column in zip(*rows, strict=True))
+    for columns in ([texts], [numbers], [texts, numbers], [numbers, texts, numbers]):
+        values = zip(*(column.to_pylist() for column in columns), strict=True)
+        assert hash_columns(columns).tolist() == [hash_values(row) for row in values]
+    small = pa.array([-(2**31), -1, 0, 2**31 - 1], pa.int32())
+    assert hash_columns([small]).tolist() == [hash_values([n]) for n in small.to_pylist()]
+
+
+def test_a_row_that_has_expired_is_not_found_by_its_key() -> None:
+    arrangement = Arrangement(Layout(SCHEMA, ("k",), ("k", "n"), expires="v"))
+    arrangement.apply(batch([("a", 2, 20), ("a", 1, 10)]))
+    arrangement.apply(batch([("a", 3, 15)]))
+    for horizon, there in ((5, [1, 2, 3]), (10, [2, 3]), (19, [2]), (20, [])):
+        arrangement.expire(horizon)
+        places = points.rows_of(arrangement.current, ("a",))
+        assert places is not None
+        assert [row_at(run, row)[1] for run, row in places] == there
 
 
 def test_the_number_of_runs_grows_with_the_logarithm_of_the_rows() -> None:

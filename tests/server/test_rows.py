@@ -8,6 +8,7 @@ import json
 import math
 from decimal import Decimal as Exact
 from typing import Any
+from unittest import mock
 
 import pyarrow as pa
 import pytest
@@ -181,6 +182,25 @@ def test_any_value_of_any_type_reads_back(case: tuple[SqlType, list[Any], int]) 
         return  # the reader below could not tell them apart
     read = [json.loads(text, parse_float=number) for text in json_text(array, sql_type).to_pylist()]
     assert read == [expected(v, sql_type) for v in values[skipped:]]
+
+
+@given(tables(), tables(), st.booleans(), st.booleans())
+def test_a_few_values_are_written_as_many_are(
+    one: tuple[SqlType, list[Any], int], other: tuple[SqlType, list[Any], int], deletes: bool, named: bool
+) -> None:
+    rows = min(len(one[1]), len(other[1]))
+    columns = (Column('a "key"', one[0], key=True), Column("B", other[0]))
+    arrays = [
+        pa.array(values[:rows], column.type.arrow) for column, (_, values, _) in zip(columns, (one, other), strict=True)
+    ]
+    deleted = pa.array([n % 2 == 1 for n in range(rows)]) if deletes else None
+    names = [c.name for c in columns] if named else None
+
+    def written(few: int) -> bytes:
+        with mock.patch("ssql.server.rows.FEW_VALUES", few):
+            return render_rows(arrays, columns, "<", ">\n", deleted, "!>\n", names=names)
+
+    assert written(100) == written(0)
 
 
 def test_rows_are_joined_with_what_stands_around_them() -> None:
