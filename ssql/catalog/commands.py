@@ -8,7 +8,7 @@ which query ids end in. One process writes the topic at a time.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -84,8 +84,11 @@ class CommandTopic:
                 break
             offset = fetch.next_offset
 
-    def replay(self, catalog: Catalog) -> Catalog:
-        """The catalog after all commands so far."""
-        for command in self.commands():
+    def replay(self, catalog: Catalog, tell: Callable[[int, int], object] | None = None) -> Catalog:
+        """The catalog after all commands so far. `tell` is called with how many are applied, of how many."""
+        first, end = self._log.bounds(self.name, 0)
+        for done, command in enumerate(self.commands()):
+            if tell is not None:
+                tell(done, max(end - first, done))
             catalog = apply(catalog, command.changes)
         return catalog

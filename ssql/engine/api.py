@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ import pyarrow as pa
 from ssql.catalog.endpoints import Endpoint
 from ssql.planner.relation import Relation
 from ssql.rights import Right
-from ssql.runtime.api import Offsets, QueryStatus, Throughput
+from ssql.runtime.api import Offsets, QueryProgress, QueryStatus, RestoreProgress, Throughput
 from ssql.types import Column
 
 #: A JSON-able answer with `@type`, as section "entities" of ksqlDB's API describes them; `statementText` always.
@@ -143,17 +144,45 @@ class InsertAck:
     error: Exception | None = None
 
 
+class Stage(Enum):
+    """What opening an engine is at: the log itself, the definitions, their state; then it is open."""
+
+    LOG = "LOG"
+    REPLAYING = "REPLAYING"
+    RESTORING = "RESTORING"
+    OPEN = "OPEN"
+
+
+@dataclass(frozen=True)
+class OpeningProgress:
+    """How far the opening of an engine is: definitions read of all, and the state that is read back."""
+
+    stage: Stage
+    definitions: int
+    definitions_total: int
+    restore: RestoreProgress
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far long work is: the opening, and each persistent query (none before the engine is open)."""
+
+    opening: OpeningProgress
+    queries: Sequence[QueryProgress]
+
+
 @dataclass(frozen=True)
 class Metrics:
     """Counts since the engine was opened: by topic, and the persistent queries with theirs.
 
-    `epoch`: the number of the last one; `push_queries`: how many are running.
+    `epoch`: the number of the last one; `push_queries`: how many are running. `progress`: how far each query has read.
     """
 
     topics: Mapping[str, Throughput]
     queries: Sequence[QueryStatus]
     push_queries: int
     epoch: int
+    progress: Progress | None = None
 
 
 class Engine(Protocol):
@@ -239,6 +268,12 @@ class Engine(Protocol):
 
     def metrics(self) -> Metrics:
         """What went through since it was opened."""
+
+    def progress(self) -> Progress:
+        """How far opening it was or is, and how far its queries have read; it waits for nothing.
+
+        An engine that is still being opened tells it through the `Opening` (`ssql.engine.opening`) that it was given.
+        """
 
     def cluster(self) -> dict[str, Any]:
         """What /clusterStatus says of this process: `activeStandbyPerQuery` and `hostStoreLags`."""

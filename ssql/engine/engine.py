@@ -43,8 +43,20 @@ from ssql.engine import (
     show,
     system,
 )
-from ssql.engine.api import EndpointCall, Entity, InsertAck, Metrics, PullResult, PushQuery, Session, Subscription
+from ssql.engine.api import (
+    EndpointCall,
+    Entity,
+    InsertAck,
+    Metrics,
+    Progress,
+    PullResult,
+    PushQuery,
+    Session,
+    Stage,
+    Subscription,
+)
 from ssql.engine.context import Core, Request
+from ssql.engine.opening import Opening
 from ssql.engine.pull_plans import PullPlans
 from ssql.engine.pushes import Pushes
 from ssql.engine.reads import choice
@@ -57,6 +69,7 @@ from ssql.errors import InternalError, InvalidStatement, SqlError, SsqlError, Wr
 from ssql.log.api import Log
 from ssql.planner.relation import Relation
 from ssql.runtime.api import QueryState, Worker
+from ssql.runtime.progress import Restoring
 from ssql.schemas.api import SchemaRegistry
 from ssql.schemas.open import for_worker, open_registry
 from ssql.sql import statements as s
@@ -129,19 +142,20 @@ def open_log(config: Config) -> Log:
     return EmbeddedLog(config[DATA_DIR], maintain_s=MAINTAIN_S)
 
 
-def make_worker(log: Log, config: Config, schemas: SchemaRegistry) -> Worker:
+def make_worker(log: Log, config: Config, schemas: SchemaRegistry, restoring: Restoring) -> Worker:
     from ssql.runtime.worker import DataflowWorker
 
-    return DataflowWorker(log, config, for_worker(schemas))
+    return DataflowWorker(log, config, for_worker(schemas), restoring)
 
 
 class LocalEngine:
     """See `ssql.engine.api.Engine`. Owns its log (given or opened) and closes it.
 
-    Opening replays the command topic, hands all queries to the worker, and starts it.
+    Opening replays the command topic, hands all queries to the worker, and starts it; `opening` tells how far that is.
     """
 
-    def __init__(self, config: Config, log: Log | None = None) -> None:
+    def __init__(self, config: Config, log: Log | None = None, opening: Opening | None = None) -> None:
+        self._opening = opening or Opening()
         self._log = log if log is not None else open_log(config)
         try:
             self._schemas = open_registry(config, self._log)
@@ -154,14 +168,19 @@ class LocalEngine:
             self._log.close()
             raise
         self._closed = False
+        self._opening.stage = Stage.OPEN
 
     def _open(self, config: Config) -> Core:
+        opening = self._opening
+        opening.stage = Stage.REPLAYING
         commands = CommandTopic(self._log, config[SERVICE_ID])
-        catalog = commands.replay(empty_catalog(config[SERVICE_ID]))
-        worker = make_worker(self._log, config, self._schemas)
+        catalog = commands.replay(empty_catalog(config[SERVICE_ID]), opening.replayed)
+        worker = make_worker(self._log, config, self._schemas, opening.restoring)
+        opening.stage = Stage.RESTORING
         try:
             kept.begin_all(worker, catalog)
             _resume(worker, catalog)
+            opening.restoring.over()
             worker.start()
         except BaseException:
             worker.close()
@@ -325,7 +344,12 @@ class LocalEngine:
     def metrics(self) -> Metrics:
         core = self._core
         queries = [q for q in core.worker.status() if q.query_id in core.catalog.queries]
-        return Metrics(core.worker.throughput(), queries, len(core.pushes.all()), core.worker.cut().epoch)
+        return Metrics(
+            core.worker.throughput(), queries, len(core.pushes.all()), core.worker.cut().epoch, self.progress()
+        )
+
+    def progress(self) -> Progress:
+        return Progress(self._opening.progress().opening, self._core.worker.progress())
 
     def cluster(self) -> dict[str, Any]:
         return cluster.status(self._core)

@@ -247,6 +247,15 @@ class Inputs:
         """The next record to be processed of each partition."""
         return {(n, p): s.position for n, t in self._topics.items() for p, s in t.partitions.items()}
 
+    def ends(self) -> dict[TopicPartition, int]:
+        """Where each partition ends as far as is known. Of a topic in which our own records are passed over that is
+        how far it is read: what else is there is not known before."""
+        return {
+            (n, p): s.end if t.skip_writer is None else s.fetched
+            for n, t in self._topics.items()
+            for p, s in t.partitions.items()
+        }
+
     def times(self) -> dict[TopicPartition, int]:
         """The greatest time processed of each partition that any was processed of."""
         return {(n, p): s.time for n, t in self._topics.items() for p, s in t.partitions.items() if s.time > -FOREVER}

@@ -22,6 +22,7 @@ from ssql.log.api import RECORD_SCHEMA, Log, Writer
 from ssql.planner.system_streams import internal_topic
 from ssql.runtime.arrangement import Arrangement, Run, make_run
 from ssql.runtime.delta import concat
+from ssql.runtime.progress import Restoring
 
 LOGGER = logging.getLogger("ssql.worker")
 
@@ -62,8 +63,9 @@ class StateFile:
     _truncate_before: int | None = None
     _rewrite: bool = False
 
-    def take(self, records: pa.RecordBatch) -> None:
-        """Put in records of the topic, read in order."""
+    def take(self, records: pa.RecordBatch) -> tuple[int, int]:
+        """Put in records of the topic, read in order; the rows and bytes in them."""
+        rows = size = 0
         for key, value in zip(records.column("key").to_pylist(), records.column("value"), strict=True):
             head = msgspec.json.decode(key, type=_Head)
             if head.full:
@@ -74,6 +76,8 @@ class StateFile:
             run, missing = _read_run(self.arrangement, body)
             self.missing |= missing
             self.arrangement.restore(run)
+            rows, size = rows + len(run), size + body.size
+        return rows, size
 
     def rewrite(self) -> None:
         """Write the whole arrangement at the next commit."""
@@ -113,7 +117,13 @@ class StateFile:
             self._truncate_before = None
 
 
-def restore(log: Log, files: Sequence[StateFile]) -> None:
+def expect(log: Log, service_id: str, restoring: Restoring) -> None:
+    """Note what state there is."""
+    prefix = state_topic(service_id, "")
+    restoring.expect({t.name: log.bounds(t.name, 0) for t in log.topics() if t.name.startswith(prefix)})
+
+
+def restore(log: Log, files: Sequence[StateFile], restoring: Restoring) -> None:
     """Read arrangements back, all at once. Cost: the bytes of their topics, not those of the inputs.
 
     Raises:
@@ -122,21 +132,24 @@ def restore(log: Log, files: Sequence[StateFile]) -> None:
     left: dict[str, tuple[StateFile, int]] = {}
     with closing(log.reader()) as reader:
         for file in files:
-            if log.topic(file.topic) is None:
+            if file.topic not in restoring.expected:
                 continue
-            begin, end = log.bounds(file.topic, 0)
+            begin, end = restoring.expected[file.topic]
             if begin < end:
                 reader.assign(file.topic, 0, begin)
                 left[file.topic] = file, end
+            else:
+                restoring.whole(file.topic)
         deadline = clock.monotonic() + RESTORE_S
         while left:
             for fetch in reader.poll(RESTORE_RECORDS, 1000):
                 deadline = clock.monotonic() + RESTORE_S
                 file, end = left[fetch.topic]
-                file.take(fetch.batch)
+                restoring.read(fetch.batch.num_rows, *file.take(fetch.batch))
                 if fetch.next_offset >= end:
                     reader.unassign(fetch.topic, 0)
                     del left[fetch.topic]
+                    restoring.whole(fetch.topic)
             if clock.monotonic() > deadline:
                 raise LogUnavailable(f'nothing came of topic "{next(iter(left))}" for {RESTORE_S:.0f} s')
 

@@ -6,27 +6,32 @@ import threading
 import time as clock
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ssql.errors import SsqlError
 from ssql.runtime.api import MAIN, Offsets
 from ssql.runtime.inputs import TopicPartition
+from ssql.runtime.progress import Course, Subject
 from ssql.runtime.worker.flows import Flows
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Progress:
+class Committed:
     """What is committed: the queries that are catching up, and the next offsets of each running dataflow.
 
-    `settled`: whether there is no dataflow but the main one.
+    `settled`: whether there is no dataflow but the main one. `courses`: how far each dataflow is, the paused ones too;
+    `of`: the dataflows' names by the queries' ids.
     """
 
-    settled: bool
-    behind: frozenset[str]
-    positions: Mapping[str, Mapping[TopicPartition, int]]
+    settled: bool = True
+    behind: frozenset[str] = frozenset()
+    positions: Mapping[str, Mapping[TopicPartition, int]] = field(default_factory=dict)
+    courses: Mapping[str, Course] = field(default_factory=dict)
+    of: Mapping[str, str] = field(default_factory=dict)
+    subjects: Mapping[str, Subject] = field(default_factory=dict)
 
     def seen(self, offsets: Offsets) -> bool:
         return all(_reaches(positions, offsets) for positions in self.positions.values())
@@ -48,7 +53,7 @@ class Calls:
         self._calls: list[tuple[Callable[[], Any], Future[Any]]] = []
         self._lock = threading.Lock()
         self._moved = threading.Condition()
-        self.progress = Progress(True, frozenset(), {})
+        self.committed = Committed()
         #: why the worker has stopped for good
         self.failed: SsqlError | None = None
 
@@ -74,7 +79,7 @@ class Calls:
         self._flows.main.dataflow.inputs.wake()
 
     def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait until a condition on the progress holds; False when it does not in time."""
+        """Wait until a condition on what is committed holds; False when it does not in time."""
         deadline = clock.monotonic() + timeout_s
         with self._moved:
             while not condition():
@@ -88,11 +93,19 @@ class Calls:
 
     def note(self) -> None:
         """Tell waiting threads how far all is: in one note, as dataflows may be half-way joined at any other time."""
+        self._flows.watch()
         flows = [f for f in self._flows.all.values() if not f.paused]
         aside = [f for f in flows if f.name != MAIN]
-        behind = frozenset(query_id for f in aside for query_id in f.dataflow.queries)
+        committed = Committed(
+            not aside,
+            frozenset(query_id for f in aside for query_id in f.dataflow.queries),
+            {f.name: f.seen for f in flows if f.trouble is None},
+            {name: flow.course() for name, flow in self._flows.all.items()},
+            dict(self._flows.of),
+            dict(self._flows.subjects),
+        )
         with self._moved:
-            self.progress = Progress(not aside, behind, {f.name: f.seen for f in flows if f.trouble is None})
+            self.committed = committed
             self._moved.notify_all()
 
     def ends(self) -> dict[TopicPartition, int]:

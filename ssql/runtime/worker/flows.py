@@ -5,13 +5,14 @@ from __future__ import annotations
 import time as clock
 from dataclasses import dataclass, field
 
-from ssql.config import SERVICE_ID, Config
+from ssql.config import BATCH_MAX_ROWS, SERVICE_ID, Config
 from ssql.errors import QueryNotFound
 from ssql.log.api import Log, Writer
 from ssql.planner.steps import QueryPlan
-from ssql.runtime.api import MAIN
+from ssql.runtime.api import MAIN, Offsets, QueryState
 from ssql.runtime.dataflow import Dataflow, Query
 from ssql.runtime.inputs import TopicPartition
+from ssql.runtime.progress import Course, Restoring, Subject, Trail
 from ssql.runtime.rejects import Rejects
 from ssql.runtime.statement import Session
 from ssql.schemas.api import SchemaRegistry
@@ -51,6 +52,12 @@ class Flow:
     reached: dict[TopicPartition, int] = field(default_factory=dict)
     #: where what it wrote to topics that it reads ends, as of the last commit; known where it has followers
     own: dict[TopicPartition, int] = field(default_factory=dict)
+    #: where its inputs end, as of the last commit, and what `seen` was in the last seconds
+    ends: Offsets = field(default_factory=dict)
+    trail: Trail[Offsets] = field(default_factory=Trail)
+    #: whether it has much more to read than what comes all the time; and what `seen` was when that was last not so
+    behind: bool = False
+    level: Offsets = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -64,15 +71,29 @@ class Flow:
     def note(self) -> None:
         """What its inputs have processed is committed."""
         self.seen, self.reached = self.dataflow.inputs.positions(), self.dataflow.inputs.times()
+        self.ends = self.dataflow.inputs.ends()
+        self.trail.add(self.seen)
         if all(self.seen.get(tp, end) >= end for tp, end in self.quiet.items()):
             self.quiet = {}
+
+    @property
+    def state(self) -> QueryState:
+        """That of its queries."""
+        if self.paused:
+            return QueryState.ERROR if self.failure is not None else QueryState.PAUSED
+        return QueryState.RUNNING if self.name == MAIN else QueryState.CATCHING_UP
+
+    def course(self) -> Course:
+        """How far it is, for who asks in another thread."""
+        return Course(self.state, self.seen, self.ends, self.reached, self.behind, self.trail.samples)
 
 
 class Flows:
     """The dataflows by name, and what all of them share."""
 
-    def __init__(self, log: Log, config: Config, schemas: SchemaRegistry | None) -> None:
+    def __init__(self, log: Log, config: Config, schemas: SchemaRegistry | None, restoring: Restoring) -> None:
         self.log = log
+        self.restoring = restoring
         self.schemas = schemas
         self.config = config
         self.service = config[SERVICE_ID]
@@ -81,6 +102,8 @@ class Flows:
         self.all: dict[str, Flow] = {}
         #: the names of the dataflows by their queries' ids
         self.of: dict[str, str] = {}
+        #: what is told of queries that are followed in their progress, by id
+        self.subjects: dict[str, Subject] = {}
         #: how many were ever begun on the side, of queries that are filed and of readers'
         self.sides = 0
         self.readers = 0
@@ -112,6 +135,28 @@ class Flows:
         if name is None:
             raise QueryNotFound(query_id, candidates=self.of)
         return self.all[name]
+
+    def begin(self, query: Query, begun: Offsets) -> None:
+        """A query begins to catch up there."""
+        sink = query.plan.sink
+        topics = frozenset(scan.relation.topic for scan in query.scans)
+        # A declared table that is kept has no sink: what it reads is what it keeps.
+        name = sink.relation.name if sink is not None else ", ".join(scan.relation.name for scan in query.scans)
+        self.subjects[query.id] = Subject(name, topics, begun, query.durable)
+
+    def watch(self) -> None:
+        """Look whether the main dataflow has fallen behind: all its queries catch up then, from where it last was not.
+
+        It may have two epochs' rows to read before that counts, as these come and go where much is written.
+        """
+        main, idle = self.main, self.config[BATCH_MAX_ROWS]
+        left = sum(main.ends.values()) - sum(main.seen.values())
+        if not main.behind and left > 2 * idle:
+            for query in main.dataflow.queries.values():
+                self.begin(query, main.level)
+        main.behind = left > (idle if main.behind else 2 * idle)
+        if not main.behind:
+            main.level = main.seen
 
     def end(self, flow: Flow) -> None:
         del self.all[flow.name]

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ssql.errors import LogUnavailable, RegistryUnavailable, SsqlError
 from ssql.planner.steps import QueryPlan
-from ssql.runtime.api import MAIN, Demand, Follower, QueryState, QueryStatus, ReaderStart, Start
+from ssql.runtime.api import MAIN, Demand, Follower, QueryStatus, ReaderStart, Start
 from ssql.runtime.dataflow import Outputs, Query
 from ssql.runtime.frontier import DataflowFrontier
 from ssql.runtime.inputs import SchemaAwaited, TopicPartition
@@ -74,7 +74,9 @@ class Queries:
         if filed.failure is not None and filed.failed in ("", plans[0].logical):
             flow.paused, flow.failure = True, filed.failure
         times = {(t, p): time for t, p, time in filed.reached}
-        flow.seen, flow.reached = positions, times
+        flow.seen, flow.reached, flow.level = positions, times, positions
+        for query in queries:
+            self._flows.begin(query, positions)
         existing = set(flow.dataflow.relations)
         flow.dataflow.put(queries, {}, positions, times, skips=filed.skips)
         for relation, node in flow.dataflow.relations.items():
@@ -84,7 +86,7 @@ class Queries:
                 files.append(self._commits.file(filed.relations[relation], node.arrangement))
                 if node.lifetime_ms is not None:
                     node.arrangement.expire(node.stream_time - node.lifetime_ms)
-        restore(self._flows.log, files)
+        restore(self._flows.log, files, self._flows.restoring)
         for relation, node in flow.dataflow.relations.items():
             file = self._commits.files.get(filed.relations.get(relation, ""))
             if file is not None and relation not in existing and node.relation.topic not in flow.dataflow.made():
@@ -146,6 +148,7 @@ class Queries:
         flow.note()
         for query in queries:
             self._flows.of[query.id] = flow.name
+            self._flows.begin(query, flow.seen)
             if query.durable:
                 for state_id, arrangement in query.states():
                     self._flows.log.delete_topic(
@@ -223,6 +226,7 @@ class Queries:
         flow = self._flows.having(query_id)
         query, gone = flow.dataflow.remove(query_id)
         del self._flows.of[query_id]
+        del self._flows.subjects[query_id]
         self._followers.all.pop(query_id, None)
         self._statistics.forget(query_id)
         self._commits.gone += gone.values()
@@ -248,6 +252,8 @@ class Queries:
         flow = self._flows.having(query_id)
         flow.paused = False
         flow.clear()
+        for query in flow.dataflow.queries.values():
+            self._flows.begin(query, flow.seen)
         if any(q.durable for q in flow.dataflow.queries.values()):
             self._commits.dirty = True
             self._commits.commit(flow, None, Outputs())
@@ -257,9 +263,6 @@ class Queries:
         for query_id, name in self._flows.of.items():
             flow = self._flows.all[name]
             query = flow.dataflow.queries[query_id]
-            state = QueryState.RUNNING if name == MAIN else QueryState.CATCHING_UP
-            if flow.paused:
-                state = QueryState.ERROR if flow.failure is not None else QueryState.PAUSED
             done, error = self._statistics.query(query.id), flow.failure or flow.trouble
-            found.append(QueryStatus(query_id, state, error, done, flow.failed_ms, flow.internal))
+            found.append(QueryStatus(query_id, flow.state, error, done, flow.failed_ms, flow.internal))
         return found

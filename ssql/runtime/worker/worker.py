@@ -6,16 +6,30 @@ import logging
 import threading
 import time as clock
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from ssql import tracing
-from ssql.config import Config
+from ssql.config import BATCH_MAX_ROWS, Config
 from ssql.errors import InternalError, LogError, LogFenced, LogUnavailable, RegistryUnavailable, SsqlError
 from ssql.log.api import Log
 from ssql.planner.steps import QueryPlan
-from ssql.runtime.api import MAIN, Cut, Follower, Listener, Offsets, QueryStatus, ReaderStart, Start, Throughput
+from ssql.runtime.api import (
+    MAIN,
+    Cut,
+    Follower,
+    Listener,
+    Offsets,
+    QueryProgress,
+    QueryStatus,
+    ReaderStart,
+    Start,
+    Throughput,
+)
 from ssql.runtime.dataflow import Outputs, Query, QueryFailure
 from ssql.runtime.inputs import Bounds, SchemaAwaited
+from ssql.runtime.progress import STILL, Course, Restoring, of_query
+from ssql.runtime.state import expect
 from ssql.runtime.statistics import Statistics
 from ssql.runtime.worker.calls import Calls
 from ssql.runtime.worker.commits import Commits
@@ -36,14 +50,21 @@ REGISTRY_S = 0.5
 class DataflowWorker:
     """See `ssql.runtime.api.Worker`."""
 
-    def __init__(self, log: Log, config: Config, schemas: SchemaRegistry | None = None) -> None:
-        self._flows = Flows(log, config, schemas)
+    def __init__(
+        self,
+        log: Log,
+        config: Config,
+        schemas: SchemaRegistry | None = None,
+        restoring: Restoring | None = None,
+    ) -> None:
+        self._flows = Flows(log, config, schemas, restoring or Restoring())
         self._statistics = Statistics()
         self._epochs = tracing.Epochs()
         self._commits = Commits(self._flows, self._statistics)
         self._followers = Followers(self._flows, self._commits)
         self._published = Published(self._flows, self._commits)
         self._queries = Queries(self._flows, self._commits, self._followers, self._published, self._statistics)
+        expect(log, self._flows.service, self._flows.restoring)
         self._thread = threading.Thread(target=self._loop, name="ssql-worker", daemon=True)
         self._calls = Calls(self._flows, self._thread)
 
@@ -55,6 +76,9 @@ class DataflowWorker:
             if flow.name != MAIN and not flow.dataflow.queries:
                 self._flows.end(flow)
         self._queries.running = True
+        for flow in self._flows.all.values():
+            flow.note()
+        self._calls.note()
         self._thread.start()
 
     def close(self) -> None:
@@ -95,6 +119,24 @@ class DataflowWorker:
     def status(self) -> Sequence[QueryStatus]:
         return self._calls.call(self._queries.status)
 
+    def progress(self) -> Sequence[QueryProgress]:
+        committed, found = self._calls.committed, []
+        for query_id, name in committed.of.items():
+            subject, course = committed.subjects[query_id], committed.courses[name]
+            if subject.durable:
+                course = replace(course, ends=self._ends(course)) if course.state in STILL else course
+                idle = self._flows.config[BATCH_MAX_ROWS]
+                now, now_ms = clock.monotonic(), int(clock.time() * 1000)
+                found.append(of_query(query_id, subject, course, idle=idle, now=now, now_ms=now_ms))
+        return found
+
+    def _ends(self, course: Course) -> Offsets:
+        """Where the topics of queries end that stand still: these do not look."""
+        try:
+            return {tp: self._flows.log.bounds(*tp)[1] for tp in course.seen}
+        except LogError:
+            return course.ends
+
     def throughput(self) -> Mapping[str, Throughput]:
         return self._calls.call(self._statistics.topics)
 
@@ -105,15 +147,17 @@ class DataflowWorker:
         return self._calls.call(function)
 
     def wait_for(self, offsets: Offsets, timeout_s: float) -> bool:
-        return self._calls.wait(lambda: self._calls.progress.seen(offsets), timeout_s)
+        return self._calls.wait(lambda: self._calls.committed.seen(offsets), timeout_s)
 
     def wait_for_cut(self, offsets: Offsets, query_ids: Collection[str], timeout_s: float) -> bool:
-        return self._calls.wait(lambda: self._calls.progress.shown(offsets, query_ids), timeout_s)
+        return self._calls.wait(lambda: self._calls.committed.shown(offsets, query_ids), timeout_s)
 
     def caught_up(self, timeout_s: float) -> bool:
         calls = self._calls
         ends = calls.call(calls.ends)
-        return calls.wait(lambda: calls.progress.settled and not calls.waiting and calls.progress.seen(ends), timeout_s)
+        return calls.wait(
+            lambda: calls.committed.settled and not calls.waiting and calls.committed.seen(ends), timeout_s
+        )
 
     def _loop(self) -> None:
         try:

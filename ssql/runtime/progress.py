@@ -1,0 +1,166 @@
+"""How far long work is: what is read back of the state, and what queries have still to read.
+
+One thread writes, any may read: what changes is replaced whole, so a reader takes it once and needs no lock, and never
+waits for an epoch. Rates are taken from a few samples of the last seconds, which the worker keeps between epochs.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ssql.runtime.api import Offsets, PartitionLag, QueryProgress, QueryState, RestoreProgress
+
+#: Rates are taken over so long (s), from samples that are at least so far (s) apart.
+WINDOW_S = 5.0
+STEP_S = 0.25
+
+#: The states of queries that read nothing.
+STILL = (QueryState.PAUSED, QueryState.ERROR)
+
+T = TypeVar("T")
+
+
+class Trail(Generic[T]):
+    """What was so at a few moments of the last seconds, oldest first; `now` is a clock (s) that never goes back."""
+
+    def __init__(self, now: Callable[[], float] = clock.monotonic) -> None:
+        self.now = now
+        self.samples: tuple[tuple[float, T], ...] = ()
+
+    def add(self, value: T) -> None:
+        now, kept = self.now(), self.samples
+        if len(kept) > 1 and now - kept[-2][0] < STEP_S:
+            kept = kept[:-1]
+        while len(kept) > 1 and now - kept[1][0] >= WINDOW_S:
+            kept = kept[1:]
+        self.samples = (*kept, (now, value))
+
+    def rate(self, measure: Callable[[T], float]) -> float:
+        """How much of it came a second, up to now; 0 where that cannot be told yet."""
+        return rate(self.samples, measure, self.now())
+
+
+def rate(samples: tuple[tuple[float, T], ...], measure: Callable[[T], float], now: float) -> float:
+    """See `Trail.rate`."""
+    if len(samples) < 2 or now - samples[0][0] < STEP_S:
+        return 0.0
+    return max(0.0, measure(samples[-1][1]) - measure(samples[0][1])) / (now - samples[0][0])
+
+
+def time_left(left: float, per_second: float) -> float | None:
+    """Seconds until nothing is left; None without a rate."""
+    if left <= 0:
+        return 0.0
+    return left / per_second if per_second > 0 else None
+
+
+class Restoring:
+    """What is read back of the state when a worker starts. `expected`: the topics and their bounds."""
+
+    def __init__(self, now: Callable[[], float] = clock.monotonic) -> None:
+        self.expected: Mapping[str, tuple[int, int]] = {}
+        self._done: set[str] = set()
+        #: records of state topics, rows and bytes in them
+        self._read = (0, 0, 0)
+        self._trail: Trail[tuple[int, int, int]] = Trail(now)
+        self._over = False
+
+    def expect(self, bounds: Mapping[str, tuple[int, int]]) -> None:
+        self.expected = dict(bounds)
+        self._trail.add(self._read)
+
+    def read(self, records: int, rows: int, size: int) -> None:
+        """So many more records of state came, with so many rows and bytes in them."""
+        before = self._read
+        self._read = before[0] + records, before[1] + rows, before[2] + size
+        self._trail.add(self._read)
+
+    def whole(self, topic: str) -> None:
+        """All of a topic is there."""
+        self._done.add(topic)
+
+    def over(self) -> None:
+        """All is there that is wanted; what else there is belongs to queries that are no more."""
+        self._over = True
+
+    def progress(self) -> RestoreProgress:
+        records, rows, size = self._read
+        expected = sum(end - begin for begin, end in self.expected.values())
+        total = records if self._over else max(expected, records)
+        done = len(self._done)
+        speed = self._trail.rate(lambda read: read[0])
+        return RestoreProgress(
+            tables=done,
+            tables_total=done if self._over else max(len(self.expected), done),
+            records=records,
+            records_total=total,
+            rows=rows,
+            bytes=size,
+            rows_per_second=self._trail.rate(lambda read: read[1]),
+            seconds_left=time_left(total - records, speed),
+        )
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A query of which it is told how far it is: what it makes, what it reads, and where its catching up began."""
+
+    name: str
+    topics: frozenset[str]
+    begun: Offsets
+    durable: bool
+
+
+@dataclass(frozen=True)
+class Course:
+    """How far a dataflow is: the next offsets, where its topics end, and the greatest times (ms) processed.
+
+    `behind`: whether what it has to read is more than what comes all the time.
+    """
+
+    state: QueryState
+    seen: Offsets
+    ends: Offsets
+    reached: Offsets
+    behind: bool
+    samples: tuple[tuple[float, Offsets], ...]
+
+
+def of_query(query_id: str, subject: Subject, course: Course, *, idle: int, now: float, now_ms: int) -> QueryProgress:
+    """How far a query is. `idle`: so many records are no backlog; `now` is the samples' clock (s)."""
+    mine = [tp for tp in course.seen if tp[0] in subject.topics]
+    places = tuple(
+        PartitionLag(topic, partition, course.seen[topic, partition], _end(course, (topic, partition)))
+        for topic, partition in sorted(mine)
+    )
+    lag = sum(place.lag for place in places)
+    read = sum(max(0, course.seen[tp] - subject.begun.get(tp, course.seen[tp])) for tp in mine)
+    still = course.state in STILL
+    speed = 0.0 if still else rate(course.samples, lambda seen: _records(seen, mine), now)
+    state = course.state
+    if state is QueryState.RUNNING and course.behind and lag > idle:
+        state = QueryState.CATCHING_UP
+    late = [course.reached[p.topic, p.partition] for p in places if p.lag and (p.topic, p.partition) in course.reached]
+    return QueryProgress(
+        query_id=query_id,
+        name=subject.name,
+        state=state,
+        records=read,
+        records_total=read + lag,
+        records_per_second=speed,
+        seconds_left=time_left(lag, speed),
+        lag=lag,
+        lag_ms=max(0, now_ms - min(late)) if late else None if lag else 0,
+        places=places,
+    )
+
+
+def _end(course: Course, tp: tuple[str, int]) -> int:
+    return max(course.ends.get(tp, 0), course.seen[tp])
+
+
+def _records(seen: Offsets, of: Collection[tuple[str, int]]) -> int:
+    return sum(seen.get(tp, 0) for tp in of)
