@@ -10,7 +10,7 @@ from ssql.catalog.changes import DropSource as SourceDropped
 from ssql.catalog.changes import DropType as TypeDropped
 from ssql.engine import kept, properties, schemas
 from ssql.engine.api import Entity
-from ssql.engine.context import Request, done
+from ssql.engine.context import Request, done, entity
 from ssql.engine.relations import RESERVED, check_formats, check_topic, column_type, created, ensure_topic
 from ssql.errors import (
     CustomTypeNotFound,
@@ -62,8 +62,9 @@ def create_source(request: Request, statement: CreateSource) -> Entity:
 
 def already_there(statement: Statement, kind: Kind, name: str) -> Entity:
     """The answer of IF NOT EXISTS where the name is taken."""
-    message = f"Cannot add {kind.lower()} {quote(name)}: A source with the same name already exists."
-    return done(statement, (kind.lower(), name, "create"), message, warning=message)
+    shown = kind.lower()
+    message = f"Cannot add {shown} {quote(name)}: A {shown} with the same name already exists."
+    return entity("warning_entity", statement, message=message)
 
 
 def check_replaceable(existing: Source, statement: CreateSource, new: Relation) -> None:

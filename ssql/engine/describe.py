@@ -10,7 +10,7 @@ from ssql.engine.api import Entity
 from ssql.engine.context import Request, entity
 from ssql.engine.define import find
 from ssql.engine.entities import Json, fields_json, query_json, state_of
-from ssql.engine.statistics_text import HOST, failures, line, messages, time_text
+from ssql.engine.statistics_text import failures, host, line, messages, time_text
 from ssql.errors import InternalError, QueryNotFound
 from ssql.functions.registry import REGISTRY, AggregateEntry, Entry
 from ssql.planner.explain import dataflow_text
@@ -88,6 +88,7 @@ def _describe_source(
     readers, writers = catalog.readers(relation.name), catalog.writers(relation.name)
     topic = request.core.log.topic(relation.topic) if extended else None
     stats, failed = messages(found := done.get(relation.topic, Throughput())), failures(found)
+    at = host(request.core.config)
     return {
         "name": relation.name,
         "windowType": relation.window.type if relation.window else None,
@@ -107,8 +108,8 @@ def _describe_source(
         "statement": source.statement + ";" if source.statement else "",
         "queryOffsetSummaries": _offsets(request, relation.topic) if topic else [],
         "sourceConstraints": list(catalog.fed_directly(relation.name)),
-        "clusterStatistics": [stat.as_json() for stat in stats],
-        "clusterErrorStats": [stat.as_json() for stat in failed],
+        "clusterStatistics": [stat.as_json(at) for stat in stats],
+        "clusterErrorStats": [stat.as_json(at) for stat in failed],
     }
 
 
@@ -153,7 +154,7 @@ def query_description(request: Request, query: PersistentQuery, status: QuerySta
     described = _description(planning.again(query), query.statement, query.id)
     state = state_of(query, status)
     described["overriddenProperties"] = dict(query.properties)
-    described["ksqlHostQueryStatus"] = {HOST: state}
+    described["ksqlHostQueryStatus"] = {host(request.core.config): state}
     described["state"] = state
     described["consumerGroupId"] = request.core.service_id
     described["tasksMetadata"] = [_task(request, query)]

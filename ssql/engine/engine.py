@@ -208,7 +208,11 @@ class LocalEngine:
     def execute(self, text: str, session: Session | None = None) -> list[Entity]:
         request = Request(self._core, session or Session())
         entities: list[Entity] = []
-        for statement in parse_script(text, request.variables()):
+        try:
+            statements = parse_script(text, request.variables())
+        except SqlError as error:
+            raise error.within(text, statement=text.strip()) from None
+        for statement in statements:
             try:
                 with tracing.span("statement", **{"db.operation.name": type(statement).__name__}):
                     answer = self._carry_out(request, statement)

@@ -38,15 +38,16 @@ def type_json(t: SqlType) -> Json:
 
 
 def fields_json(columns: Sequence[Column], headers: Sequence[HeaderColumn] = ()) -> list[Json]:
-    """Columns as DESCRIBE lists them."""
+    """Columns as DESCRIBE lists them. What is no plain value is told twice: ksqlDB's Java client reads `type`, its
+    command `fieldType`."""
     by_name = {h.name: h for h in headers}
     found = []
     for column in columns:
         field: Json = {"name": column.name, "schema": type_json(column.type)}
         if column.key:
-            field["fieldType"] = "KEY"
+            field["type"] = field["fieldType"] = "KEY"
         elif column.name in by_name:
-            field["fieldType"] = "HEADER"
+            field["type"] = field["fieldType"] = "HEADER"
             if by_name[column.name].header is not None:
                 field["headerKey"] = by_name[column.name].header
         found.append(field)

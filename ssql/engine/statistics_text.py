@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
+from ssql.config import LISTEN, Config
 from ssql.engine.entities import Json
 from ssql.runtime.api import Throughput, Traffic
 
-#: The host of all statistics: one process holds all of them.
-HOST = "localhost"
+#: Addresses that are all of a machine's: others do not reach it by these.
+_ANY = ("0.0.0.0", "::")
+
+
+def host(config: Config) -> str:
+    """The process that holds the statistics, as `host:port`: ksqlDB's clients refuse any other form."""
+    first = str(config[LISTEN]).split(",", maxsplit=1)[0].strip()
+    parts = urlsplit(first if "://" in first else "//" + first)
+    name = parts.hostname or ""
+    # They cut it at its colon: an address of IPv6 would not be read.
+    return f"{'localhost' if name in _ANY or ':' in name else name}:{parts.port}"
 
 
 class Stat(NamedTuple):
@@ -19,8 +30,8 @@ class Stat(NamedTuple):
     value: float
     last_ms: int
 
-    def as_json(self) -> Json:
-        return {"name": self.name, "host": HOST, "value": self.value, "timestamp": self.last_ms}
+    def as_json(self, host: str) -> Json:
+        return {"name": self.name, "host": host, "value": self.value, "timestamp": self.last_ms}
 
     def __str__(self) -> str:
         digits = 0 if self.value == round(self.value) else 2

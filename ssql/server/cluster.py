@@ -117,7 +117,8 @@ async def get_cluster_status(request: web.Request) -> web.Response:
     """Which servers there are, whether they are alive, and what their queries have still to read."""
     ours = await in_thread(request, engine_of(request).cluster)
     now = _now_ms()
-    own = {request.host: {"hostAlive": True, "lastStatusUpdateMs": now, **ours}}
+    host = request.host if request.url.explicit_port else f"{request.host}:{request.url.port}"
+    own = {host: {"hostAlive": True, "lastStatusUpdateMs": now, **ours}}
     return json_response(request, {"clusterStatus": request.app[HOSTS].as_json(now) | own})
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MAX_LINE_BYTES = 16 << 20
 
 _ROWS = msgspec.json.Decoder(dict[str, Any])
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError)
 
 
 class InsertsRequest(msgspec.Struct):
@@ -62,13 +63,13 @@ def decoded_rows(lines: Sequence[bytes]) -> tuple[list[dict[str, Any]], SsqlErro
         rows = _ROWS.decode_lines(b"\n".join(lines))
         if len(rows) == len(lines):
             return rows, None
-    except msgspec.DecodeError:
+    except _NO_JSON:
         pass
     rows = []
     for line in lines:
         try:
             rows.append(_ROWS.decode(line))
-        except msgspec.DecodeError:
+        except _NO_JSON:
             return rows, BadRequest("the row is not a JSON object")
     return rows, None
 

@@ -34,6 +34,6 @@ async def post_ksql(request: web.Request) -> web.Response:
     """
     content_type = negotiated(request, (V1_TYPE, JSON_TYPE))
     body = await body_of(request, KsqlRequest)
-    entities = await to_the_end(request, carry_out, engine_of(request), body.ksql, body.session(request))
+    entities = await to_the_end(request, carry_out, engine_of(request), body.text, body.session(request))
     request.app[STATE].note_statuses(entities)
     return web.Response(body=msgspec.json.encode(entities), content_type=content_type)

@@ -22,10 +22,10 @@ async def post_query(request: web.Request) -> web.StreamResponse:
     """Answer one SELECT, or PRINT a topic: a header, then a row an element, for as long as the query goes on."""
     body = await body_of(request, KsqlRequest)
     session = body.session(request)
-    found = engine_of(request).look_up(body.ksql, session)
-    prints = found is None and check_query(body.ksql, "/query")
+    found = engine_of(request).look_up(body.text, session)
+    prints = found is None and check_query(body.text, "/query")
     content_type = negotiated(request, (V1_TYPE, JSON_TYPE, TEXT_TYPE) if prints else (V1_TYPE, JSON_TYPE))
-    result = found or await run_query(request, body.ksql, session)
+    result = found or await run_query(request, body.text, session)
     if prints:
         return await send_rows(request, result, Text(), TEXT_TYPE)
     return await send_rows(request, result, V1(push=is_push(result)), content_type)

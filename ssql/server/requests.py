@@ -23,7 +23,7 @@ T = TypeVar("T")
 #: Fields of bodies that are the same wherever they stand.
 OneSelect = Annotated[str, msgspec.Meta(description="One SELECT.")]
 Properties = Annotated[dict[str, Any] | None, msgspec.Meta(description="Settings for this request, by key.")]
-Variables = Annotated[dict[str, str] | None, msgspec.Meta(description="What stands for `${name}`.")]
+Variables = Annotated[dict[str, Any] | None, msgspec.Meta(description="What stands for `${name}`; no text: its JSON.")]
 
 #: How fast (bytes a second) a body has to come, beside the time that every request has.
 SLOWEST_BYTES_S = 16 << 10
@@ -33,9 +33,14 @@ class KsqlRequest(msgspec.Struct):
     """Body of /ksql and /query. Sequence numbers and request properties are read and mean nothing here: an answer is
     always of the newest state, and there is no internal forwarding."""
 
-    ksql: Annotated[str, msgspec.Meta(description="The statements, each with its semicolon.")]
+    ksql: Annotated[str | None, msgspec.Meta(description="The statements, each with its semicolon.")] = ""
     streamsProperties: Properties = None  # noqa: N815
     sessionVariables: Variables = None  # noqa: N815
+
+    @property
+    def text(self) -> str:
+        """The statements; no field at all is none, as for ksqlDB."""
+        return self.ksql or ""
 
     def session(self, request: web.Request) -> Session:
         return session_of(request, self.streamsProperties, self.sessionVariables)
@@ -52,11 +57,15 @@ class QueryStreamRequest(msgspec.Struct):
         return session_of(request, self.properties, self.sessionVariables)
 
 
-def session_of(request: web.Request, properties: dict[str, Any] | None, variables: dict[str, str] | None) -> Session:
-    """The session that a request carries: its properties, its variables and its right, for this request alone."""
+def session_of(request: web.Request, properties: dict[str, Any] | None, variables: dict[str, Any] | None) -> Session:
+    """The session that a request carries: its properties, its variables and its right, for this request alone.
+
+    A variable's value that is no text stands for its JSON text.
+    """
     from ssql.engine.api import Session
 
-    return Session(dict(properties or {}), dict(variables or {}), right_of(request))
+    texts = {k: v if isinstance(v, str) else msgspec.json.encode(v).decode() for k, v in (variables or {}).items()}
+    return Session(dict(properties or {}), texts, right_of(request))
 
 
 def decoded(body: bytes, shape: type[T]) -> T:
@@ -70,7 +79,7 @@ def decoded(body: bytes, shape: type[T]) -> T:
     except msgspec.ValidationError as bad:
         text = str(bad)
         raise BadRequest("the request has the wrong fields: " + text[:1].lower() + text[1:]) from None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadRequest("the request is not a JSON object") from None
 
 
@@ -113,7 +122,7 @@ def json_parameter(request: web.Request, name: str) -> Any:
         return None
     try:
         return msgspec.json.decode(request.query[name], type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadRequest(f'the parameter "{name}" is not a JSON object') from None
 
 

@@ -35,9 +35,10 @@ async def get_statuses(request: web.Request) -> web.Response:
 
 @described(answers={V1_TYPE: Status, JSON_TYPE: Status}, errors=(404,))
 async def get_status(request: web.Request) -> web.Response:
-    """How one statement ended, by its `commandId`."""
+    """How one statement ended, by its `commandId`; the name in it may be quoted, as ksqlDB writes it."""
     command = "{type}/{entity}/{action}".format_map(request.match_info)
-    status = request.app[STATE].statuses.get(command)
+    known = request.app[STATE].statuses
+    status = known.get(command) or known.get(command.replace("`", ""))
     if status is None:
         raise PathNotFound(request.path)
     return json_response(request, status)

@@ -49,8 +49,8 @@ class Messages:
 
         if self._prints:
             return b""
-        keyless = [{k: v for k, v in f.items() if mark_keys or k != "fieldType"} for f in fields_json(columns)]
-        return msgspec.json.encode(keyless)
+        marks = () if mark_keys else ("type", "fieldType")
+        return msgspec.json.encode([{k: v for k, v in f.items() if k not in marks} for f in fields_json(columns)])
 
     def rows(self, batch: pa.RecordBatch, columns: Sequence[Column]) -> bytes:
         if self._prints:
@@ -78,8 +78,8 @@ async def get_ws_query(request: web.Request) -> web.StreamResponse:
     socket = await accepted(request)
     try:
         body = _read(request)
-        prints = check_query(body.ksql, PATH)
-        result = await run_query(request, body.ksql, body.session(request))
+        prints = check_query(body.text, PATH)
+        result = await run_query(request, body.text, body.session(request))
     except Exception as error:
         log_error(request, error)
         await finish(request, socket, b"", _code_of(error), str(error_body(error)["message"]))
@@ -102,7 +102,7 @@ def _read(request: web.Request) -> KsqlRequest:
     if not said:
         raise BadRequest("Error parsing request: missing request parameter")
     body = decoded(said.encode(), KsqlRequest)
-    if not body.ksql:
+    if not body.text:
         raise BadRequest('Error parsing request: "ksql" field of "request" must be populated')
     return body
 

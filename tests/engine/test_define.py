@@ -85,7 +85,8 @@ def test_default_formats_come_from_the_session(bench: Bench) -> None:
 def test_if_not_exists_keeps_what_is_there(bench: Bench) -> None:
     bench.run(STREAM)
     again = bench.one(STREAM.replace("STREAM s", "STREAM IF NOT EXISTS s").replace("v STRING", "v BIGINT"))
-    assert "already exists" in again["warnings"][0]["message"]
+    assert again["@type"] == "warning_entity"
+    assert again["message"] == "Cannot add stream `S`: A stream with the same name already exists."
     fields = bench.one("DESCRIBE s;")["sourceDescription"]["fields"]
     assert fields[1]["schema"]["type"] == "STRING"
 

@@ -72,7 +72,12 @@ def test_describe(bench: Bench) -> None:
     bench.run(SOURCE + COUNTS)
     plain = bench.one("DESCRIBE s;")["sourceDescription"]
     assert plain["fields"] == [
-        {"name": "ID", "schema": {"type": "INTEGER", "fields": None, "memberSchema": None}, "fieldType": "KEY"},
+        {
+            "name": "ID",
+            "schema": {"type": "INTEGER", "fields": None, "memberSchema": None},
+            "type": "KEY",
+            "fieldType": "KEY",
+        },
         {"name": "V", "schema": {"type": "STRING", "fields": None, "memberSchema": None}},
     ]
     assert [q["id"] for q in plain["readQueries"]] == ["CTAS_COUNTS_1"]
@@ -98,7 +103,7 @@ def test_describe_extended_counts_records_and_offsets(bench: Bench) -> None:
         described["statistics"],
     )
     total = described["clusterStatistics"][1]
-    assert (total["name"], total["host"], total["value"]) == ("consumer-total-messages", "localhost", 2.0)
+    assert (total["name"], total["host"], total["value"]) == ("consumer-total-messages", "127.0.0.1:8088", 2.0)
     assert total["timestamp"] > 1_700_000_000_000
     (summary,) = described["queryOffsetSummaries"][0]["topicSummaries"]
     assert summary["kafkaTopic"] == "s"

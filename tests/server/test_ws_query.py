@@ -43,7 +43,7 @@ async def end(socket: Any) -> tuple[int, str]:
 async def test_a_pull_query_has_its_columns_and_a_message_a_row() -> None:
     async with serving(pull(("a", 1), ("b,\n},", None))) as client, asked(client) as socket:
         first, *fields = await socket.receive_json()
-        assert [first, *fields] == [{**FIELDS[0], "fieldType": "KEY"}, FIELDS[1]]
+        assert [first, *fields] == [{**FIELDS[0], "type": "KEY", "fieldType": "KEY"}, FIELDS[1]]
         assert await socket.receive_str() == '{"row":{"columns":["a",1]}}'
         assert await socket.receive_json() == {"row": {"columns": ["b,\n},", None]}}
         assert await end(socket) == (1000, "done")
