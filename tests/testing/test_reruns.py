@@ -167,3 +167,18 @@ def test_a_query_that_fails_fails_its_test() -> None:
     ASSERT STREAM d IS EMPTY;
     """
     assert "CSAS_D_" in fails(text)
+
+
+def test_records_of_a_registry_are_told_though_the_run_that_wrote_them_is_over() -> None:
+    """Their schemas are in that run's log, which is closed by then."""
+    avro = LAST.replace("CREATE TABLE last AS", "CREATE TABLE last WITH (VALUE_FORMAT='AVRO') AS")
+    assert "'oil' | 1         <- expected" in fails(avro, reruns=(REVERSED,))
+    passes(
+        """
+        CREATE STREAM orders (id INT KEY, item STRING) WITH (KAFKA_TOPIC='orders', VALUE_FORMAT='JSON');
+        CREATE STREAM copy WITH (VALUE_FORMAT='AVRO') AS SELECT * FROM orders EMIT CHANGES;
+        INSERT INTO orders (ROWTIME, id, item) VALUES (1, 1, 'tea'), (2, 2, 'jam');
+        ASSERT STREAM copy (id) VALUES (1), (2);
+        """,
+        reruns=(DIES_AFTER,),
+    )
