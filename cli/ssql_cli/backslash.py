@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ssql.errors import BadCommand, FileUnwritable
 from ssql_cli.catalog import Names
+from ssql_cli.live_charts import Wanted
 from ssql_cli.output import FORMATS, SUFFIXES, TEXT_FORMATS
 from ssql_cli.prompt import Command, Prompt, one_of, say
 
@@ -135,8 +136,13 @@ def _include(prompt: Prompt, rest: str) -> None:
 
 
 def _chart(prompt: Prompt, rest: str) -> None:
-    prompt.runner.chart = rest.strip("`;") or None
-    say(prompt, f"live views draw {prompt.runner.chart}" if prompt.runner.chart else "live views draw no column")
+    """A column as bars, or with `time` behind it over time."""
+    name, _, how = rest.rstrip(";").partition(" ")
+    if how.strip().lower() not in ("", "time"):
+        raise BadCommand("\\chart", "a column, and time behind it to draw it over time")
+    prompt.runner.chart = Wanted(name.strip("`"), over_time=bool(how)) if name else None
+    drawn = f"draw {name}{' over time' if how else ''}" if name else "draw no column"
+    say(prompt, f"live views {drawn}")
 
 
 def _columns(names: Names) -> Iterable[str]:
@@ -233,6 +239,10 @@ BACKSLASH: dict[str, Command] = {
     ),
     "\\set": Command("variables for ${name}, or set one: \\set name value", _set, free=True),
     "\\unset": Command("forget a variable: \\unset name", _unset, free=True),
-    "\\chart": Command("the column that live views draw as bars: \\chart total; \\chart ends it", _chart, _columns),
+    "\\chart": Command(
+        "the column that live views draw, as bars or over time: \\chart total, \\chart total time",
+        _chart,
+        _columns,
+    ),
     "\\conninfo": Command("where it works", _place),
 }

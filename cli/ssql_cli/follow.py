@@ -20,6 +20,9 @@ from ssql_cli.local import PATIENCE_S, LocalBackend, answer_columns, rows_of
 from ssql_cli.pending import PendingBackend
 from ssql_cli.remote import RemoteBackend
 
+#: What the names of a key's columns begin with that the query does not select, where EXPLAIN lists them.
+_NOT_SELECTED = "key."
+
 
 @dataclass(frozen=True)
 class Step:
@@ -32,10 +35,15 @@ class Step:
 
 
 class Followed(Protocol):
-    """A table that is followed. Iterating gives steps; None is a sign of life only. Raises `SsqlError`."""
+    """A table that is followed. Iterating gives steps; None is a sign of life only. Raises `SsqlError`.
+
+    `keys`: the columns of the table's key that are selected. `whole`: they are all of it, and a row takes the place of
+    the one with its key; else an update is the old row at -1, then the new one at +1.
+    """
 
     columns: tuple[AnswerColumn, ...]
     keys: tuple[str, ...]
+    whole: bool
 
     def __iter__(self) -> Iterator[Step | None]: ...
 
@@ -43,23 +51,19 @@ class Followed(Protocol):
 
 
 def follow(backend: Backend, sql: str) -> Followed | None:
-    """Follow a query whose rows have a key; None for what has none, such as a stream.
+    """Follow a query whose result is a table; None for a stream.
 
     Raises:
         SsqlError: the query is refused, or cannot be followed (it has a LIMIT, the server is no ssql server).
     """
     if isinstance(backend, PendingBackend):
         backend = backend.opened()
+    columns = _of_table(backend, sql)
+    if columns is None:
+        return None
     if isinstance(backend, LocalBackend):
-        subscription = backend.engine.subscribe(sql, backend.session)
-        if subscription.keys:
-            return _Here(subscription)
-        subscription.close()
-    elif isinstance(backend, RemoteBackend):
-        columns, is_table = _described(backend, sql)
-        if is_table:
-            return _There(backend, sql, columns)
-    return None
+        return _Here(backend.engine.subscribe(sql, backend.session))
+    return _There(backend, sql, columns) if isinstance(backend, RemoteBackend) else None
 
 
 class _Here:
@@ -67,7 +71,8 @@ class _Here:
 
     def __init__(self, subscription: Subscription) -> None:
         self._subscription = subscription
-        self.columns, self.keys = answer_columns(subscription.columns), subscription.keys
+        self.columns, self.whole = answer_columns(subscription.columns), bool(subscription.keys)
+        self.keys = subscription.keys or tuple(c.name for c in subscription.columns if c.key)
 
     def __iter__(self) -> Iterator[Step | None]:
         while not self._subscription.ended:
@@ -88,8 +93,10 @@ class _There:
     """A subscription to a server."""
 
     def __init__(self, backend: RemoteBackend, sql: str, columns: Sequence[Column]) -> None:
-        self._columns = columns
-        self.columns, self.keys = answer_columns(columns), tuple(c.name for c in columns if c.key)
+        selected = [c for c in columns if not (c.key and c.name.startswith(_NOT_SELECTED))]
+        self._columns = selected
+        self.columns, self.keys = answer_columns(selected), tuple(c.name for c in selected if c.key)
+        self.whole = bool(self.keys) and len(selected) == len(columns)
         self._http = HttpBackend(Server(backend.place, backend.credentials))
         try:
             self._pieces = self._http.follow(Start(Statement(sql, backend.properties, backend.variables)))
@@ -116,16 +123,13 @@ def step(
     return Step([row.values for row in rows_of(batch, columns)], rows.column(0).to_pylist(), snapshot, frontier)
 
 
-def _described(backend: Backend, sql: str) -> tuple[list[Column], bool]:
-    """The columns of a query, with those of its key, and whether rows with that key replace each other."""
+def _of_table(backend: Backend, sql: str) -> list[Column] | None:
+    """The columns of a query whose result is a table, and what of its key is not among them; None for a stream."""
     entities = backend.execute(f"EXPLAIN {sql}")
-    described = next((e["queryDescription"] for e in entities if "queryDescription" in e), None)
-    if described is None:
-        return [], False
-    columns = [Column(f["name"], _type(f["schema"]), f.get("fieldType") == "KEY") for f in described["fields"]]
-    hidden = any("." in c.name for c in columns)  # parts of the key that the query does not select
-    is_table = "[retract]" in str(described.get("executionPlan")) and any(c.key for c in columns) and not hidden
-    return columns, is_table
+    described: dict[str, Any] = next((e["queryDescription"] for e in entities if "queryDescription" in e), {})
+    if described.get("resultType") != "TABLE":
+        return None
+    return [Column(f["name"], _type(f["schema"]), f.get("fieldType") == "KEY") for f in described["fields"]]
 
 
 def _type(schema: Mapping[str, Any]) -> SqlType:

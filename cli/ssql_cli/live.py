@@ -1,4 +1,4 @@
-"""A table that changes, as it stands on a screen: rows by key, what changed a moment ago, a footer, a chart.
+"""A table that changes, as it stands on a screen: its rows, what changed a moment ago, a footer, a chart.
 
 There is no terminal here: frames go in, lines with styles come out. `live_view.py` puts them on the screen.
 """
@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ssql_cli.backend import AnswerColumn
+from ssql_cli.live_charts import CHART_WIDTH, Chart, History, bars_of, sparkline
+from ssql_cli.live_lines import ByKey, ByValues, LineId, Lines, sort_key
 from ssql_cli.output import NULL, Style, plain
-from ssql_cli.tables import Grid, cut, printable, right_aligned
+from ssql_cli.tables import Grid, cut, padded, printable, right_aligned
 
 #: One line of the screen: what style it has, and its text.
 Line = tuple[str, str]
@@ -21,29 +23,31 @@ Line = tuple[str, str]
 MARKED_S = 1.0
 #: Seconds over which the rate is counted.
 _RATE_S = 5.0
-_BAR_WIDTH = 30
-_EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 class LiveRows:
-    """The rows of a table by key, kept up to date. Times are seconds of one clock, as given."""
+    """The rows of a table, kept up to date. Times are seconds of one clock, as given.
 
-    def __init__(self, columns: Sequence[AnswerColumn], keys: Sequence[str]) -> None:
+    `keys`: the columns of the key that are there; `whole`: they are all of it.
+    """
+
+    def __init__(self, columns: Sequence[AnswerColumn], keys: Sequence[str], *, whole: bool = True) -> None:
         self.columns = tuple(columns)
         names = [c.name for c in columns]
         self._key_at = [names.index(key) for key in keys]
-        self._rows: dict[tuple[Any, ...], Sequence[Any]] = {}
-        self._changed: dict[tuple[Any, ...], float] = {}
-        self._order: list[tuple[Any, ...]] | None = []
+        self._lines: Lines = (ByKey if whole else ByValues)(self._key_at)
+        self._rows: dict[LineId, Sequence[Any]] = {}
+        self._changed: dict[LineId, float] = {}
+        self._order: list[LineId] | None = []
         self._counts: deque[tuple[float, int]] = deque()
         self._frontier: Mapping[tuple[str, int], int] = {}
         self._last: str = ""
-        #: The column that is drawn as bars, by its place.
-        self.chart: int | None = None
+        self._chart: Chart | None = None
+        self._history: History | None = None
 
     def apply(
         self,
-        rows: Iterable[Sequence[Any]],
+        rows: Sequence[Sequence[Any]],
         diffs: Iterable[int],
         *,
         snapshot: bool,
@@ -53,22 +57,37 @@ class LiveRows:
         """Take a frame in: `diffs` says of each row whether it is there now (+1) or gone (-1)."""
         if snapshot:
             self._rows, self._changed, self._order = {}, {}, None
-        count = 0
-        for row, diff in zip(rows, diffs, strict=True):
-            count += 1
-            key = tuple(map(_hashable, (row[i] for i in self._key_at)))
-            if diff > 0:
-                if key not in self._rows:
+            self._lines.clear()
+        for line, row in self._lines.apply(rows, diffs):
+            old = self._rows.get(line)
+            if self._history is not None:
+                self._history.note(line, old, row, now)
+            if row is not None:
+                if old is None:
                     self._order = None
-                self._rows[key] = row
+                self._rows[line] = row
                 if not snapshot:
-                    self._changed[key] = now
-            elif self._rows.pop(key, None) is not None:
+                    self._changed[line] = now
+            elif old is not None:
+                del self._rows[line]
                 self._order = None
-                self._changed.pop(key, None)
-        self._counts.append((now, count))
+                self._changed.pop(line, None)
+        self._counts.append((now, len(rows)))
         self._frontier = frontier
         self._last = time.strftime("%H:%M:%S")
+
+    @property
+    def chart(self) -> Chart | None:
+        """What is drawn beside the rows."""
+        return self._chart
+
+    def draw(self, chart: Chart | None, now: float) -> None:
+        """Draw this from now on; what is drawn over time is known from now on."""
+        if chart is None or not chart.over_time:
+            self._history = None
+        elif chart != self._chart:
+            self._history = History(chart.column, now)
+        self._chart = chart
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -87,28 +106,34 @@ class LiveRows:
         self.marked(now)
         room = max(1, height - 3)
         if self._order is None:
-            self._order = sorted(self._rows, key=_sortable)
+            self._order = sorted(self._rows, key=sort_key)
         order = self._order[start : start + room]
-        bar = 0 if self.chart is None else min(_BAR_WIDTH, width // 3) + 1
-        cells = [cells_of_values(self._rows[key]) for key in order]
-        grid = Grid(self.columns, cells, Style(terminal=width - bar))
-        head = grid.head().splitlines()
-        lines = [("class:head", head[0]), ("class:rule", head[1])]
-        if self.chart is not None:
-            lines[0] = ("class:head", head[0].ljust(width - bar + 1) + self.columns[self.chart].name)
-        bars = [] if self.chart is None else bars_of([self._rows[k][self.chart] for k in order], bar - 1)
-        for i, key in enumerate(order):
+        beside = 0 if self._chart is None else min(CHART_WIDTH, width // 3) + 1
+        cells = [cells_of_values(self._rows[line]) for line in order]
+        grid = Grid(self.columns, cells, Style(terminal=width - beside))
+        head, rule = grid.head().splitlines()
+        drawn = [] if self._chart is None else self._drawn(self._chart, order, beside - 1, now)
+        if self._chart is not None:
+            title = self.columns[self._chart.column].name + (" over time" if self._chart.over_time else "")
+            head = padded(head, width - beside + 1) + cut(title, beside - 1)
+        lines = [("class:head", head), ("class:rule", rule)]
+        for i, line in enumerate(order):
             text = grid.line(cells[i]).rstrip("\n")
-            if bars:
-                text = text.ljust(width - bar + 1) + bars[i]
-            lines.append(("class:changed" if key in self._changed else "", text))
+            if drawn:
+                text = padded(text, width - beside + 1) + drawn[i]
+            lines.append(("class:changed" if line in self._changed else "", text))
         lines += [("", "")] * (height - 1 - len(lines))
-        lines.append(("class:footer", cut(self._footer(start, len(order), now), width).ljust(width)))
+        lines.append(("class:footer", padded(cut(self._footer(start, len(order), now), width), width)))
         return lines
+
+    def _drawn(self, chart: Chart, order: Sequence[LineId], width: int, now: float) -> list[str]:
+        if self._history is None:
+            return bars_of([self._rows[line][chart.column] for line in order], width)
+        return [sparkline(self._history.of(line, self._rows[line], now), width) for line in order]
 
     def table(self, height: int) -> list[Sequence[Any]]:
         """The first rows in the order of their keys."""
-        return [self._rows[key] for key in sorted(self._rows, key=_sortable)[:height]]
+        return [self._rows[line] for line in sorted(self._rows, key=sort_key)[:height]]
 
     def _footer(self, start: int, count: int, now: float) -> str:
         while self._counts and now - self._counts[0][0] > _RATE_S:
@@ -123,30 +148,10 @@ class LiveRows:
             f"{rate:.1f} changes/s",
             ", ".join(f"{topic} read to {offset}" for topic, offset in sorted(seen.items())),
             self._last,
-            "q ends, c chart",
+            "q ends, c chart, t over time",
         ]
         return " " + " | ".join(filter(None, parts))
 
 
 def cells_of_values(values: Sequence[Any]) -> list[str]:
     return [NULL if value is None else printable(plain(value)) for value in values]
-
-
-def bars_of(values: Sequence[Any], width: int) -> list[str]:
-    """A bar for each number, the largest as wide as the room; none for what is no number or below zero."""
-    numbers = [max(0.0, float(v)) if v is not None and not isinstance(v, str) else 0.0 for v in values]
-    largest = max(numbers, default=0.0) or 1.0
-    bars = []
-    for number in numbers:
-        eighths = round(number / largest * width * 8)
-        bars.append("█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip())
-    return bars
-
-
-def _hashable(value: Any) -> Any:
-    return plain(value) if isinstance(value, (list, dict)) else value
-
-
-def _sortable(key: tuple[Any, ...]) -> tuple[tuple[int, Any], ...]:
-    """Numbers before text before NULL, each in its own order."""
-    return tuple((2, 0) if v is None else (1, v) if isinstance(v, str) else (0, v) for v in key)

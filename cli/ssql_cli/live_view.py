@@ -5,10 +5,12 @@ A thread takes the changes in; the screen is drawn at most ten times a second, h
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shutil
 import threading
 import time
+from dataclasses import replace
 
 from prompt_toolkit.application import Application
 from prompt_toolkit.formatted_text import StyleAndTextTuples
@@ -20,29 +22,34 @@ from ssql.errors import InternalError, SsqlError
 from ssql_cli.backend import Row
 from ssql_cli.follow import Followed
 from ssql_cli.live import LiveRows
+from ssql_cli.live_charts import Chart, Wanted
 from ssql_cli.output import Out, Style
 from ssql_cli.tables import Table
 
 #: Seconds between two pictures.
 REDRAW_S = 0.1
+#: More lines than any table has.
+_FAR = 1 << 60
 _COLOURS = Colours.from_dict(
     {"head": "bold", "rule": "ansibrightblack", "changed": "bg:ansiyellow fg:ansiblack", "footer": "reverse"}
 )
 
 
 class LiveView:
-    """Shows a table until `q`, Ctrl-C or the end of the query. Arrows, PageUp, PageDown, Home scroll, `c` draws."""
+    """Shows a table until `q`, Ctrl-C or the end of the query. Arrows, PageUp, PageDown, Home, End scroll; `c` draws a
+    column, `t` draws it over time."""
 
-    def __init__(self, followed: Followed, chart: str | None = None) -> None:
+    def __init__(self, followed: Followed, wanted: Wanted | None = None) -> None:
         self._followed = followed
-        self.rows = LiveRows(followed.columns, followed.keys)
-        if chart is not None:
+        self.rows = LiveRows(followed.columns, followed.keys, whole=followed.whole)
+        if wanted is not None:
             names = [c.name.upper() for c in followed.columns]
-            places = [i for i in self.rows.numeric() if names[i] == chart.upper()]
-            self.rows.chart = places[0] if places else None
+            places = [i for i in self.rows.numeric() if names[i] == wanted.column.upper()]
+            self.rows.draw(Chart(places[0], wanted.over_time) if places else None, time.monotonic())
         self._lock = threading.Lock()
         self._start = 0
         self._error: Exception | None = None
+        self._again: asyncio.TimerHandle | None = None
         self._app: Application[None] = Application(
             layout=Layout(Window(FormattedTextControl(self._picture, focusable=True, show_cursor=False))),
             key_bindings=self._keys(),
@@ -101,11 +108,16 @@ class LiveView:
         size = self._app.output.get_size()
         now = time.monotonic()
         with self._lock:
-            self._start = max(0, min(self._start, len(self.rows) - 1))
+            last = max(0, len(self.rows) - max(1, size.rows - 3))
+            self._start = max(0, min(self._start, last))
             lines = self.rows.lines(size.columns, size.rows, self._start, now)
             marked = self.rows.marked(now)
-        if marked and self._app.loop is not None:
-            self._app.loop.call_later(REDRAW_S, self._app.invalidate)  # the marks have yet to go
+            over_time = self.rows.chart is not None and self.rows.chart.over_time
+        if self._again is not None:
+            self._again.cancel()
+        if self._app.loop is not None and (marked or over_time):
+            # Marks have yet to go; lines over time go on.
+            self._again = self._app.loop.call_later(REDRAW_S if marked else 1.0, self._app.invalidate)
         picture: StyleAndTextTuples = [(style, text + "\n") for style, text in lines[:-1]]
         picture.append(lines[-1])
         return picture
@@ -121,13 +133,28 @@ class LiveView:
 
         @keys.add("c")
         def _(_event: KeyPressEvent) -> None:
+            chart = self.rows.chart
             places = [None, *self.rows.numeric()]
-            self.rows.chart = places[(places.index(self.rows.chart) + 1) % len(places)]
+            place = places[(places.index(None if chart is None else chart.column) + 1) % len(places)]
+            self._draw(None if place is None else Chart(place, chart is not None and chart.over_time))
 
-        def scroll(lines: int) -> None:
-            self._start += lines
+        @keys.add("t")
+        def _(_event: KeyPressEvent) -> None:
+            chart, numeric = self.rows.chart, self.rows.numeric()
+            if chart is not None:
+                self._draw(replace(chart, over_time=not chart.over_time))
+            elif numeric:
+                self._draw(Chart(numeric[0], over_time=True))
 
-        page = max(1, shutil.get_terminal_size().lines - 4)
-        for key, lines in (("down", 1), ("up", -1), ("pagedown", page), ("pageup", -page), ("home", -(1 << 60))):
-            keys.add(key)(lambda _, lines=lines: scroll(lines))
+        def scroll(lines: int, pages: int) -> None:
+            self._start += lines + pages * max(1, self._app.output.get_size().rows - 3)
+
+        ways = {"down": (1, 0), "up": (-1, 0), "pagedown": (0, 1), "pageup": (0, -1)}
+        ways |= {"home": (-_FAR, 0), "end": (_FAR, 0)}
+        for key, (lines, pages) in ways.items():
+            keys.add(key)(lambda _, lines=lines, pages=pages: scroll(lines, pages))
         return keys
+
+    def _draw(self, chart: Chart | None) -> None:
+        with self._lock:
+            self.rows.draw(chart, time.monotonic())

@@ -13,6 +13,7 @@ from pathlib import Path
 from ssql.errors import InvalidStatement, SsqlError
 from ssql_cli.backend import Answer, Backend
 from ssql_cli.entities import write_entity
+from ssql_cli.live_charts import Wanted
 from ssql_cli.output import TEXT_FORMATS, Out, Style, row_writer
 from ssql_cli.pager import Paged
 from ssql_cli.pieces import Kind, Piece, is_push, located, script_path, split
@@ -28,8 +29,8 @@ class Runner:
     """One backend, one form of output.
 
     `chatty`: tell how many rows there were, as people at a prompt like it; `timing`: and how long it took. `paging`:
-    what is longer than the screen goes through a pager. `viewer`: shows push queries on a terminal; `chart`: the column
-    that it draws.
+    what is longer than the screen goes through a pager. `viewer`: shows push queries on a terminal; `chart`: what it
+    draws.
     """
 
     backend: Backend
@@ -41,7 +42,7 @@ class Runner:
     timing: bool = False
     paging: bool = False
     viewer: Viewer | None = None
-    chart: str | None = None
+    chart: Wanted | None = None
     _scripts: list[Path] = field(default_factory=list)
 
     def run(self, text: str) -> None:

@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -144,6 +145,9 @@ class Shell:
     def _get_ready(self) -> None:
         self.catalog.refresh()
         self._prepare()
+        # What a live view needs imports much: the first one shall not wait for it.
+        import_module("ssql_cli.follow")
+        import_module("ssql_cli.live_view")
 
     def _check_opened(self) -> None:
         if self._failed is not None:

@@ -203,6 +203,7 @@ def _description(plan: QueryPlan, statement: str, query_id: str) -> Json:
     body["topology"] = dataflow_text(plan)
     body["executionPlan"] = plan.logical
     body["queryType"] = "PERSISTENT" if relation else "PUSH"
+    body["resultType"] = plan.kind
     return body
 
 

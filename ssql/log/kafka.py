@@ -105,7 +105,7 @@ class KafkaLog:
     def topics(self) -> Sequence[Topic]:
         with translated():
             found = self._admin.list_topics(timeout=self._timeout_s).topics
-        names = sorted(name for name in found if not name.startswith("__"))
+        names = sorted(found)
         configs = self._configs(names)
         return [
             Topic(name, len(found[name].partitions), _replicas(found[name].partitions.values()), configs[name])

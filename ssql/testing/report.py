@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ssql.testing.rerun import Result
 
@@ -16,8 +16,8 @@ def line(result: Result) -> str:
     return f"{'ok  ' if result.passed else 'FAIL'} {test.path}: {test.name} ({how}{once}, {result.seconds:.1f} s)"
 
 
-def failure_text(result: Result) -> str:
-    """What is wrong: the place, what was expected and what there was, and how to see it again."""
+def failure_text(result: Result, variables: Mapping[str, str] | None = None) -> str:
+    """What is wrong: the place, what was expected and what there was, and how to see it again with these variables."""
     failure = result.failure
     assert failure is not None
     lines = [f"FAILED {result.test.path}: {result.test.name}"]
@@ -26,7 +26,7 @@ def failure_text(result: Result) -> str:
     lines += _indented(f"{failure.place}: {failure.message}", "  ")
     lines += _indented(failure.detail, "    ")
     if failure.run:
-        lines.append(f"  again: {again(result)}")
+        lines.append(f"  again: {again(result, variables or {})}")
     if failure.hint:
         lines.append(f"  {failure.hint}")
     return "\n".join(lines)
@@ -36,9 +36,10 @@ def _indented(text: str, by: str) -> list[str]:
     return [f"{by}{line}".rstrip() for line in text.splitlines()]
 
 
-def again(result: Result) -> str:
+def again(result: Result, variables: Mapping[str, str]) -> str:
     """The command that carries out this test as it was."""
-    return f"ssql test {shlex.quote(result.test.path)} -k {shlex.quote(result.test.name)} --seed {result.seed}"
+    defined = [word for name, value in variables.items() for word in ("-d", f"{name}={value}")]
+    return shlex.join(["ssql", "test", result.test.path, "-k", result.test.name, *defined, "--seed", str(result.seed)])
 
 
 def summary(results: Sequence[Result], seconds: float) -> str:

@@ -7,7 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from ssql_cli.backend import AnswerColumn
-from ssql_cli.live import MARKED_S, Line, LiveRows, bars_of
+from ssql_cli.live import MARKED_S, Line, LiveRows
+from ssql_cli.live_charts import CHART_WIDTH, Chart, bars_of, sparkline
+from ssql_cli.tables import display_width
 
 COLUMNS = (AnswerColumn("ID", "STRING"), AnswerColumn("N", "BIGINT"), AnswerColumn("X", "DOUBLE"))
 WIDTH, HEIGHT = 60, 8
@@ -70,22 +72,79 @@ def test_the_footer_tells_rows_rate_and_frontier_of_this_moment() -> None:
 
 def test_the_picture_is_as_high_as_the_screen_and_no_line_is_wider() -> None:
     rows = table(*([f"key {n} {'字' * 40}", n, None] for n in range(20)))
-    for chart in (None, 1):
-        rows.chart = chart
+    for chart in (None, Chart(1), Chart(1, over_time=True)):
+        rows.draw(chart, 0.0)
         lines = rows.lines(WIDTH, HEIGHT, 0, 0.0)
         assert len(lines) == HEIGHT
-        assert all(len(text) <= WIDTH for _, text in lines)
+        assert all(display_width(text) <= WIDTH for _, text in lines)
 
 
 def test_a_numeric_column_is_drawn_as_bars() -> None:
     assert bars_of([4, 2, None, Decimal("0.25")], 4) == ["████", "██", "", "▎"]
     rows = table(["a", 4, None], ["b", 2, None])
     assert rows.numeric() == [1, 2]
-    rows.chart = 1
+    rows.draw(Chart(1), 0.0)
     lines = rows.lines(60, HEIGHT, 0, 0.0)
     assert lines[0][1].endswith("N")
     assert [text.count("█") for _, text in body(lines)] == [20, 10]
     assert bars_of([], 4) == []
+
+
+def unkeyed(keys: Sequence[str], *rows: Sequence[Any]) -> LiveRows:
+    """A table whose key, or a part of it, is not selected."""
+    found = LiveRows(COLUMNS, keys, whole=False)
+    found.apply(rows, [1] * len(rows), snapshot=True, frontier={}, now=0.0)
+    return found
+
+
+def test_without_a_key_a_row_takes_the_place_of_its_old_one() -> None:
+    rows = unkeyed([], ["b", 1, None], ["a", 1, None], ["a", 1, None])
+    change(rows, (-1, ["a", 1, None]), (1, ["z", 2, None]), (-1, ["b", 1, None]), (1, ["b", 5, None]), now=1.0)
+    assert body(rows.lines(WIDTH, HEIGHT, 0, 1.0)) == [
+        ("class:changed", "b  | 5 | NULL"),
+        ("", "a  | 1 | NULL"),
+        ("class:changed", "z  | 2 | NULL"),
+    ]
+    change(rows, (-1, ["b", 5, None]), (-1, ["a", 1, None]), now=9.0)
+    assert [text[:1] for _, text in body(rows.lines(WIDTH, HEIGHT, 0, 9.0))] == ["z"]
+    change(rows, (-1, ["nobody's", 5, None]), now=9.0)
+    assert len(rows) == 1
+
+
+def test_with_a_part_of_the_key_rows_are_in_its_order_and_none_takes_the_place_of_anothers() -> None:
+    rows = unkeyed(["ID"], ["b", 1, None], ["a", 1, None], ["b", 2, None])
+    change(rows, (-1, ["b", 1, None]), (1, ["c", 1, None]), (-1, ["b", 2, None]), (1, ["b", 3, None]), now=1.0)
+    assert [tuple(row[:2]) for row in rows.table(9)] == [("a", 1), ("b", 3), ("c", 1)]
+
+
+def test_a_snapshot_without_keys_takes_the_place_of_all_that_was() -> None:
+    rows = unkeyed([], ["a", 1, None])
+    rows.apply([["z", 1, None]], [1], snapshot=True, frontier={}, now=2.0)
+    change(rows, (-1, ["a", 1, None]), now=3.0)
+    assert [row[0] for row in rows.table(9)] == ["z"]
+
+
+def test_a_column_is_drawn_over_the_last_seconds() -> None:
+    rows = table(["a", 4, None], ["b", 2, None])
+    rows.draw(Chart(1, over_time=True), 10.0)
+    change(rows, (1, ["a", 8, None]), (1, ["c", 1, None]), now=11.1)
+    change(rows, (1, ["a", 9, None]), now=12.1)
+    change(rows, (1, ["a", 0, None]), now=12.9)
+    lines = rows.lines(80, HEIGHT, 0, 14.0)
+    assert lines[0][1].endswith("N over time")
+    drawn = [text[-4:] for _, text in body(lines)]
+    assert [text.rstrip()[-5:] for _, text in body(lines)] == ["▅█▁▁▁", "▄▄▄▄▄", " ▄▄▄▄"]
+    assert drawn[1] == "▄▄▄▄"
+    later = rows.lines(80, HEIGHT, 0, 10.0 + 2 * CHART_WIDTH)
+    assert body(later)[0][1].endswith(" " + "▄" * (80 // 3))
+    rows.draw(None, 80.0)
+    assert rows.lines(80, HEIGHT, 0, 80.0)[0][1].rstrip().endswith("X")
+
+
+def test_what_is_no_number_is_a_gap_in_the_line() -> None:
+    assert sparkline([None, 1.0, None, 3.0], 9) == " ▁ █"
+    assert sparkline([1.0, 2.0, 2.0], 2) == "▄▄"
+    assert sparkline([], 4) == ""
 
 
 def test_keys_of_every_type_have_an_order() -> None:

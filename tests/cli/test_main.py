@@ -123,3 +123,33 @@ def test_nothing_heavy_is_loaded_to_ask_a_server() -> None:
     loaded = {line.split("|")[-1].strip() for line in ran.stderr.splitlines()}
     assert "ssql_cli.remote" in loaded
     assert not loaded & {"pyarrow", "duckdb", "numpy", "numba", "sqlglot", "aiohttp", "prompt_toolkit"}
+
+
+#: Runs the command as its script does, and tells which of these modules it has loaded.
+LOADED = """
+import sys
+from ssql_cli.main import main
+try:
+    main()
+except SystemExit:
+    pass
+heavy = ("pandas", "pyarrow", "duckdb", "sqlglot", "numba", "prompt_toolkit", "httpx2", "ssql.engine.engine")
+print(*(m for m in heavy if m in sys.modules), file=sys.stderr)
+"""
+
+
+def loaded(*arguments: str) -> list[str]:
+    """The heavy modules that a run of the command loads."""
+    ran = subprocess.run(
+        [sys.executable, "-c", LOADED, *arguments], capture_output=True, text=True, timeout=60, check=True
+    )
+    return ran.stderr.splitlines()[-1].split()
+
+
+def test_a_run_loads_only_what_it_needs(tmp_path: Path) -> None:
+    assert loaded("--version") == []
+    with serving(FakeEngine()) as url:
+        assert loaded("--server", url, "-e", "SHOW STREAMS;") == []
+    of_engine = loaded("--data", str(tmp_path), "-e", "SHOW STREAMS;")
+    assert "ssql.engine.engine" in of_engine
+    assert not {"pandas", "prompt_toolkit", "httpx2", "numba"} & set(of_engine)

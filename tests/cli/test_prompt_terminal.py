@@ -128,7 +128,7 @@ EXPLAINED: dict[str, Any] = {
             {"name": "ID", "schema": {"type": "STRING"}, "fieldType": "KEY"},
             {"name": "N", "schema": {"type": "BIGINT"}},
         ],
-        "executionPlan": "Output to the reader\n  Project ID := T.ID KEY, N := T.N  [retract]",
+        "resultType": "TABLE",
     },
 }
 
@@ -185,7 +185,7 @@ def test_a_live_view_ends_with_the_error_of_its_query_and_ctrl_c_ends_it(tmp_pat
 def test_a_stream_is_a_feed(tmp_path: Path) -> None:
     engine = FakeEngine()
     engine.answer = push = FakePush()
-    plan = {**EXPLAINED["queryDescription"], "executionPlan": "  Project ID := S.ID KEY, N := S.N  [append]"}
+    plan = {**EXPLAINED["queryDescription"], "resultType": "STREAM"}
     engine.entities = [{**EXPLAINED, "queryDescription": plan}]
     push.feed(("a", 1, 1), ("a", 2, 1))
     with serving(engine) as url, prompt(url, tmp_path) as terminal:

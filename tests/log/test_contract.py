@@ -82,6 +82,13 @@ def test_topics_are_made_listed_and_deleted(log: Log) -> None:
     assert log.topic(name) is None
 
 
+def test_topics_of_kafkas_own_kind_of_name_are_listed_too(log: Log) -> None:
+    name = fresh("__offsets")
+    log.create_topic(name)
+    assert name in [t.name for t in log.topics()]
+    log.delete_topic(name)
+
+
 def test_a_topic_that_is_not_there_is_named(log: Log) -> None:
     for attempt in (
         lambda: log.append("no-such-topic", numbered(0, 1)),

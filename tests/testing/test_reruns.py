@@ -97,6 +97,8 @@ def test_the_command_that_repeats_a_failure_is_told() -> None:
     assert "it passes as it is written, and not with rows of different keys in reverse" in told
     assert "again: ssql test a.sql -k a --seed 77" in told
     assert "--@once: why" in told
+    told = report.failure_text(result, {"PLACE": "the sea", "N": "1"})
+    assert "again: ssql test a.sql -k a -d 'PLACE=the sea' -d N=1 --seed 77" in told
 
 
 def test_the_same_seed_makes_the_same_choices() -> None:

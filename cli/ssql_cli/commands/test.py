@@ -74,7 +74,7 @@ def _show(result: Result, args: argparse.Namespace) -> None:
     else:
         print(report.line(result))
     if not result.passed:
-        print(report.failure_text(result))
+        print(report.failure_text(result, settings.variables(args.define, os.environ)))
     sys.stdout.flush()
 
 
