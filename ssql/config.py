@@ -103,6 +103,13 @@ def _compatibility(text: str) -> str:
 LISTEN = setting(
     "listen", "127.0.0.1:8088", "Address and port that the server listens on.", parse=str, aliases=("listeners",)
 )
+QUERIES_FILE = setting(
+    "queries.file",
+    "",
+    "File of statements that a server carries out as it starts; its clients may then change no definitions.",
+    parse=str,
+    aliases=("ksql.queries.file",),
+)
 TLS_CERTIFICATE = setting(
     "tls.certificate",
     "",
@@ -527,6 +534,21 @@ OTEL_RATIO = setting(
 )
 
 
+#: What ksqlDB's files say in another way: how their names begin, and what takes their place.
+_INSTEAD = {
+    "ssl.truststore.": 'Use "ssl.ca.location", a PEM file: Java\'s key stores are not read.',
+    "schema.registry.ssl.truststore.": 'Use "schema.registry.ssl.ca.location", a PEM file.',
+    "schema.registry.ssl.keystore.": 'Use "schema.registry.ssl.certificate.location", a PEM file.',
+    "authentication.": 'Use "auth.file", a file of users and API keys that "ssql auth" makes.',
+}
+
+
+def instead_of(key: str) -> str | None:
+    """What to use in the place of a key that ksqlDB has and ssql has in another way; None for all others."""
+    bare = key.removeprefix("ksql.").removeprefix("streams.")
+    return next((hint for start, hint in _INSTEAD.items() if bare.startswith(start)), None)
+
+
 def lookup(key: str) -> Setting[Any] | None:
     """The setting of that key or alias, or None."""
     found = SETTINGS.get(key)
@@ -557,7 +579,7 @@ class Config:
             entry = lookup(key)
             if entry is None:
                 names = [n for s in SETTINGS.values() for n in (s.key, *s.aliases)]
-                raise UnknownSetting(key, candidates=names)
+                raise UnknownSetting(key, candidates=names, instead=instead_of(key))
             if isinstance(value, bool):
                 value = "true" if value else "false"  # noqa: PLW2901
             try:

@@ -62,7 +62,7 @@ class CommandTopic:
         self._log = log
         self.name = internal_topic(service_id, "command_topic")
         # Commands are never dropped by age: the catalog is nowhere else.
-        log.create_topic(self.name, 1, config={"cleanup.policy": "delete", "retention.ms": "-1"})
+        log.create_topic(self.name, 1, replicas=None, config={"cleanup.policy": "delete", "retention.ms": "-1"})
 
     def next_sequence(self) -> int:
         """The number that the next command will have."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from ssql.config import SETTINGS, VARIABLE_SUBSTITUTION, Config, lookup
+from ssql.config import SETTINGS, VARIABLE_SUBSTITUTION, Config, instead_of, lookup
 from ssql.engine.api import Entity, Session
 from ssql.errors import ConfigError, UnknownSetting
 from ssql.sql.statements import Define, SetProperty, Undefine, UnsetProperty
@@ -17,6 +17,7 @@ _WITHOUT_EFFECT = frozenset(
         "buffered.records.per.partition",
         "cache.max.bytes.buffering",
         "commit.interval.ms",
+        "compression.type",
         "default.deserialization.exception.handler",
         "default.production.exception.handler",
         "default.timestamp.extractor",
@@ -35,13 +36,15 @@ _WITHOUT_EFFECT = frozenset(
 )
 #: How alike (of 1) a name must be to one of ours to be taken for it, mistyped, rather than for one of ksqlDB's.
 _TYPO = 0.9
-_PREFIXES = ("ksql.", "consumer.", "producer.", "admin.", "topic.")
+_PREFIXES = ("ksql.", "consumer.", "producer.", "admin.", "topic.", "confluent.")
 
 
 def has_no_effect(key: str) -> bool:
     """True for a property that is accepted, and changes nothing here."""
     bare = key.removeprefix("ksql.streams.")
-    return lookup(key) is None and (bare in _WITHOUT_EFFECT or key.startswith(_PREFIXES) or bare.startswith(_PREFIXES))
+    if lookup(key) is not None or instead_of(key) is not None:
+        return False
+    return bare in _WITHOUT_EFFECT or key.startswith(_PREFIXES) or bare.startswith(_PREFIXES)
 
 
 def effective(config: Config, properties: Mapping[str, object]) -> Config:

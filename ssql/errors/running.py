@@ -99,9 +99,10 @@ class UnknownSetting(ConfigError):
 
     code = "unknown_setting"
 
-    def __init__(self, name: str, *, candidates: Iterable[str] = ()) -> None:
+    def __init__(self, name: str, *, candidates: Iterable[str] = (), instead: str | None = None) -> None:
         close = nearest(name, candidates)
-        super().__init__(f'unknown setting "{name}"', hint=f'Did you mean "{close}"?' if close else None)
+        hint = instead or (f'Did you mean "{close}"?' if close else None)
+        super().__init__(f'unknown setting "{name}"', hint=hint)
 
 
 class ConnectFailed(SsqlError):

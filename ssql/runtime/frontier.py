@@ -58,7 +58,7 @@ class FrontierFile:
     def __init__(self, log: Log, service_id: str) -> None:
         self._log = log
         self.topic = internal_topic(service_id, "frontier")
-        log.create_topic(self.topic, config={"cleanup.policy": "delete", "retention.ms": "-1"})
+        log.create_topic(self.topic, replicas=None, config={"cleanup.policy": "delete", "retention.ms": "-1"})
         self._since_truncation = 0
 
     def read(self) -> Frontier:

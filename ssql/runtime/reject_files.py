@@ -22,7 +22,7 @@ class RejectFiles:
     def __init__(self, log: Log, service_id: str) -> None:
         self._streams = (errors_stream(service_id), late_stream(service_id))
         for stream in self._streams:
-            log.create_topic(stream.topic)
+            log.create_topic(stream.topic, replicas=None)
         self._encoders = [
             format_named(s.value_format.name).encoder(s.value_format, s.schema.values, is_key=False)
             for s in self._streams

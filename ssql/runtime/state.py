@@ -92,7 +92,7 @@ class StateFile:
         if not self.dirty:
             return
         if self.log.topic(self.topic) is None:
-            self.log.create_topic(self.topic, config={"cleanup.policy": "delete", "retention.ms": "-1"})
+            self.log.create_topic(self.topic, replicas=None, config={"cleanup.policy": "delete", "retention.ms": "-1"})
         pending = sum(r.nbytes for r in self.arrangement.pending)
         full = self._rewrite or self.appended_bytes + pending > max(self.full_bytes, MIN_REWRITE_BYTES)
         if full:

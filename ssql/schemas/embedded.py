@@ -71,7 +71,7 @@ class EmbeddedRegistry:
         self._lock = threading.RLock()
         self._state = _State()
         try:
-            log.create_topic(self._topic, 1, config={"cleanup.policy": "compact"})
+            log.create_topic(self._topic, 1, replicas=None, config={"cleanup.policy": "compact"})
         except LogError as trouble:
             raise RegistryUnavailable(f"could not open the schemas in the log: {trouble.message}") from trouble
         self._catch_up()

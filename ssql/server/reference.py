@@ -28,7 +28,8 @@ _HEAD = """\
 
 What the server says of itself in `GET /openapi.json`, which also has the types of what comes back, and the endpoints
 that are defined. How the paths are used: [the HTTP API](../http.md), [endpoints](../endpoints.md),
-[subscriptions](../subscriptions.md); for ksqlDB's paths, [compatibility](../compatibility.md).
+[subscriptions](../subscriptions.md); for ksqlDB's paths, [coming from
+ksqlDB](../from-ksqldb.md).
 
 *Right*: what a caller needs at least on a server with `auth.file`: READ, WRITE (has READ) or ADMIN (has both). A server
 without it gives everybody ADMIN; one that a file of queries defines (`--queries`) gives nobody more than WRITE. Without

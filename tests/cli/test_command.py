@@ -112,9 +112,10 @@ def test_a_directory_with_a_server_is_asked_through_it(tmp_path: Path) -> None:
 def test_a_server_carries_out_a_file_once(tmp_path: Path) -> None:
     file = tmp_path / "queries.sql"
     file.write_text(ORDERS + "CREATE ENDPOINT one AS SELECT item FROM orders WHERE item = $item;")
-    data = tmp_path / "data"
-    for _ in range(2):
-        with server(data, "--queries", str(file)):
+    data, properties = tmp_path / "data", tmp_path / "ksql-server.properties"
+    properties.write_text(f"ksql.queries.file={file}\n")
+    for named in (("--queries", str(file)), ("--config", str(properties))):
+        with server(data, *named):
             queries = ssql(data, "-o", "json", "-e", "SHOW QUERIES;")
             assert len(json.loads(queries.stdout)["queries"]) == 1
             endpoints = ssql(data, "-o", "json", "-e", "SHOW ENDPOINTS;")

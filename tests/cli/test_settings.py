@@ -63,6 +63,24 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path: Path) -> None
     )
 
 
+@pytest.mark.parametrize(
+    ("key", "instead"),
+    [
+        ("ssl.truststore.location", "ssl.ca.location"),
+        ("ksql.schema.registry.ssl.truststore.password", "schema.registry.ssl.ca.location"),
+        ("authentication.method", "auth.file"),
+    ],
+)
+def test_what_ksqldb_says_in_another_way_is_refused_with_what_takes_its_place(
+    tmp_path: Path, key: str, instead: str
+) -> None:
+    file = tmp_path / "ksql-server.properties"
+    file.write_text(f"{key}=x\n")
+    with pytest.raises(UnknownSetting) as refused:
+        load(str(file))
+    assert f'Use "{instead}"' in str(refused.value.hint)
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(FileUnreadable, match=r'could not read ".*none.toml": no such file or directory'):
         load(str(tmp_path / "none.toml"))

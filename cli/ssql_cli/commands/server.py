@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from ssql import logs
-from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, LISTEN, LOG_FORMAT
+from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, LISTEN, LOG_FORMAT, QUERIES_FILE
 from ssql.engine.api import Engine
 from ssql.engine.lock import DirectoryLock
 from ssql.errors import ConfigError
@@ -24,7 +24,8 @@ def run(args: argparse.Namespace) -> Exit:
     """Serve; the address is told on stderr once statements are answered. Raises `SsqlError` for what fails."""
     config = settings.load(args.config, data=args.data, kafka=args.kafka, listen=args.listen)
     logs.set_up(config, level=logging.INFO)
-    script = None if args.queries is None else settings.read_text(Path(args.queries))
+    queries = args.queries or config[QUERIES_FILE]
+    script = settings.read_text(Path(queries)) if queries else None
     lock = None if config[KAFKA_BOOTSTRAP] else DirectoryLock(Path(config[DATA_DIR]))
 
     def open_engine() -> Engine:
