@@ -85,7 +85,8 @@ class Events:
 
     def frame(self, frame: Frame, columns: Sequence[Column]) -> bytes:
         kind = _kind(frame).encode()
-        place = b"" if frame.token is None else b"id: " + frame.token.encode() + b"\n"
+        # Without a token the place before it is void, too: who was cut off within a snapshot needs a new one.
+        place = b"id:\n" if frame.token is None else b"id: " + frame.token.encode() + b"\n"
         return place + b"event: " + kind + b'\ndata: {"type":"' + kind + b'",' + _content(frame, columns) + b"\n\n"
 
     def end(self, message: str | None) -> bytes:

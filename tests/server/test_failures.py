@@ -31,8 +31,8 @@ GOLDEN: list[tuple[str, str, Any, int, dict[str, Any]]] = [
     ("POST", "/close-query", b"nope", 400, BAD_JSON),
     ("POST", "/inserts-stream", b"nope\n", 400, BAD_JSON),
     (
-        "POST", "/ksql", b"{}", 400,
-        BAD_JSON | {"message": "the request has the wrong fields: object missing required field `ksql`"},
+        "POST", "/query-stream", b"{}", 400,
+        BAD_JSON | {"message": "the request has the wrong fields: object missing required field `sql`"},
     ),
     (
         "POST", "/query-stream", b'{"sql": 5}', 400,

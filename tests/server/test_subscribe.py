@@ -67,7 +67,7 @@ async def test_events_have_the_token_as_their_id() -> None:
         assert answer.headers["Cache-Control"] == "no-cache"
         assert await event(answer) == {"retry": "1000"}
         first, second, third = [await event(answer) for _ in range(3)]
-    assert (first.get("id"), first["event"]) == (None, "snapshot")
+    assert (first["id"], first["event"]) == ("", "snapshot"), "what was told before it is no place to go on from"
     assert json.loads(first["data"]) == {
         "type": "snapshot",
         "frontier": {"t": [3]},
