@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from ssql.catalog.endpoints import Endpoint
+from ssql.engine.progress import Progress
 from ssql.planner.relation import Relation
 from ssql.rights import Right
-from ssql.runtime.api import Offsets, QueryProgress, QueryStatus, RestoreProgress, Throughput
+from ssql.runtime.api import Offsets, QueryStatus, Throughput
 from ssql.types import Column
 
 #: A JSON-able answer with `@type`, as section "entities" of ksqlDB's API describes them; `statementText` always.
@@ -142,33 +142,6 @@ class InsertAck:
 
     seq: int
     error: Exception | None = None
-
-
-class Stage(Enum):
-    """What opening an engine is at: the log itself, the definitions, their state; then it is open."""
-
-    LOG = "LOG"
-    REPLAYING = "REPLAYING"
-    RESTORING = "RESTORING"
-    OPEN = "OPEN"
-
-
-@dataclass(frozen=True)
-class OpeningProgress:
-    """How far the opening of an engine is: definitions read of all, and the state that is read back."""
-
-    stage: Stage
-    definitions: int
-    definitions_total: int
-    restore: RestoreProgress
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far long work is: the opening, and each persistent query (none before the engine is open)."""
-
-    opening: OpeningProgress
-    queries: Sequence[QueryProgress]
 
 
 @dataclass(frozen=True)

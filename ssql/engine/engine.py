@@ -43,20 +43,10 @@ from ssql.engine import (
     show,
     system,
 )
-from ssql.engine.api import (
-    EndpointCall,
-    Entity,
-    InsertAck,
-    Metrics,
-    Progress,
-    PullResult,
-    PushQuery,
-    Session,
-    Stage,
-    Subscription,
-)
+from ssql.engine.api import EndpointCall, Entity, InsertAck, Metrics, PullResult, PushQuery, Session, Subscription
 from ssql.engine.context import Core, Request
 from ssql.engine.opening import Opening
+from ssql.engine.progress import Progress, Stage
 from ssql.engine.pull_plans import PullPlans
 from ssql.engine.pushes import Pushes
 from ssql.engine.reads import choice
@@ -68,8 +58,8 @@ from ssql.engine.subscriptions.feeds import Feeds
 from ssql.errors import InternalError, InvalidStatement, SqlError, SsqlError, WrongEndpoint
 from ssql.log.api import Log
 from ssql.planner.relation import Relation
-from ssql.runtime.api import QueryState, Worker
-from ssql.runtime.progress import Restoring
+from ssql.runtime.api import Worker
+from ssql.runtime.progress import QueryState, Restoring
 from ssql.schemas.api import SchemaRegistry
 from ssql.schemas.open import for_worker, open_registry
 from ssql.sql import statements as s

@@ -8,7 +8,8 @@ from typing import Any
 from ssql.catalog.catalog import Catalog, PersistentQuery, Source
 from ssql.errors import InternalError
 from ssql.planner.relation import HeaderColumn
-from ssql.runtime.api import QueryState, QueryStatus
+from ssql.runtime.api import QueryStatus
+from ssql.runtime.progress import QueryState
 from ssql.types import Array, Column, Decimal, Map, Primitive, SqlType, Struct
 
 Json = dict[str, Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ssql.engine.api import OpeningProgress, Progress, Stage
+from ssql.engine.progress import OpeningProgress, Progress, Stage
 from ssql.runtime.progress import Restoring
 
 
@@ -23,4 +23,4 @@ class Opening:
         done, total = self._definitions
         if self.stage in (Stage.RESTORING, Stage.OPEN):
             done = total
-        return Progress(OpeningProgress(self.stage, done, total, self.restoring.progress()), ())
+        return Progress(OpeningProgress(self.stage, done, total, self.restoring.progress()), [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ssql.errors.base import Span, SqlError, SsqlError
 
@@ -128,8 +128,15 @@ class ServerStarting(SsqlError):
     status = 503
     ksql_code = 50302
 
-    def __init__(self) -> None:
-        super().__init__("the server is starting", hint="Try again in a few seconds.")
+    def __init__(self, progress: Mapping[str, object] | None = None, text: str = "") -> None:
+        hint = "Try again in a few seconds."
+        super().__init__("the server is starting", hint=f"{hint} It is {text}." if text else hint)
+        self.progress = progress
+
+    def as_json(self) -> dict[str, object]:
+        """The body, with what the opening is at beside what every error has."""
+        body = super().as_json()
+        return body if self.progress is None else {**body, "progress": self.progress}
 
 
 class ServerStopping(SsqlError):

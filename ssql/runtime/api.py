@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ssql.planner.relation import Relation
 from ssql.planner.steps import QueryPlan
+from ssql.runtime.progress import QueryProgress, QueryState
 
 #: The name of the dataflow of all queries; behind the service's id, that of the writer of what they make.
 MAIN = "main"
@@ -18,14 +19,6 @@ MAIN = "main"
 T = TypeVar("T")
 
 Offsets = Mapping[tuple[str, int], int]  # (topic, partition) -> the next offset to be read
-
-
-class QueryState(Enum):
-    CATCHING_UP = "CATCHING_UP"
-    RUNNING = "RUNNING"
-    PAUSED = "PAUSED"
-    ERROR = "ERROR"
-    TERMINATED = "TERMINATED"
 
 
 @dataclass(frozen=True)
@@ -60,58 +53,6 @@ class QueryStatus:
     throughput: Throughput = Throughput()
     failed_ms: int = 0
     internal: bool = False
-
-
-@dataclass(frozen=True)
-class PartitionLag:
-    """Where a query stands in a partition: the next record is `offset`, and the last one is before `end`."""
-
-    topic: str
-    partition: int
-    offset: int
-    end: int
-
-    @property
-    def lag(self) -> int:
-        """Records that it has still to read."""
-        return self.end - self.offset
-
-
-@dataclass(frozen=True)
-class QueryProgress:
-    """How far a query has read what its topics hold. Records are counted by their offsets.
-
-    `name`: the stream or table that it makes. `records` of `records_total` are read since it began to catch up;
-    `lag` are left, `seconds_left` at the rate of the last seconds (None without a rate, 0 where nothing is left).
-    `lag_ms`: how long ago, by the records' times, was what it has read of a partition that it lags behind in; None
-    where these are not known. `state` is CATCHING_UP while it reads a backlog.
-    """
-
-    query_id: str
-    name: str
-    state: QueryState
-    records: int
-    records_total: int
-    records_per_second: float
-    seconds_left: float | None
-    lag: int
-    lag_ms: int | None
-    places: tuple[PartitionLag, ...]
-
-
-@dataclass(frozen=True)
-class RestoreProgress:
-    """How much of the state is read back: whole tables (arrangements, those of operators too), records of state, and
-    the rows and bytes in these. `seconds_left` is None without a rate, and 0 at the end."""
-
-    tables: int = 0
-    tables_total: int = 0
-    records: int = 0
-    records_total: int = 0
-    rows: int = 0
-    bytes: int = 0
-    rows_per_second: float = 0.0
-    seconds_left: float | None = None
 
 
 class TableView(Protocol):

@@ -9,18 +9,81 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from enum import Enum
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from ssql.runtime.api import Offsets, PartitionLag, QueryProgress, QueryState, RestoreProgress
+if TYPE_CHECKING:
+    from ssql.runtime.api import Offsets
 
 #: Rates are taken over so long (s), from samples that are at least so far (s) apart.
 WINDOW_S = 5.0
 STEP_S = 0.25
 
+T = TypeVar("T")
+
+
+class QueryState(Enum):
+    CATCHING_UP = "CATCHING_UP"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    ERROR = "ERROR"
+    TERMINATED = "TERMINATED"
+
+
 #: The states of queries that read nothing.
 STILL = (QueryState.PAUSED, QueryState.ERROR)
 
-T = TypeVar("T")
+
+@dataclass(frozen=True)
+class PartitionLag:
+    """Where a query stands in a partition: the next record is `offset`, and the last one is before `end`."""
+
+    topic: str
+    partition: int
+    offset: int
+    end: int
+
+    @property
+    def lag(self) -> int:
+        """Records that it has still to read."""
+        return self.end - self.offset
+
+
+@dataclass(frozen=True)
+class QueryProgress:
+    """How far a query has read what its topics hold. Records are counted by their offsets.
+
+    `name`: the stream or table that it makes. `records` of `records_total` are read since it began to catch up;
+    `lag` are left, `seconds_left` at the rate of the last seconds (None without a rate, 0 where nothing is left).
+    `lag_ms`: how long ago, by the records' times, was what it has read of a partition that it lags behind in; None
+    where these are not known. `state` is CATCHING_UP while it reads a backlog.
+    """
+
+    query_id: str
+    name: str
+    state: QueryState
+    records: int
+    records_total: int
+    records_per_second: float
+    seconds_left: float | None
+    lag: int
+    lag_ms: int | None
+    partitions: tuple[PartitionLag, ...]
+
+
+@dataclass(frozen=True)
+class RestoreProgress:
+    """How much of the state is read back: whole tables (arrangements, those of operators too), records of state, and
+    the rows and bytes in these. `seconds_left` is None without a rate, and 0 at the end."""
+
+    tables: int = 0
+    tables_total: int = 0
+    records: int = 0
+    records_total: int = 0
+    rows: int = 0
+    bytes: int = 0
+    rows_per_second: float = 0.0
+    seconds_left: float | None = None
 
 
 class Trail(Generic[T]):
@@ -154,7 +217,7 @@ def of_query(query_id: str, subject: Subject, course: Course, *, idle: int, now:
         seconds_left=time_left(lag, speed),
         lag=lag,
         lag_ms=max(0, now_ms - min(late)) if late else None if lag else 0,
-        places=places,
+        partitions=places,
     )
 
 

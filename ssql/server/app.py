@@ -19,6 +19,7 @@ from ssql.server.health import get_healthcheck, get_live, get_ready
 from ssql.server.info import get_info, get_metadata, get_metadata_id, get_root
 from ssql.server.inserts_stream import post_inserts_stream
 from ssql.server.ksql import post_ksql
+from ssql.server.progress import get_progress, tell
 from ssql.server.properties import get_is_valid_property
 from ssql.server.query import post_query
 from ssql.server.query_stream import post_query_stream
@@ -30,6 +31,7 @@ from ssql.server.ws_query import get_ws_query
 
 if TYPE_CHECKING:
     from ssql.engine.api import Engine
+    from ssql.engine.opening import Opening
 
 #: Largest body (bytes) of requests that are read as a whole.
 MAX_BODY_BYTES = 32 << 20
@@ -40,6 +42,7 @@ ROUTES = (
     web.get("/healthcheck", get_healthcheck),
     web.get("/chc/live", get_live),
     web.get("/chc/ready", get_ready),
+    web.get("/progress", get_progress),
     web.get("/metrics", metrics.get_metrics),
     web.get("/v1/metadata", get_metadata),
     web.get("/v1/metadata/id", get_metadata_id),
@@ -76,12 +79,14 @@ def make_app(
     credentials: Credentials | None = None,
     most: Right = Right.ADMIN,
     config: Config | None = None,
+    opening: Opening | None = None,
 ) -> web.Application:
     """The REST API over an engine, for whoever has `credentials`; nobody may do more than `most`.
 
     Given an open engine, the application serves it and leaves it open. Given a function that opens one, it calls
     that in a thread once it runs, answers "starting" (503) until then, and closes the engine when it ends;
-    `app[STATE].opened` tells when and whether it could be opened. `config`: how the server behaves.
+    `app[STATE].opened` tells when and whether it could be opened, `opening` how far that is. `config`: how the server
+    behaves.
     """
     config = config or Config()
     cors = Cors(config)
@@ -96,7 +101,7 @@ def make_app(
         client_max_size=MAX_BODY_BYTES,
     )
     app[openapi.SECURED] = credentials is not None
-    app[STATE] = ServerState(config=config)
+    app[STATE] = ServerState(config=config, opening=opening)
     app[cluster.HOSTS] = cluster.Hosts()
     metrics.add_to(app)
     app.on_response_prepare.extend((identified.tell, cors.mark))
@@ -104,6 +109,7 @@ def make_app(
     if callable(engine):
         app.cleanup_ctx.append(_threads)
         app.cleanup_ctx.append(_opened_by(engine))
+        app.cleanup_ctx.append(tell)
     else:
         app[STATE].engine = engine
         app.cleanup_ctx.append(_threads)

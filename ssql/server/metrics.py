@@ -12,12 +12,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from ssql.engine.progress import OpeningProgress, Stage
+from ssql.runtime.progress import QueryProgress, QueryState
 from ssql.server.described import TEXT, described
 from ssql.server.failures import CLIENT_GONE
-from ssql.server.state import engine_of, in_thread
+from ssql.server.state import engine_of, in_thread, opening_of
 
 if TYPE_CHECKING:
-    from ssql.engine.api import Engine, Metrics
+    from ssql.engine.api import Metrics
     from ssql.runtime.api import Throughput
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -68,15 +70,23 @@ async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @described(answers={"text/plain": TEXT, "application/openmetrics-text": TEXT}, tag="about")
 async def get_metrics(request: web.Request) -> web.Response:
-    """Counts for Prometheus, in the form that the client asks for: Prometheus' text, or OpenMetrics."""
-    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    """Counts for Prometheus, in the form that the client asks for: Prometheus' text, or OpenMetrics.
 
-    def render(engine: Engine) -> bytes:
+    While the server starts they tell what opening the engine is at.
+    """
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    opening = opening_of(request)
+
+    def render(collector: Callable[[], Collector]) -> bytes:
         ours = CollectorRegistry()
-        ours.register(_Engine(engine.metrics()))
+        ours.register(collector())
         return encode(_Both((ours, request.app[_HTTP].registry)))  # type: ignore[arg-type]  # only `collect` is used
 
-    body = await in_thread(request, render, engine_of(request))
+    if opening is not None:
+        body = render(lambda: _Opening(opening.opening))
+    else:
+        engine = engine_of(request)
+        body = await in_thread(request, render, lambda: _Engine(engine.metrics()))
     return web.Response(body=body, headers={"Content-Type": content_type})
 
 
@@ -87,6 +97,25 @@ class _Both(Collector):
     def collect(self) -> Iterable[Metric]:
         for registry in self._registries:
             yield from registry.collect()
+
+
+class _Opening(Collector):
+    """What opening the engine is at."""
+
+    def __init__(self, opening: OpeningProgress) -> None:
+        self._opening = opening
+
+    def collect(self) -> Iterable[Metric]:
+        is_open = self._opening.stage is Stage.OPEN
+        yield GaugeMetricFamily("ssql_open", "1 once the engine is open, and may be asked.", float(is_open))
+        restore = self._opening.restore
+        for name, text, value in (
+            ("tables", "Tables of state that are read back.", restore.tables),
+            ("tables_expected", "Tables of state that are to be read back.", restore.tables_total),
+            ("rows", "Rows of state that are read back.", restore.rows),
+            ("bytes", "Bytes of state that are read back.", restore.bytes),
+        ):
+            yield GaugeMetricFamily(f"ssql_restore_{name}", text, value)
 
 
 class _Engine(Collector):
@@ -106,6 +135,28 @@ class _Engine(Collector):
         yield state
         yield GaugeMetricFamily("ssql_push_queries", "Push queries that are running.", self._metrics.push_queries)
         yield GaugeMetricFamily("ssql_epoch", "The last epoch that was committed.", self._metrics.epoch)
+        if self._metrics.progress is not None:
+            yield from _Opening(self._metrics.progress.opening).collect()
+            yield from _lags(self._metrics.progress.queries)
+
+
+def _lags(queries: Sequence[QueryProgress]) -> Iterable[Metric]:
+    labels = ("query", "topic", "partition")
+    records = GaugeMetricFamily("ssql_query_lag_records", "Records that a query has still to read.", labels=labels)
+    catching_up = GaugeMetricFamily("ssql_query_catching_up", "1 while a query reads a backlog.", labels=("query",))
+    for query in queries:
+        for at in query.partitions:
+            records.add_metric((query.query_id, at.topic, str(at.partition)), at.lag)
+        catching_up.add_metric((query.query_id,), float(query.state is QueryState.CATCHING_UP))
+    yield records
+    yield catching_up
+    seconds = GaugeMetricFamily(
+        "ssql_query_lag_seconds", "How long ago, by the records' times, was what a query has read.", labels=("query",)
+    )
+    for query in queries:
+        if query.lag_ms is not None:
+            seconds.add_metric((query.query_id,), query.lag_ms / 1000)
+    yield seconds
 
 
 def _records(name: str, text: str, label: str, found: Mapping[str, Throughput]) -> Metric:

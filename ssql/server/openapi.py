@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 
 from ssql import __version__
+from ssql.engine.progress import OpeningProgress
 from ssql.server.described import Described, Query, Shape, described, description_of, text_of
 from ssql.server.endpoints import READ_TYPES
 from ssql.server.framing import JSON_TYPE
@@ -41,7 +42,7 @@ class Place(msgspec.Struct):
 
 
 class ErrorBody(msgspec.Struct):
-    """Every error: ksqlDB's fields, and a code, a place and a hint beside them."""
+    """Every error: ksqlDB's fields, and a code, a place and a hint beside them. `progress`: while the server starts."""
 
     type: str = msgspec.field(name="@type")
     error_code: int
@@ -52,6 +53,7 @@ class ErrorBody(msgspec.Struct):
     position: Place | msgspec.UnsetType = msgspec.UNSET
     statementText: str | msgspec.UnsetType = msgspec.UNSET  # noqa: N815
     entities: list[Any] | msgspec.UnsetType = msgspec.UNSET
+    progress: OpeningProgress | msgspec.UnsetType = msgspec.UNSET
 
 
 @described(answers={JSON_TYPE: {"type": "object"}}, tag="about")

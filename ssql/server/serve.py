@@ -24,6 +24,7 @@ from aiohttp import web
 
 from ssql import tracing
 from ssql.config import AUTH_FILE, LISTEN, MAX_CONNECTIONS, REQUEST_TIMEOUT_S, TLS_CERTIFICATE, TLS_KEY, Config
+from ssql.engine.opening import Opening
 from ssql.errors import ConfigError, TooManyConnections
 from ssql.rights import Right
 from ssql.server.access_log import AccessLog
@@ -58,11 +59,13 @@ def serve(
     *,
     ready: Callable[[str], None] | None = None,
     open_engine: Callable[[], Engine] | None = None,
+    opening: Opening | None = None,
     most: Right = Right.ADMIN,
 ) -> None:
     """Serve until SIGTERM or SIGINT. `ready` is called with the URL once statements are answered.
 
-    `open_engine` opens the engine in place of `LocalEngine(config)`; it may carry out statements before it returns.
+    `open_engine` opens the engine in place of `LocalEngine(config)`, and says in `opening` how far that is; it may
+    carry out statements before it returns.
     `most`: no client may do more than that.
 
     Raises:
@@ -74,11 +77,13 @@ def serve(
     tls = _tls(config[TLS_CERTIFICATE], config[TLS_KEY])
     credentials = Credentials(Path(config[AUTH_FILE])) if config[AUTH_FILE] else None
     listener = _listener(config[LISTEN], "http" if tls is None else "https")
+    opening = opening or Opening()
     app = make_app(
-        open_engine or functools.partial(_local_engine, config),
+        open_engine or functools.partial(_local_engine, config, opening),
         credentials=credentials,
         most=most,
         config=config,
+        opening=opening,
     )
     gc.set_threshold(*COLLECT_AFTER)
     with contextlib.closing(listener), tracing.exporting(config):
@@ -156,10 +161,10 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
             loop.add_signal_handler(number, stop.set)
 
 
-def _local_engine(config: Config) -> Engine:
+def _local_engine(config: Config, opening: Opening) -> Engine:
     from ssql.engine.engine import LocalEngine
 
-    return LocalEngine(config)
+    return LocalEngine(config, opening=opening)
 
 
 def _warm_up() -> None:

@@ -12,14 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
+import msgspec
 from aiohttp import web
 
 from ssql.config import HEARTBEAT_S, IDLE_TIMEOUT_S, Config
+from ssql.engine.progress import Progress, opening_text
 from ssql.errors import ServerStarting, ServerStopping, ServerTerminated
 from ssql.server.doorbell import Doorbell
 
 if TYPE_CHECKING:
     from ssql.engine.api import Engine, Frame
+    from ssql.engine.opening import Opening
 
 logger = logging.getLogger("ssql.server")
 
@@ -55,6 +58,8 @@ class ServerState:
     #: The cluster was ended (/ksql/terminate): nothing is answered any more.
     terminated: bool = False
     config: Config = field(default_factory=Config)
+    #: What opening the engine is at, where that is known.
+    opening: Opening | None = None
     #: Set when the engine is open, or could not be opened (then with the error).
     opened: asyncio.Future[None] | None = None
     pumps: set[Open] = field(default_factory=set)
@@ -111,8 +116,24 @@ def engine_of(request: web.Request) -> Engine:
     if state.terminated:
         raise ServerTerminated
     if state.engine is None:
-        raise ServerStarting
+        raise _starting(state.opening)
     return state.engine
+
+
+def opening_of(request: web.Request) -> Progress | None:
+    """How far the opening of the engine is; None where it is open, never will be, or nobody knows."""
+    state = request.app[STATE]
+    if state.engine is not None or state.opening is None or state.stopping or state.terminated:
+        return None
+    return state.opening.progress()
+
+
+def _starting(opening: Opening | None) -> ServerStarting:
+    """The error that says what the opening is at."""
+    if opening is None:
+        return ServerStarting()
+    found = opening.progress().opening
+    return ServerStarting(msgspec.to_builtins(found), opening_text(found, ", "))
 
 
 async def in_thread(request: web.Request, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

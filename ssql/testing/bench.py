@@ -26,7 +26,7 @@ from ssql.errors import SsqlError
 from ssql.log.api import Writer
 from ssql.log.embedded import EmbeddedLog
 from ssql.planner.relation import Relation
-from ssql.runtime.api import QueryState
+from ssql.runtime.progress import QueryState
 from ssql.schemas.embedded import EmbeddedRegistry
 from ssql.sql.statements import CreateSource
 from ssql.testing.codec import Found, TopicCodec

@@ -11,12 +11,13 @@ from typing import Any
 import pyarrow as pa
 
 from ssql.config import BATCH_MAX_ROWS, Config
-from ssql.engine.api import Session, Stage
+from ssql.engine.api import Session
 from ssql.engine.engine import LocalEngine
 from ssql.engine.opening import Opening
+from ssql.engine.progress import Stage
 from ssql.log.api import RECORD_SCHEMA
 from ssql.log.embedded import EmbeddedLog
-from ssql.runtime.api import PartitionLag, QueryProgress, QueryState
+from ssql.runtime.progress import PartitionLag, QueryProgress, QueryState
 
 WAIT_S = 20.0
 STREAM = "CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='s', value_format='JSON', partitions=1);"
@@ -115,7 +116,7 @@ def test_a_query_that_catches_up_tells_what_it_has_read_and_has_still_to_read(tm
             found = only(engine)
             assert (found.name, found.state) == ("SPENT", QueryState.CATCHING_UP)
             assert (found.records, found.records_total, found.lag) == (read, 35, 35 - read)
-            assert found.places == (PartitionLag("s", 0, read, 35),)
+            assert found.partitions == (PartitionLag("s", 0, read, 35),)
             assert (found.lag_ms is None) == (read == 0)  # the records' times begin in 1970
             log.hold(1)
         log.release()

@@ -13,7 +13,7 @@ import pytest
 from ssql.engine.api import PushQuery
 from ssql.engine.pushes import Push, visible_changes
 from ssql.errors import ColumnNotFound, NegativeLimit, TooManyPushQueries, WrongEndpoint
-from ssql.runtime.api import QueryState
+from ssql.runtime.progress import QueryState
 from tests.engine.conftest import WAIT_S, Bench
 
 STREAM = "CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='s', value_format='JSON');"

@@ -12,7 +12,7 @@ import pytest
 from ssql.errors import RegistryUnavailable, SsqlError
 from ssql.log.api import RECORD_SCHEMA
 from ssql.log.embedded import EmbeddedLog
-from ssql.runtime.api import QueryState
+from ssql.runtime.progress import QueryState
 from ssql.schemas.api import Definition
 from ssql.schemas.embedded import EmbeddedRegistry
 from tests.engine.conftest import WAIT_S, Bench

@@ -19,7 +19,7 @@ from confluent_kafka.schema_registry import (
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from ssql.errors import RegistryUnavailable, SchemaRefused
-from ssql.runtime.api import QueryState
+from ssql.runtime.progress import QueryState
 from ssql.schemas.api import Definition, Reference
 from ssql.schemas.confluent import ConfluentRegistry
 from tests.registry.clients import consume, create, produce, reader, writer

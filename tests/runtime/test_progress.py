@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from ssql.runtime.api import Offsets, QueryProgress, QueryState, RestoreProgress
-from ssql.runtime.progress import STEP_S, WINDOW_S, Course, Restoring, Subject, Trail, of_query, time_left
+from ssql.runtime.api import Offsets
+from ssql.runtime.progress import (
+    STEP_S,
+    WINDOW_S,
+    Course,
+    QueryProgress,
+    QueryState,
+    RestoreProgress,
+    Restoring,
+    Subject,
+    Trail,
+    of_query,
+    time_left,
+)
 
 
 class Clock:

@@ -17,8 +17,11 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from ssql.config import IDLE_TIMEOUT_S, Config
 from ssql.engine.api import Entity, Frame, InsertAck, Metrics, PullResult, PushQuery, Session
+from ssql.engine.opening import Opening
+from ssql.engine.progress import OpeningProgress, Progress, Stage
 from ssql.errors import SourceNotFound
 from ssql.rights import Right
+from ssql.runtime.progress import PartitionLag, QueryProgress, QueryState, RestoreProgress
 from ssql.server.app import make_app
 from ssql.server.auth import Credentials
 from ssql.types import BIGINT, STRING, Column
@@ -131,6 +134,17 @@ class FakeSubscription:
         self._wake()
 
 
+OPEN = OpeningProgress(Stage.OPEN, 0, 0, RestoreProgress())
+
+
+def catching_up(records: int, total: int = 40) -> Progress:
+    """The progress of a query that has read so many records of a topic, and runs when it has read all."""
+    left = total - records
+    state = QueryState.CATCHING_UP if left else QueryState.RUNNING
+    at = (PartitionLag("s", 0, records, total),)
+    return Progress(OPEN, [QueryProgress("CTAS_SPENT_1", "SPENT", state, records, total, 15.0, left / 15, left, 0, at)])
+
+
 class FakeEngine:
     """Records what it is asked; answers what it was told to."""
 
@@ -148,6 +162,7 @@ class FakeEngine:
         self.before_execute: Callable[[], None] = lambda: None
         self.before_insert: Callable[[], None] = lambda: None
         self.closed = threading.Event()
+        self.at = Progress(OPEN, [])
 
     def execute(self, text: str, session: Session | None = None) -> list[Entity]:
         assert session is not None
@@ -200,6 +215,9 @@ class FakeEngine:
     def metrics(self) -> Metrics:
         return Metrics({}, (), 0, 0)
 
+    def progress(self) -> Progress:
+        return self.at
+
     def relations(self) -> Sequence[Any]:
         return ()
 
@@ -248,11 +266,12 @@ async def serving(
     most: Right = Right.ADMIN,
     idle_timeout_s: float = IDLE_TIMEOUT_S.default,
     config: Mapping[str, Any] = MappingProxyType({}),
+    opening: Opening | None = None,
     **server_options: Any,
 ) -> AsyncIterator[Client]:
     """A client of a real server on a free port."""
     settings = Config({IDLE_TIMEOUT_S.key: idle_timeout_s, **config})
-    server = TestServer(make_app(engine, credentials=credentials, most=most, config=settings))
+    server = TestServer(make_app(engine, credentials=credentials, most=most, config=settings, opening=opening))
     await server.start_server(**server_options)
     async with TestClient(server, timeout=ClientTimeout(total=15)) as client:
         yield client

@@ -13,7 +13,7 @@ import pytest
 
 from ssql.config import BATCH_MAX_ROWS, DATA_DIR, PUSH_BUFFER_BYTES, Config
 from ssql.engine.engine import LocalEngine
-from ssql.runtime.api import QueryState
+from ssql.runtime.progress import QueryState
 
 from .fake import Client, happens, in_loop, serving
 

@@ -60,6 +60,25 @@ async def test_what_went_through(engine: LocalEngine, accept: str) -> None:
 
 
 @in_loop
+async def test_what_a_query_has_still_to_read(engine: LocalEngine) -> None:
+    async with serving(engine) as client:
+        assert (await client.post("/ksql", json={"ksql": DEFINITIONS + "PAUSE ALL;"})).status == 200
+        rows = "".join(f'{{"ID":"k{n % 2}","V":{n}}}\n' for n in range(10))
+        answer = await client.post("/inserts-stream", data='{"target":"S"}\n' + rows)
+        assert len((await answer.text()).splitlines()) == 10
+        found = await read(client)
+        assert found["ssql_query_lag_records", "0", "CTAS_T_1", "s"] == 10
+        assert ("ssql_query_lag_seconds", "CTAS_T_1") not in found  # nothing was read, so nothing is known of its time
+        assert found["ssql_query_catching_up", "CTAS_T_1"] == 0
+        assert (found["ssql_open",], found["ssql_restore_tables",]) == (1, 0)
+        assert (await client.post("/ksql", json={"ksql": "RESUME ALL;"})).status == 200
+        assert await asyncio.to_thread(engine.caught_up, 10)
+        found = await read(client)
+        assert found["ssql_query_lag_records", "0", "CTAS_T_1", "s"] == 0
+        assert found["ssql_query_lag_seconds", "CTAS_T_1"] == 0
+
+
+@in_loop
 async def test_unknown_paths_are_one_route() -> None:
     engine, _ = push()
     async with serving(engine) as client:

@@ -11,6 +11,7 @@ from ssql import logs
 from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, LISTEN, LOG_FORMAT, QUERIES_FILE
 from ssql.engine.api import Engine
 from ssql.engine.lock import DirectoryLock
+from ssql.engine.opening import Opening
 from ssql.errors import ConfigError
 from ssql.rights import Right
 from ssql.server.serve import serve
@@ -28,10 +29,12 @@ def run(args: argparse.Namespace) -> Exit:
     script = settings.read_text(Path(queries)) if queries else None
     lock = None if config[KAFKA_BOOTSTRAP] else DirectoryLock(Path(config[DATA_DIR]))
 
+    opening = Opening()
+
     def open_engine() -> Engine:
         from ssql.engine.engine import LocalEngine
 
-        engine = LocalEngine(config)
+        engine = LocalEngine(config, opening=opening)
         if script is not None:
             from ssql_cli.queries_file import carry_out
 
@@ -50,9 +53,10 @@ def run(args: argparse.Namespace) -> Exit:
         else:
             print(f"ssql server is ready at {url}", file=sys.stderr, flush=True)
 
+    # What a file defines, the file changes.
+    most = Right.ADMIN if script is None else Right.WRITE
     try:
-        # What a file defines, the file changes.
-        serve(config, ready=ready, open_engine=open_engine, most=Right.ADMIN if script is None else Right.WRITE)
+        serve(config, ready=ready, open_engine=open_engine, opening=opening, most=most)
     except OSError as bad:
         reason = (bad.strerror or str(bad)).lower()
         raise ConfigError(

@@ -20,7 +20,8 @@ from ssql.engine.context import Request
 from ssql.engine.history import read_all
 from ssql.errors import ReadTimedOut
 from ssql.planner.relation import Relation
-from ssql.runtime.api import Cut, Offsets, QueryState, TableView
+from ssql.runtime.api import Cut, Offsets, TableView
+from ssql.runtime.progress import QueryState
 from ssql.sql.parser import parse_statement
 from ssql.sql.statements import Select
 from ssql.types import quote

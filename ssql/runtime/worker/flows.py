@@ -9,10 +9,10 @@ from ssql.config import BATCH_MAX_ROWS, SERVICE_ID, Config
 from ssql.errors import QueryNotFound
 from ssql.log.api import Log, Writer
 from ssql.planner.steps import QueryPlan
-from ssql.runtime.api import MAIN, Offsets, QueryState
+from ssql.runtime.api import MAIN, Offsets
 from ssql.runtime.dataflow import Dataflow, Query
 from ssql.runtime.inputs import TopicPartition
-from ssql.runtime.progress import Course, Restoring, Subject, Trail
+from ssql.runtime.progress import Course, QueryState, Restoring, Subject, Trail
 from ssql.runtime.rejects import Rejects
 from ssql.runtime.statement import Session
 from ssql.schemas.api import SchemaRegistry

@@ -14,21 +14,10 @@ from ssql.config import BATCH_MAX_ROWS, Config
 from ssql.errors import InternalError, LogError, LogFenced, LogUnavailable, RegistryUnavailable, SsqlError
 from ssql.log.api import Log
 from ssql.planner.steps import QueryPlan
-from ssql.runtime.api import (
-    MAIN,
-    Cut,
-    Follower,
-    Listener,
-    Offsets,
-    QueryProgress,
-    QueryStatus,
-    ReaderStart,
-    Start,
-    Throughput,
-)
+from ssql.runtime.api import MAIN, Cut, Follower, Listener, Offsets, QueryStatus, ReaderStart, Start, Throughput
 from ssql.runtime.dataflow import Outputs, Query, QueryFailure
 from ssql.runtime.inputs import Bounds, SchemaAwaited
-from ssql.runtime.progress import STILL, Course, Restoring, of_query
+from ssql.runtime.progress import STILL, Course, QueryProgress, Restoring, of_query
 from ssql.runtime.state import expect
 from ssql.runtime.statistics import Statistics
 from ssql.runtime.worker.calls import Calls
