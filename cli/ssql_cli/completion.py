@@ -13,6 +13,7 @@ from prompt_toolkit.document import Document
 
 from ssql_cli import prompt_commands
 from ssql_cli.catalog import Names
+from ssql_cli.highlight import WORDS
 from ssql_cli.pieces import split
 
 _TOKEN = re.compile(r"'[^']*'?|`[^`]*`?|[\w@${}]+|[^\s\w]")
@@ -42,6 +43,8 @@ class SqlCompleter(Completer):
     def __init__(self, names: Callable[[], Names]) -> None:
         self._names = names
         self._fixed: tuple[str, ...] | None = None
+        #: The names of functions, once they are known.
+        self.functions: frozenset[str] = frozenset()
 
     def get_completions(
         self,
@@ -102,9 +105,9 @@ class SqlCompleter(Completer):
     def prepare(self) -> None:
         """Read keywords and functions, which imports much: for a thread at the start."""
         from ssql.functions.registry import names
-        from ssql.sql.lexer import KEYWORDS
 
-        self._fixed = (*sorted(KEYWORDS), *sorted(names()))
+        self.functions = frozenset(names())
+        self._fixed = (*sorted(WORDS), *sorted(self.functions - WORDS))
 
 
 def _of_command(line: str, names: Names) -> Iterator[Completion]:

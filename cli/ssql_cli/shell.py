@@ -18,9 +18,8 @@ from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import completion_is_selected, has_focus
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.lexers import PygmentsLexer
 from prompt_toolkit.shortcuts import CompleteStyle
-from pygments.lexers.sql import SqlLexer
+from prompt_toolkit.styles import Style
 
 from ssql import __version__
 from ssql.errors import InternalError, SsqlError
@@ -28,6 +27,7 @@ from ssql_cli import prompt_commands
 from ssql_cli.backend import Backend, remote
 from ssql_cli.catalog import Catalog
 from ssql_cli.completion import SqlCompleter
+from ssql_cli.highlight import COLOURS, SqlColours
 from ssql_cli.output import Tee
 from ssql_cli.pending import PendingBackend
 from ssql_cli.pieces import Kind, is_complete, split
@@ -56,7 +56,8 @@ class Shell:
             history=self._history,
             auto_suggest=AutoSuggestFromHistory(),
             enable_history_search=True,
-            lexer=PygmentsLexer(SqlLexer),
+            lexer=SqlColours(lambda: completer.functions),
+            style=Style.from_dict(COLOURS),
             completer=completer,
             complete_while_typing=False,
             complete_style=CompleteStyle.MULTI_COLUMN,
