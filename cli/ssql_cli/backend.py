@@ -50,6 +50,9 @@ class Answer(Protocol):
     def final_message(self) -> str | None:
         """Why a push query ended by itself."""
 
+    def stop(self) -> None:
+        """Have the rows end. May be called from any thread."""
+
     def close(self) -> None:
         """Stop the query. Closing twice is nothing."""
 
@@ -61,6 +64,9 @@ class Lines(Protocol):
     """
 
     def __iter__(self) -> Iterator[list[str]]: ...
+
+    def stop(self) -> None:
+        """Have the lines end. May be called from any thread."""
 
     def close(self) -> None:
         """Stop printing. Closing twice is nothing."""
@@ -97,27 +103,28 @@ def open_backend(
     server: str | None = None,
     variables: Mapping[str, str] | None = None,
     *,
+    credentials: tuple[str, str] | None = None,
     in_background: bool = False,
 ) -> Backend:
     """The backend that arguments and configuration ask for.
 
     `server` is an address; without one, an engine in this process on Kafka or on the configured directory, unless a
-    server works in that directory: then that server. `in_background`: an engine is opened in a thread, and what its
-    opening raises comes from the backend's calls.
+    server works in that directory: then that server. A server is asked with these `credentials`. `in_background`: an
+    engine is opened in a thread, and what its opening raises comes from the backend's calls.
 
     Raises:
         ServerUnavailable: nothing answers at the address.
         DirectoryInUse: another process that is no server works in the directory.
     """
     if server is not None:
-        return remote(server, variables=variables)
+        return remote(server, variables=variables, credentials=credentials)
     lock: DirectoryLock | None = None
     if not config[KAFKA_BOOTSTRAP]:
         from ssql.engine.lock import DirectoryLock, take_or_find
 
         found = take_or_find(Path(config[DATA_DIR]))
         if not isinstance(found, DirectoryLock):
-            return remote(found, variables=variables)
+            return remote(found, variables=variables, credentials=credentials)
         lock = found
     if in_background:
         from ssql_cli.pending import PendingBackend
@@ -126,7 +133,13 @@ def open_backend(
     return _local(config, variables, lock)
 
 
-def remote(url: str, former: Backend | None = None, *, variables: Mapping[str, str] | None = None) -> Backend:
+def remote(
+    url: str,
+    former: Backend | None = None,
+    *,
+    variables: Mapping[str, str] | None = None,
+    credentials: tuple[str, str] | None = None,
+) -> Backend:
     """The server at an address; with the session of a `former` backend.
 
     Raises:
@@ -135,7 +148,7 @@ def remote(url: str, former: Backend | None = None, *, variables: Mapping[str, s
     from ssql_cli.remote import RemoteBackend
 
     if former is None:
-        return RemoteBackend(url, variables)
+        return RemoteBackend(url, variables, credentials)
     found = RemoteBackend(url, former.variables)
     found.properties.update(former.properties)
     return found

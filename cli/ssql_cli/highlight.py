@@ -12,13 +12,27 @@ from prompt_toolkit.lexers import Lexer
 from ssql.sql.lexer import KEYWORDS, NUMBERS, Kind, Token, tokens
 
 TYPES = frozenset(
-    ("BIGINT", "BOOLEAN", "BYTES", "DATE", "DECIMAL", "DOUBLE", "INT", "INTEGER", "STRING", "TIME", "TIMESTAMP", "VARCHAR")
+    (
+        "BIGINT",
+        "BOOLEAN",
+        "BYTES",
+        "DATE",
+        "DECIMAL",
+        "DOUBLE",
+        "INT",
+        "INTEGER",
+        "STRING",
+        "TIME",
+        "TIMESTAMP",
+        "VARCHAR",
+    )
 )
 #: Words of statements that the parser does not read: those of full SQL, which DuckDB reads, and of the command's own.
 OTHER_WORDS = frozenset(
     (
-        "ANTI", "ANY", "ASOF", "COPY", "CROSS", "EXCEPT", "EXCLUDE", "FILTER", "GROUPING", "ILIKE", "INTERSECT", "LATERAL",
-        "NATURAL", "NULLS", "FIRST", "LAST", "PIVOT", "QUALIFY", "RECURSIVE", "SEMI", "SETS", "UNION", "UNPIVOT", "USING",
+        "ANTI", "ANY", "ASOF", "COPY", "CROSS", "EXCEPT", "EXCLUDE", "FILTER", "FIRST", "GROUPING", "ILIKE",
+        "INTERSECT", "LAST", "LATERAL", "NATURAL", "NULLS", "PIVOT", "QUALIFY", "RECURSIVE", "SEMI", "SETS", "UNION",
+        "UNPIVOT", "USING",
     )
 )  # fmt: skip
 WORDS = KEYWORDS | TYPES | OTHER_WORDS

@@ -102,6 +102,9 @@ class _Pulled:
         found: list[pa.RecordBatch] = self._result.rows.to_batches(max_chunksize=SLICE_ROWS)
         return found
 
+    def stop(self) -> None:
+        """The rows are all there."""
+
     def close(self) -> None:
         """Nothing runs."""
 
@@ -125,6 +128,9 @@ class _Pushed:
     def final_message(self) -> str | None:
         return self._query.final_message
 
+    def stop(self) -> None:
+        self._query.close()
+
     def close(self) -> None:
         self._query.close()
 
@@ -140,6 +146,9 @@ class _Printed:
             yield batch.column(0).to_pylist()
         if self._query.error is not None:
             raise self._query.error
+
+    def stop(self) -> None:
+        self._query.close()
 
     def close(self) -> None:
         self._query.close()

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is one of `Exit`."""
     if arguments is None:
         sys.meta_path.insert(0, NoPandas())
-    args = make_parser().parse_args(arguments)
+    args = make_parser().parse_args(_with_server(sys.argv[1:] if arguments is None else arguments))
     # What goes wrong is told once, as an error; a sub-command that has a log of its own sets it up.
     logging.getLogger("ssql").addHandler(logging.NullHandler())
     try:
@@ -66,6 +66,19 @@ class NoPandas(MetaPathFinder):
             raise ModuleNotFoundError("pandas is not used here", name=fullname)
 
 
+def _with_server(arguments: Sequence[str]) -> list[str]:
+    """The arguments with --server before an address that stands alone, as ksqlDB's command has it."""
+    found: list[str] = []
+    for argument in arguments:
+        before = found[-1] if found else "--"
+        if re.match(r"https?://", argument) and (before == "--" or not before.startswith("-") or "=" in before):
+            if found and before == "--":
+                found.pop()
+            found.append("--server")
+        found.append(argument)
+    return found
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The arguments of the command and of its sub-commands; `module` names what carries them out."""
     from ssql import __version__
@@ -88,12 +101,23 @@ def make_parser() -> argparse.ArgumentParser:
     text.add_argument("-e", "--execute", metavar="SQL", help="carry out these statements and end")
     text.add_argument("-f", "--file", metavar="FILE", help="carry out the statements of a file and end (-: stdin)")
     parser.add_argument(
-        "-o", "--output", choices=FORMATS, default="table", help="form of rows: " + ", ".join(FORMATS), metavar="FORM"
+        "-o",
+        "--output",
+        type=_form,
+        choices=FORMATS,
+        default="table",
+        metavar="FORM",
+        help="form of rows: " + ", ".join(FORMATS) + "; TABULAR is table",
     )
     parser.add_argument(
         "-d", "--define", metavar="NAME=VALUE", action="append", default=[], help="define a variable; may be repeated"
     )
-    parser.add_argument("--config", metavar="FILE", help="configuration file (.toml, or .properties)")
+    parser.add_argument("--config", "--config-file", metavar="FILE", help="configuration file (.toml, or .properties)")
+    parser.add_argument("-u", "--user", metavar="NAME", help="who asks the server; SSQL_USER in the environment too")
+    parser.add_argument("-p", "--password", help="asked for if it is not given; SSQL_PASSWORD in the environment too")
+    parser.add_argument("-t", "--token", metavar="NAME:SECRET", help="an API key for the server")
+    parser.add_argument("--query-timeout", type=_positive, metavar="MS", help="end a query after so many milliseconds")
+    parser.add_argument("--query-row-limit", type=_count, metavar="N", help="end a query after so many rows")
 
     commands = parser.add_subparsers(title="sub-commands", metavar="", dest="command")
     server = commands.add_parser("server", help="serve the REST API", description="Serve the REST API.")
@@ -195,6 +219,18 @@ def make_parser() -> argparse.ArgumentParser:
     _place(demo)
     demo.add_argument("--no-prompt", action="store_true", help="do not offer the prompt at the end")
     return parser
+
+
+def _form(text: str) -> str:
+    """A form of rows in any case; ksqlDB's name for tables too."""
+    return "table" if text.lower() == "tabular" else text.lower()
+
+
+def _count(text: str) -> int:
+    """A whole number above zero."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError("a whole number above zero")
+    return int(text)
 
 
 def _positive(text: str) -> float:

@@ -10,7 +10,9 @@ import contextlib
 import http.client
 import os
 import re
+import socket
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -20,12 +22,10 @@ import msgspec
 from ssql.errors import ServerUnavailable, SsqlError, from_json
 from ssql_cli.backend import Answer, AnswerColumn, Entity, Lines, Row
 from ssql_cli.pieces import is_push
+from ssql_cli.settings import PASSWORD_VARIABLE, USER_VARIABLE
 
 #: Seconds until an address without an answer counts as unreachable.
 CONNECT_TIMEOUT_S = 10.0
-
-#: Who asks a server, where its address does not say it.
-USER_VARIABLE, PASSWORD_VARIABLE = "SSQL_USER", "SSQL_PASSWORD"
 
 _JSON = msgspec.json.Decoder(float_hook=Decimal)
 _SCHEMA_TOKEN = re.compile(r"`(?:[^`]|``)*`|[<>(),]")
@@ -36,12 +36,18 @@ _SESSION_STATEMENT = re.compile(r"(SET|UNSET|DEFINE|UNDEFINE)\b", re.IGNORECASE)
 class RemoteBackend:
     """One session on a server. A connection a request: a push query keeps its own for as long as it runs."""
 
-    def __init__(self, url: str, variables: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        variables: Mapping[str, str] | None = None,
+        credentials: tuple[str, str] | None = None,
+    ) -> None:
+        """`credentials`: user and password; else those of the address, or of the environment."""
         parts = urlsplit(url if "//" in url else f"http://{url}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ServerUnavailable(url, "the address is not of the form http://host:port")
         self.place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        self.credentials = _credentials(parts)
+        self.credentials = credentials or _credentials(parts)
         self._authorization = _authorization(self.credentials)
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname, parts.port or (443 if self._secure else 8088)
@@ -58,12 +64,10 @@ class RemoteBackend:
         return entities
 
     def query(self, sql: str) -> Answer:
-        connection, response = self._send("POST", "/query", self._request(sql), sql)
-        return _Streamed(self, connection, response, sql)
+        return _Streamed(self, *self._send("POST", "/query", self._request(sql), sql), sql)
 
     def print_topic(self, sql: str) -> Lines:
-        connection, response = self._send("POST", "/query", self._request(sql), sql)
-        return _Text(self, connection, response)
+        return _Text(self, *self._send("POST", "/query", self._request(sql), sql))
 
     def close_query(self, query_id: str) -> None:
         """Tell the server that nobody reads a push query any more."""
@@ -94,7 +98,7 @@ class RemoteBackend:
                 self.variables.pop(name.text, None)
 
     def _ask(self, method: str, path: str, body: object = None, sql: str | None = None) -> Any:
-        connection, response = self._send(method, path, body, sql)
+        line, response = self._send(method, path, body, sql)
         try:
             text = response.read()
             return _JSON.decode(text) if text else None
@@ -104,11 +108,9 @@ class RemoteBackend:
             raise ServerUnavailable(self.place, "what answers there is no ssql server") from None
         finally:
             response.close()
-            connection.close()
+            line.connection.close()
 
-    def _send(
-        self, method: str, path: str, body: object, sql: str | None
-    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+    def _send(self, method: str, path: str, body: object, sql: str | None) -> tuple[_Line, http.client.HTTPResponse]:
         """Send a request and read the head of its answer; an error answer is raised."""
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
         connection = kind(self._host, self._port, timeout=CONNECT_TIMEOUT_S)
@@ -120,9 +122,10 @@ class RemoteBackend:
             if data is not None:
                 headers["Content-Type"] = "application/vnd.ksql.v1+json"
             connection.request(method, path, data, headers)
+            line = _Line(connection, connection.sock)
             response = connection.getresponse()
             if response.status < 400:
-                return connection, response
+                return line, response
             text = response.read()
         except (OSError, http.client.HTTPException) as bad:
             connection.close()
@@ -148,18 +151,31 @@ def _authorization(credentials: tuple[str, str] | None) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(":".join(credentials).encode()).decode()}
 
 
+@dataclass(frozen=True)
+class _Line:
+    """A connection, and its socket, which the connection gives away with an answer that ends with it."""
+
+    connection: http.client.HTTPConnection
+    socket: socket.socket
+
+    def end(self) -> None:
+        """Have whoever waits for something to read, in another thread, read the end."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+
+
 class _Streamed:
     """The rows of a query in ksqlDB's first form: one JSON array, an element a line."""
 
     def __init__(
         self,
         backend: RemoteBackend,
-        connection: http.client.HTTPConnection,
+        line: _Line,
         response: http.client.HTTPResponse,
         sql: str,
     ) -> None:
-        self._backend, self._connection, self._response, self._sql = backend, connection, response, sql
-        self._ended = False
+        self._backend, self._line, self._response, self._sql = backend, line, response, sql
+        self._ended = self._stopped = self._closed = False
         self.final_message: str | None = None
         header = self._element()
         if header is None or "header" not in header:
@@ -179,11 +195,15 @@ class _Streamed:
             elif "errorMessage" in element:
                 raise from_json(element["errorMessage"], self._sql)
 
+    def stop(self) -> None:
+        self._stopped = True
+        self._line.end()
+
     def close(self) -> None:
-        ended, self._ended = self._ended, True
+        closed, self._closed = self._closed, True
         self._response.close()
-        self._connection.close()
-        if not ended and self.live and self._query_id:
+        self._line.connection.close()
+        if not closed and not self._ended and self.live and self._query_id:
             with contextlib.suppress(SsqlError):  # the server ends the query of a closed connection in any case
                 self._backend.close_query(self._query_id)
 
@@ -193,8 +213,12 @@ class _Streamed:
             try:
                 line = self._response.readline()
             except (OSError, http.client.HTTPException) as bad:
+                if self._stopped:
+                    return None
                 raise ServerUnavailable(self._backend.place, _reason(bad)) from None
             if not line:
+                if self._stopped:
+                    return None
                 raise ServerUnavailable(self._backend.place, "the connection was lost")
             self._ended = line.rstrip().endswith(b"]")
             text = line.strip(b"[], \r\n")  # elements are objects: what is left begins and ends with a brace
@@ -207,24 +231,29 @@ class _Streamed:
 class _Text:
     """The lines of a PRINT, each as it comes."""
 
-    def __init__(
-        self, backend: RemoteBackend, connection: http.client.HTTPConnection, response: http.client.HTTPResponse
-    ) -> None:
-        self._backend, self._connection, self._response = backend, connection, response
+    def __init__(self, backend: RemoteBackend, line: _Line, response: http.client.HTTPResponse) -> None:
+        self._backend, self._line, self._response = backend, line, response
+        self._stopped = False
 
     def __iter__(self) -> Iterator[list[str]]:
         while True:
             try:
                 line = self._response.readline()
             except (OSError, http.client.HTTPException) as bad:
+                if self._stopped:
+                    return
                 raise ServerUnavailable(self._backend.place, _reason(bad)) from None
             if not line:
                 return
             yield [line.decode(errors="replace").removesuffix("\n")]
 
+    def stop(self) -> None:
+        self._stopped = True
+        self._line.end()
+
     def close(self) -> None:
         self._response.close()
-        self._connection.close()
+        self._line.connection.close()
 
 
 def parse_schema(text: str) -> tuple[AnswerColumn, ...]:

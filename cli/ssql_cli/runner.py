@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from ssql.errors import InvalidStatement, SsqlError
-from ssql_cli.backend import Answer, Backend
+from ssql_cli.backend import Answer, Backend, Lines
 from ssql_cli.entities import write_entity
 from ssql_cli.live_charts import Wanted
 from ssql_cli.output import TEXT_FORMATS, Out, Style, row_writer
@@ -19,6 +21,8 @@ from ssql_cli.pager import Paged
 from ssql_cli.pieces import Kind, Piece, is_push, located, script_path, split
 from ssql_cli.settings import read_text
 from ssql_cli.tables import printable
+
+T = TypeVar("T")
 
 #: Shows a push query in its own way; False: it cannot, its rows are to be written as they come.
 Viewer = Callable[["Runner", str], bool]
@@ -29,7 +33,8 @@ class Runner:
     """One backend, one form of output.
 
     `chatty`: tell how many rows there were, as people at a prompt like it; `timing`: and how long it took. `paging`:
-    what is longer than the screen goes through a pager. `viewer`: shows push queries on a terminal; `chart`: what it
+    what is longer than the screen goes through a pager. `row_limit`, `timeout_s`: a query ends after so many rows, and
+    so long after its first. `viewer`: shows push queries on a terminal; `chart`: what it
     draws.
     """
 
@@ -41,6 +46,8 @@ class Runner:
     style: Style = field(default_factory=Style)
     timing: bool = False
     paging: bool = False
+    row_limit: int | None = None
+    timeout_s: float | None = None
     viewer: Viewer | None = None
     chart: Wanted | None = None
     _scripts: list[Path] = field(default_factory=list)
@@ -106,22 +113,18 @@ class Runner:
 
     def _print(self, sql: str) -> None:
         lines = self.backend.print_topic(sql)
-        try:
-            for some in lines:
+        with self._timed(lines):
+            for some in _first(lines, self.row_limit):
                 self.out.write("".join(f"{printable(line)}\n" for line in some))
                 self.out.flush()
-        finally:
-            lines.close()
 
     def _query(self, sql: str) -> None:
-        if self.viewer is not None and is_push(sql) and self.form == "table" and self.viewer(self, sql):
+        unlimited = self.row_limit is None and self.timeout_s is None
+        if self.viewer is not None and unlimited and is_push(sql) and self.form == "table" and self.viewer(self, sql):
             return
         answer = self.backend.query(sql)
-        try:
-            with contextlib.nullcontext(self.out) if answer.live else self._paged() as out:
-                count = self._write_rows(answer, out)
-        finally:
-            answer.close()
+        with self._timed(answer), contextlib.nullcontext(self.out) if answer.live else self._paged() as out:
+            count = self._write_rows(answer, out)
         if self.chatty:
             self.notices.write(f"{count} {'row' if count == 1 else 'rows'}\n")
         if answer.final_message:
@@ -131,12 +134,25 @@ class Runner:
     def _write_rows(self, answer: Answer, out: Out) -> int:
         writer = row_writer(self.form, out, answer.columns, live=answer.live, style=self._look())
         count = 0
-        for rows in answer:
+        for rows in _first(answer, self.row_limit):
             count += len(rows)
             if rows:
                 writer.rows(rows)
         writer.end()
         return count
+
+    @contextlib.contextmanager
+    def _timed(self, answer: Answer | Lines) -> Iterator[None]:
+        """Close an answer at the end, which comes when its time is over."""
+        alarm = None if self.timeout_s is None else threading.Timer(self.timeout_s, answer.stop)
+        try:
+            if alarm is not None:
+                alarm.start()
+            yield
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+            answer.close()
 
     def _paged(self) -> contextlib.AbstractContextManager[Out]:
         if self.paging and self.form in TEXT_FORMATS and is_terminal(self.out):
@@ -171,6 +187,16 @@ def is_terminal(out: Out) -> bool:
     """Whether somebody looks at it."""
     asked = getattr(out, "isatty", None)
     return asked is not None and bool(asked())
+
+
+def _first(parts: Iterable[list[T]], limit: int | None) -> Iterator[list[T]]:
+    """Parts until they hold so many elements."""
+    for part in parts:
+        yield part if limit is None else part[:limit]
+        if limit is not None:
+            limit -= len(part)
+            if limit <= 0:
+                return
 
 
 def _duration(seconds: float) -> str:

@@ -6,6 +6,8 @@ A file is TOML (`*.toml`; tables are joined with dots) or Java properties (anyth
 
 from __future__ import annotations
 
+import getpass
+import os
 import re
 import sys
 import tomllib
@@ -14,6 +16,9 @@ from pathlib import Path
 
 from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, LISTEN, Config, from_environment, lookup
 from ssql.errors import ConfigError, FileUnreadable
+
+#: Who asks a server, where neither its address nor an argument says it.
+USER_VARIABLE, PASSWORD_VARIABLE = "SSQL_USER", "SSQL_PASSWORD"
 
 
 def load(
@@ -88,6 +93,29 @@ def _properties(text: str) -> dict[str, str]:
             key, _, value = re.sub(r"\s*[=:]\s*|\s+", "=", stripped, count=1).partition("=")
             found[key] = value
     return found
+
+
+def credentials(user: str | None, password: str | None, token: str | None) -> tuple[str, str] | None:
+    """The user and password that arguments give; a password that is missing is asked for.
+
+    Raises:
+        ConfigError: they do not go together.
+    """
+    if token is not None:
+        name, colon, secret = token.partition(":")
+        if user is not None or not colon:
+            raise ConfigError("--token expects NAME:SECRET, and goes without --user")
+        return name, secret
+    if user is None:
+        if password is not None:
+            raise ConfigError("--password goes with --user")
+        return None
+    password = password if password is not None else os.environ.get(PASSWORD_VARIABLE)
+    if password is None:
+        if not sys.stdin.isatty():
+            raise ConfigError(f"--user goes with --password, or {PASSWORD_VARIABLE} in the environment")
+        password = getpass.getpass(f"password of {user}: ")
+    return user, password
 
 
 #: What the names of environment variables begin with that are values for `${name}`: a file reads no others.

@@ -68,3 +68,8 @@ def test_the_command_gives_credentials(tmp_path: Path, capsys: pytest.CaptureFix
                 capture_output=True, text=True, env={**os.environ, **said}, check=False,
             )  # fmt: skip
             assert ran.returncode == 0, ran.stderr
+        for given in (["-u", "app", "-p", secret], ["--token", f"app:{secret}"]):
+            ran = subprocess.run(
+                [SSQL, "--server", url, *given, *arguments], capture_output=True, text=True, check=False
+            )
+            assert ran.returncode == 0, ran.stderr

@@ -55,7 +55,9 @@ def test_a_very_long_text_is_left_plain() -> None:
 
 
 def test_what_the_parser_reads_is_coloured() -> None:
-    text = "SELECT k FROM s WINDOW HOPPING (SIZE 1 HOUR, ADVANCE BY 5 MINUTES, GRACE PERIOD 1 DAY) GROUP BY k EMIT FINAL;"
+    text = (
+        "SELECT k FROM s WINDOW HOPPING (SIZE 1 HOUR, ADVANCE BY 5 MINUTES, GRACE PERIOD 1 DAY) GROUP BY k EMIT FINAL;"
+    )
     parse_statement(text)
     plain = {part.strip() for style, part in coloured(text, ()) if not style}
     assert {word for word in plain if word.isalpha()} == {"k", "s"}

@@ -11,7 +11,7 @@ from ssql_cli.exits import Exit
 from ssql_cli.main import main
 
 from ssql.errors import ColumnNotFound, Span
-from tests.server.fake import FakeEngine
+from tests.server.fake import FakeEngine, FakePush
 
 from .fake import pulled, serving
 
@@ -78,6 +78,10 @@ def test_a_script_of_a_script(tmp_path: Path) -> None:
         (["--config", "none.toml", "-e", ";"], Exit.USAGE, 'could not read "none.toml"'),
         (["-f", "none.sql"], Exit.USAGE, 'could not read "none.sql"'),
         (["-d", "v", "-e", ";"], Exit.USAGE, "expects NAME=VALUE"),
+        (["-u", "ada", "-e", ";"], Exit.USAGE, "--user goes with --password"),
+        (["-p", "x", "-e", ";"], Exit.USAGE, "--password goes with --user"),
+        (["-t", "x", "-e", ";"], Exit.USAGE, "--token expects NAME:SECRET"),
+        (["--query-row-limit", "0"], Exit.USAGE, "a whole number above zero"),
         (["--server", "127.0.0.1:1", "-e", ";"], Exit.UNAVAILABLE, "could not reach the server"),
         (["server", "--listen", "nowhere", "--data", "d"], Exit.USAGE, "listen"),
         (["run", "none.sql"], Exit.USAGE, 'could not read "none.sql"'),
@@ -123,6 +127,34 @@ def test_nothing_heavy_is_loaded_to_ask_a_server() -> None:
     loaded = {line.split("|")[-1].strip() for line in ran.stderr.splitlines()}
     assert "ssql_cli.remote" in loaded
     assert not loaded & {"pyarrow", "duckdb", "numpy", "numba", "sqlglot", "aiohttp", "prompt_toolkit"}
+
+
+def test_a_query_ends_after_so_many_rows_or_so_long() -> None:
+    engine, push = FakeEngine(), FakePush()
+    engine.answer = push
+    push.feed(*((f"k{n}", n, 1) for n in range(5)))
+    asked = ("-o", "csv", "-e", "SELECT * FROM t EMIT CHANGES;")
+    with serving(engine) as url:
+        ran = ssql("--server", url, *asked, "--query-row-limit", "3")
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "ID,N\nk0,0\nk1,1\nk2,2\n", "")
+        assert push.closed.wait(20)
+        engine.answer = push = FakePush()
+        push.feed(("a", 1, 1))
+        ran = ssql("--server", url, *asked, "--query-timeout", "1000")
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "ID,N\na,1\n", "")
+        assert push.closed.wait(20)
+
+
+def test_the_arguments_of_ksqldbs_command() -> None:
+    engine = FakeEngine()
+    engine.answer = pulled(("a", 1))
+    with serving(engine) as url:
+        for arguments in (
+            [url, "--output", "JSON", "--execute", "SELECT * FROM t;"],
+            ["--execute", "SELECT * FROM t;", "--output=JSON", "--", url],
+        ):
+            assert ssql(*arguments).stdout == '{"ID":"a","N":1}\n'
+        assert ssql("--output", "TABULAR", "-e", "SELECT * FROM t;", url).stdout == "ID | N\n---+--\na  | 1\n"
 
 
 #: Runs the command as its script does, and tells which of these modules it has loaded.

@@ -14,7 +14,9 @@ from ssql_cli.exits import Exit
 
 def run(args: argparse.Namespace) -> Exit:
     """Raises `SsqlError` for what fails."""
-    backend = open_backend(settings.load(args.config, data=args.data, kafka=args.kafka), args.server)
+    config = settings.load(args.config, data=args.data, kafka=args.kafka)
+    asker = settings.credentials(args.user, args.password, args.token)
+    backend = open_backend(config, args.server, credentials=asker)
     into = None if args.into is None else stored(args.into)
     try:
         count = feed(backend, args.shape, rows=args.rows, rate=args.rate, seed=args.seed, into=into)

@@ -16,17 +16,28 @@ def run(args: argparse.Namespace) -> Exit:
     """Raises `SsqlError` for what fails."""
     config = settings.load(args.config, data=args.data, kafka=args.kafka)
     text = _text(args)
-    backend = open_backend(config, args.server, settings.variables(args.define), in_background=text is None)
+    asker = settings.credentials(args.user, args.password, args.token)
+    variables = settings.variables(args.define)
+    backend = open_backend(config, args.server, variables, credentials=asker, in_background=text is None)
     try:
         if text is None:
             from ssql_cli.shell import Shell
 
-            Shell(backend, args.output).run()
+            shell = Shell(backend, args.output)
+            _limit(shell.runner, args)
+            shell.run()
         else:
-            Runner(backend, args.output, sys.stdout, sys.stderr, viewer=live_view).run(text)
+            runner = Runner(backend, args.output, sys.stdout, sys.stderr, viewer=live_view)
+            _limit(runner, args)
+            runner.run(text)
     finally:
         backend.close()
     return Exit.OK
+
+
+def _limit(runner: Runner, args: argparse.Namespace) -> None:
+    runner.row_limit = args.query_row_limit
+    runner.timeout_s = None if args.query_timeout is None else args.query_timeout / 1000
 
 
 def _text(args: argparse.Namespace) -> str | None:

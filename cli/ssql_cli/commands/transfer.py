@@ -16,7 +16,9 @@ from ssql_cli.transfer.store import all_of, store
 
 def run(args: argparse.Namespace) -> Exit:
     """Raises `SsqlError` for what fails."""
-    backend = open_backend(settings.load(args.config, data=args.data, kafka=args.kafka), args.server)
+    config = settings.load(args.config, data=args.data, kafka=args.kafka)
+    asker = settings.credentials(args.user, args.password, args.token)
+    backend = open_backend(config, args.server, credentials=asker)
     try:
         if args.command == "export":
             query = args.what if re.match(r"\s*SELECT\b", args.what, re.IGNORECASE) else all_of(stored(args.what))
