@@ -7,6 +7,8 @@ beginning to where its topics end as the query comes.
 
 from __future__ import annotations
 
+import itertools
+import secrets
 from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any
@@ -42,6 +44,9 @@ from ssql.sql.statements import Query, Select, SourceRef, Star, SubqueryRef
 from ssql.types import Column
 
 QUERY_COMPLETED = "Query Completed"
+
+#: Numbers of answers. No query runs for them that anybody could end, so they need not be hard to guess.
+_NUMBERS = itertools.count(secrets.randbits(62))
 
 
 def look_up(request: Request, text: str) -> PullResult | None:
@@ -142,7 +147,7 @@ def _from_table(request: Request, plan: PullPlan, view: TableView) -> PullResult
         keys = pa.schema([pa.field(c.name, c.type.arrow) for c in plan.relation.schema.keys])
         rows = view.get(pool.run(plan.lookup, keys))
     answer = _computed(request, plan, rows)
-    return _result(request, planning.query_id(plan.relation.name), plan.columns, pa.Table.from_batches([answer]))
+    return _result(request, _answer_id(plan.relation.name), plan.columns, pa.Table.from_batches([answer]))
 
 
 def _looked_up(
@@ -151,7 +156,7 @@ def _looked_up(
     """The rows of keys, of which `values` has the constants a key column: DuckDB has no part in it."""
     assert plan.direct is not None
     answer = view.find(plan.direct.asked(values), plan.direct.columns, plan.answer)
-    return _result(request, planning.query_id(plan.relation.name), plan.columns, answer)
+    return _result(request, _answer_id(plan.relation.name), plan.columns, answer)
 
 
 def _computed(request: Request, plan: PullPlan, rows: pa.Table) -> pa.RecordBatch:
@@ -206,6 +211,10 @@ def _base(query: Query) -> SourceRef | None:
     while isinstance(source, SubqueryRef):
         source = source.query.source
     return source if isinstance(source, SourceRef) else None
+
+
+def _answer_id(source: str) -> str:
+    return f"transient_{source}_{next(_NUMBERS)}"
 
 
 def _result(

@@ -104,7 +104,7 @@ def make_app(
     app[STATE] = ServerState(config=config, opening=opening)
     app[cluster.HOSTS] = cluster.Hosts()
     metrics.add_to(app)
-    app.on_response_prepare.extend((identified.tell, cors.mark))
+    app.on_response_prepare.extend((identified.tell, *cors.marks))
     app.add_routes(ROUTES)
     if callable(engine):
         app.cleanup_ctx.append(_threads)

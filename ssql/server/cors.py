@@ -42,14 +42,14 @@ class Cors:
         patterns = [".*".join(re.escape(part) for part in origin.split("*")) for origin in self._origins]
         self._pattern = re.compile("|".join(patterns), re.IGNORECASE)
         self.middlewares = (self._guard,)
+        #: what marks answers, where some page may read them
+        self.marks = (self.mark,) if self._origins else ()
 
     def allows(self, origin: str) -> bool:
         return bool(self._origins) and self._pattern.fullmatch(origin) is not None
 
     async def mark(self, request: web.Request, response: web.StreamResponse) -> None:
         """Say in an answer that the page which asked may read it."""
-        if not self._origins:
-            return
         response.headers.add("Vary", "Origin")
         origin = request.headers.get("Origin")
         if origin is not None and self.allows(origin):

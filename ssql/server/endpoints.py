@@ -5,7 +5,6 @@ What is answered, and in which forms, is as for /sql; of an endpoint that is fol
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
@@ -78,7 +77,7 @@ async def _answer(request: web.Request, values: Mapping[str, str], *, as_json: b
     if call.endpoint.follows:
         return await follow(request, _wish(call, values, as_json=as_json))
     content_type = negotiated(request, READ_TYPES)
-    session = replace(session_of(request, dict(call.properties), None), full_sql=True)
+    session = session_of(request, call.properties, None, full_sql=True)
     result = engine_of(request).look_up(call.sql, session) or await run_query(request, call.sql, session)
     from ssql.server.tabular import TABULAR
 

@@ -43,12 +43,20 @@ class Http:
             registry=self.registry,
         )
         ProcessCollector(registry=self.registry)
+        #: the counters of each method, route and status that there was: to find them costs more than to count
+        self._found: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def note(self, request: web.Request, status: int, seconds: float) -> None:
         resource = request.match_info.route.resource
-        labels = (request.method, resource.canonical if resource is not None else "none")
-        self._requests.labels(*labels, str(status)).inc()
-        self._seconds.labels(*labels).observe(seconds)
+        key = (request.method, resource.canonical if resource is not None else "none", status)
+        found = self._found.get(key)
+        if found is None:
+            *labels, _ = key
+            found = self._requests.labels(*labels, str(status)), self._seconds.labels(*labels)
+            self._found[key] = found
+        requests, histogram = found
+        requests.inc()
+        histogram.observe(seconds)
 
 
 def add_to(app: web.Application) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
@@ -57,7 +57,13 @@ class QueryStreamRequest(msgspec.Struct):
         return session_of(request, self.properties, self.sessionVariables)
 
 
-def session_of(request: web.Request, properties: dict[str, Any] | None, variables: dict[str, Any] | None) -> Session:
+def session_of(
+    request: web.Request,
+    properties: Mapping[str, Any] | None,
+    variables: Mapping[str, Any] | None,
+    *,
+    full_sql: bool = False,
+) -> Session:
     """The session that a request carries: its properties, its variables and its right, for this request alone.
 
     A variable's value that is no text stands for its JSON text.
@@ -65,7 +71,7 @@ def session_of(request: web.Request, properties: dict[str, Any] | None, variable
     from ssql.engine.api import Session
 
     texts = {k: v if isinstance(v, str) else msgspec.json.encode(v).decode() for k, v in (variables or {}).items()}
-    return Session(dict(properties or {}), texts, right_of(request))
+    return Session(dict(properties or {}), texts, right_of(request), full_sql)
 
 
 def decoded(body: bytes, shape: type[T]) -> T:
@@ -97,6 +103,11 @@ async def read_body(request: web.Request) -> bytes:
     most = request.client_max_size
     if (request.content_length or 0) > most:
         raise web.HTTPRequestEntityTooLarge(max_size=most, actual_size=request.content_length or 0)
+    if request.content.is_eof():  # it came with the head: there is nothing to wait for
+        whole = request.content.read_nowait()
+        if len(whole) > most:
+            raise web.HTTPRequestEntityTooLarge(max_size=most, actual_size=len(whole))
+        return whole
     limit_s = request.app[STATE].config[REQUEST_TIMEOUT_S]
     begin = asyncio.get_running_loop().time()
     body = bytearray()

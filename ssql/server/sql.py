@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import msgspec
@@ -81,7 +80,7 @@ async def post_sql(request: web.Request) -> web.StreamResponse:
 
 async def _answer(request: web.Request, body: SqlRequest) -> web.StreamResponse:
     content_type = negotiated(request, OFFERED)
-    session = replace(session_of(request, body.properties, body.variables), full_sql=True)
+    session = session_of(request, body.properties, body.variables, full_sql=True)
     result = engine_of(request).look_up(body.sql, session) or await _asked(request, body, session)
     from ssql.server.tabular import TABULAR
 

@@ -54,7 +54,15 @@ class Http2Connection(asyncio.Protocol):
     def __init__(self, server: web.Server, connections: set[Http2Connection], idle_s: float) -> None:
         self._server = server
         self._connections = connections
-        self._h2 = H2Connection(H2Configuration(client_side=False, header_encoding=None))
+        self._h2 = H2Connection(
+            H2Configuration(
+                client_side=False,
+                header_encoding=None,
+                # what is sent are aiohttp's own answers, which `Exchange` has read with care
+                validate_outbound_headers=False,
+                normalize_outbound_headers=False,
+            )
+        )
         self._exchanges: dict[int, Exchange] = {}
         self._requests = 0
         self._resets = 0
