@@ -128,12 +128,14 @@ class Subscription(Protocol):
 class EndpointCall:
     """One call of an endpoint: the query with the call's values in it, and the properties to ask it under.
 
-    The query is one of full SQL, whoever asks; a followed endpoint's is for `subscribe`.
+    The query is one of full SQL, whoever asks; a followed endpoint's is for `subscribe`. `literals`: the values alone,
+    in DuckDB's SQL, in the order of the endpoint's parameters.
     """
 
     endpoint: Endpoint
     sql: str
     properties: Mapping[str, object]
+    literals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -225,6 +227,12 @@ class Engine(Protocol):
         Raises:
             EndpointNotFound: no endpoint has that name.
             ParameterMissing, ParameterUnknown, ParameterRefused: the values are not those that it takes.
+        """
+
+    def answer(self, call: EndpointCall, session: Session) -> PullResult | PushQuery:
+        """The answer of a call of an endpoint that is not followed; its query is planned once for all values.
+
+        `session`: with the properties of the call, and the right of who calls.
         """
 
     def insert_batch(

@@ -28,6 +28,7 @@ from ssql.sql.parser import Scope
 from ssql.sql.statements import Statement
 
 if TYPE_CHECKING:
+    from ssql.engine.prepared import Prepared
     from ssql.engine.print_topic import TopicPrint
 
 
@@ -48,6 +49,7 @@ class Core:
     pool: StatementPool
     pull_plans: PullPlans[PullPlan]
     lookups: PullPlans[Lookup]
+    prepared: PullPlans[Prepared]
     reads: ReadDatabase
     schemas: SchemaRegistry
     recent: Recent

@@ -10,7 +10,7 @@ from ssql.catalog.changes import DropEndpoint as EndpointDropped
 from ssql.catalog.changes import PutEndpoint
 from ssql.catalog.endpoints import Endpoint
 from ssql.config import SETTINGS, VARIABLE_SUBSTITUTION, lookup
-from ssql.engine import planning
+from ssql.engine import planning, prepared
 from ssql.engine.api import EndpointCall, Entity, PullResult, PushQuery, Session
 from ssql.engine.context import Request, done, entity
 from ssql.engine.entities import fields_json
@@ -160,14 +160,14 @@ def _columns(
     """
     literals = {q.name.upper(): p.literal(p.example(q.type), q.type) for q in parameters}
     tried = p.with_literals(statement.query, literals, statement.query_span.start)
-    before = "" if following else _BEFORE
+    before, after = ("", "") if following or _picks(tried.text) else (_BEFORE, _AFTER)
     try:
         if not following:
-            answer = ask(_BEFORE + tried.text + _AFTER, _session(properties))
+            answer = ask(before + tried.text + after, _session(properties))
             if not isinstance(answer, PullResult):
                 answer.close()
                 raise InvalidStatement("the query of an endpoint is one SELECT", span=statement.span)
-            return answer.columns
+            return _typed_columns(request, parameters, statement.query, tried.text) or answer.columns
         parsed = parse_statement(tried.text)
         if not isinstance(parsed, Select):
             raise InvalidStatement("the query of an endpoint is one SELECT", span=parsed.span)
@@ -183,6 +183,28 @@ def _columns(
         error.text = error.statement = None  # the caller knows the script
         raise
     return analysis.schema.columns
+
+
+def _picks(text: str) -> bool:
+    """Whether a query picks among its rows: it is no query in FROM, in ksqlDB's dialect."""
+    try:
+        parsed = parse_statement(text)
+    except SsqlError:
+        return False
+    query = parsed.query if isinstance(parsed, Select) else None
+    return query is not None and (query.distinct or query.limit is not None or query.offset is not None)
+
+
+def _typed_columns(
+    request: Request, parameters: tuple[Parameter, ...], query: str, tried: str
+) -> tuple[Column, ...] | None:
+    """The columns where calls are answered by a prepared query: a number in it may be of a larger type than its literal
+    is. None where they are not."""
+    made_up = tuple(p.duckdb_literal(p.literal(p.example(q.type), q.type), q.type) for q in parameters)
+    unnamed = Endpoint("", "", query, -1, parameters)
+    session = _session({})
+    call = EndpointCall(unnamed, tried, session.properties, made_up)
+    return prepared.columns(Request(request.core, session), call)
 
 
 def _session(properties: Mapping[str, str]) -> Session:
@@ -268,7 +290,8 @@ def call(catalog: Catalog, name: str, values: Mapping[str, str], *, as_json: boo
             given[key.upper()] = value
     literals = {key: _literal(q, given.get(key)) for key, q in known.items()}
     session = _session(endpoint.properties)
-    return EndpointCall(endpoint, p.with_literals(endpoint.query, literals).text, session.properties)
+    typed = tuple(p.duckdb_literal(literals[q.name.upper()], q.type) for q in endpoint.parameters)
+    return EndpointCall(endpoint, p.with_literals(endpoint.query, literals).text, session.properties, typed)
 
 
 def _plain(parameter: Parameter, raw: str) -> str:

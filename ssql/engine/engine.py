@@ -34,6 +34,7 @@ from ssql.engine import (
     insert,
     kept,
     planning,
+    prepared,
     print_topic,
     pull,
     push,
@@ -187,6 +188,7 @@ class LocalEngine:
             pool=StatementPool(),
             pull_plans=PullPlans(),
             lookups=PullPlans(),
+            prepared=PullPlans(),
             reads=ReadDatabase(config),
             schemas=self._schemas,
             recent=Recent(worker, self._log, config[PULL_WAIT_MS] / 1000),
@@ -305,6 +307,12 @@ class LocalEngine:
 
     def call(self, endpoint: str, values: Mapping[str, str], *, as_json: bool = False) -> EndpointCall:
         return endpoints.call(self._core.catalog, endpoint, values, as_json=as_json)
+
+    @tracing.traced("call")
+    def answer(self, call: EndpointCall, session: Session) -> PullResult | PushQuery:
+        request = Request(self._core, session)
+        found = pull.look_up(request, call.sql) or prepared.answer(request, call)
+        return self.query(call.sql, session) if found is None else found
 
     def insert_batch(
         self, target: str, batch: pa.RecordBatch, session: Session | None = None

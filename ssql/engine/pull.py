@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -39,14 +41,19 @@ from ssql.errors import PullTooLarge, SsqlError
 from ssql.planner import plan as logical
 from ssql.planner.pull import PullPlan, plan_pull
 from ssql.planner.pull_clauses import refuse_clauses, refuse_positions, selected_and_where
+from ssql.planner.steps import Statement
 from ssql.runtime.api import TableView
+from ssql.sql.parameters import arguments, references
 from ssql.sql.statements import Query, Select, SourceRef, Star, SubqueryRef
-from ssql.types import Column
+from ssql.types import Column, SqlType
 
 QUERY_COMPLETED = "Query Completed"
 
 #: Numbers of answers. No query runs for them that anybody could end, so they need not be hard to guess.
 _NUMBERS = itertools.count(secrets.randbits(62))
+
+NO_PARAMETERS: Mapping[str, SqlType] = MappingProxyType({})
+NO_VALUES: Mapping[str, str] = MappingProxyType({})
 
 
 def look_up(request: Request, text: str) -> PullResult | None:
@@ -54,7 +61,7 @@ def look_up(request: Request, text: str) -> PullResult | None:
     shape = shape_of(text)
     if shape is None:
         return None
-    lookup = request.core.lookups.get((shape.text, *_planned_under(request)), request.catalog)
+    lookup = request.core.lookups.get((shape.text, *planned_under(request)), request.catalog)
     if lookup is None:
         return None
     values, view = lookup.values(shape), _kept(request, lookup.plan.relation.name)
@@ -67,9 +74,8 @@ def known(request: Request, text: str) -> PullResult | None:
     found = look_up(request, text)
     if found is not None:
         return found
-    plan = request.core.pull_plans.get((text, *_planned_under(request)), request.catalog)
-    view = _kept(request, plan.relation.name) if plan is not None else None
-    return None if plan is None or view is None else _from_table(request, plan, view)
+    plan = request.core.pull_plans.get((text, *planned_under(request)), request.catalog)
+    return None if plan is None else from_table(request, plan)
 
 
 #: The settings that a plan depends on.
@@ -82,7 +88,7 @@ _PLANNED_UNDER: tuple[Setting[Any], ...] = (
 )
 
 
-def _planned_under(request: Request) -> tuple[Hashable, ...]:
+def planned_under(request: Request) -> tuple[Hashable, ...]:
     """The settings that plans are kept under: a client that asks for the same under others gets its own."""
     config = request.config
     return tuple(config[entry] for entry in _PLANNED_UNDER)
@@ -92,7 +98,7 @@ def _keep(request: Request, text: str, plan: PullPlan) -> None:
     """Keep a plan for when the text comes again, or one that looks up other keys."""
     if "${" in text:
         return
-    under = _planned_under(request)
+    under = planned_under(request)
     shape = shape_of(text)
     lookup = None if shape is None else lookup_of(plan, shape)
     if shape is not None and lookup is not None:
@@ -114,21 +120,36 @@ def pull(request: Request, statement: Select, text: str) -> PullResult:
 
 
 def _pull(request: Request, statement: Select, text: str) -> PullResult:
-    query, catalog = statement.query, request.catalog
-    refuse_clauses(query, planning.options(catalog.types, request.config))
-    base = _base(query)
-    view = _kept(request, base.name.text) if base is not None else None
-    if view is not None:
-        plan = _planned(request, query)
+    plan = plan_of(request, statement.query)
+    if plan is not None:
         _keep(request, text, plan)
-        return _from_table(request, plan, view)
-    return _from_log(request, query, catalog)
+        answer = from_table(request, plan)
+        if answer is not None:
+            return answer
+    return _from_log(request, statement.query, request.catalog)
 
 
-def _planned(request: Request, query: Query) -> PullPlan:
+def plan_of(request: Request, query: Query, parameters: Mapping[str, SqlType] = NO_PARAMETERS) -> PullPlan | None:
+    """How a query is answered from a table that is kept; None where it is from the log. `parameters`: the types of
+    those that stand in it."""
+    refuse_clauses(query, planning.options(request.catalog.types, request.config))
+    base = _base(query)
+    if base is None or _kept(request, base.name.text) is None:
+        return None
+    return _planned(request, query, parameters)
+
+
+def from_table(request: Request, plan: PullPlan, values: Mapping[str, str] = NO_VALUES) -> PullResult | None:
+    """The answer of a planned query from its table, if that is kept; `values`: literals for its parameters."""
+    view = _kept(request, plan.relation.name)
+    return None if view is None else _from_table(request, plan, view, values)
+
+
+def _planned(request: Request, query: Query, parameters: Mapping[str, SqlType] = NO_PARAMETERS) -> PullPlan:
     config, catalog = request.config, request.catalog
     scans, ranges = config[PULL_TABLE_SCAN], config[PULL_RANGE_SCAN]
-    return plan_pull(query, catalog, options=planning.options(catalog.types, config), scans=scans, ranges=ranges)
+    options = replace(planning.options(catalog.types, config), parameters=parameters)
+    return plan_pull(query, catalog, options=options, scans=scans, ranges=ranges)
 
 
 def _kept(request: Request, name: str) -> TableView | None:
@@ -137,7 +158,7 @@ def _kept(request: Request, name: str) -> TableView | None:
     return None if relation is None else kept_view(request.core.worker.cut(), relation)
 
 
-def _from_table(request: Request, plan: PullPlan, view: TableView) -> PullResult:
+def _from_table(request: Request, plan: PullPlan, view: TableView, values: Mapping[str, str]) -> PullResult:
     if plan.direct is not None:
         return _looked_up(request, plan, view, plan.direct.values)
     pool = request.core.pool
@@ -145,8 +166,8 @@ def _from_table(request: Request, plan: PullPlan, view: TableView) -> PullResult
         rows = view.scan()
     else:
         keys = pa.schema([pa.field(c.name, c.type.arrow) for c in plan.relation.schema.keys])
-        rows = view.get(pool.run(plan.lookup, keys))
-    answer = _computed(request, plan, rows)
+        rows = view.get(pool.run(plan.lookup, keys, _arguments(plan.lookup, values)))
+    answer = _computed(request, plan, rows, _arguments(plan.statement, values))
     return _result(request, _answer_id(plan.relation.name), plan.columns, pa.Table.from_batches([answer]))
 
 
@@ -159,12 +180,23 @@ def _looked_up(
     return _result(request, _answer_id(plan.relation.name), plan.columns, answer)
 
 
-def _computed(request: Request, plan: PullPlan, rows: pa.Table) -> pa.RecordBatch:
-    """The answer that a plan gives over these rows of its relation."""
+def _arguments(statement: Statement, values: Mapping[str, str]) -> str:
+    """Those that EXECUTE gives to a statement."""
+    return arguments({name: values[name] for name in _names(statement.sql)}) if values else ""
+
+
+@lru_cache(maxsize=1024)
+def _names(text: str) -> tuple[str, ...]:
+    """The parameters of a text."""
+    return tuple(dict.fromkeys(token.value for token in references(text)))
+
+
+def _computed(request: Request, plan: PullPlan, rows: pa.Table, given: str = "") -> pa.RecordBatch:
+    """The answer that a plan gives over these rows of its relation; `given`: the arguments of its statement."""
     core, relation = request.core, plan.relation
     if plan.first_rows and relation.kind == "TABLE":
         rows = in_record_order(rows, relation, core.log.topic(relation.topic), core.schemas)
-    return core.pool.run(plan.statement, plan.answer, delta=one_batch(rows))
+    return core.pool.run(plan.statement, plan.answer, given, delta=one_batch(rows))
 
 
 def _from_log(request: Request, query: Query, catalog: Catalog) -> PullResult:

@@ -68,8 +68,10 @@ class StatementPool:
             with self._lock:
                 self._idle.append(lane)
 
-    def run(self, statement: Statement, output: pa.Schema, **inputs: pa.RecordBatch) -> pa.RecordBatch:
-        """The statement's rows, with the columns of `output`.
+    def run(
+        self, statement: Statement, output: pa.Schema, arguments: str = "", /, **inputs: pa.RecordBatch
+    ) -> pa.RecordBatch:
+        """The statement's rows, with the columns of `output`; `arguments`: of its parameters, as EXECUTE takes them.
 
         Where an expression fails on some row and the statement has a careful form, that column is NULL there; without
         one it is an `EvaluationFailed`.
@@ -79,11 +81,11 @@ class StatementPool:
                 # Constants are computed as the statement is prepared.
                 prepared = lane.get(statement, {name: batch.schema for name, batch in inputs.items()}, output)
                 try:
-                    return prepared.run(**inputs)
+                    return prepared.run(arguments, **inputs)
                 except duckdb.Error:
                     if not prepared.can_be_careful:
                         raise
-                    return prepared.run_careful(**inputs)[0]
+                    return prepared.run_careful(arguments, **inputs)[0]
             except _OF_THE_VALUES as failed:
                 LOGGER.info("statement failed: %s", failed)
                 raise EvaluationFailed from failed

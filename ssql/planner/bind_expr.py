@@ -160,6 +160,13 @@ class Binder:
     def null(self, node: exp.Null) -> e.Expr:
         return e.Literal(None, None, span=span_of(node))
 
+    def parameter(self, node: exp.Parameter) -> e.Expr:
+        name = str(node.this)
+        kind = self.options.parameters.get(name)
+        if kind is None:
+            raise InvalidStatement(f'parameter "${name}" has no value here', span=span_of(node))
+        return e.Given(kind, name, span=span_of(node))
+
     # --- operators ---------------------------------------------------------------------------------------------------
 
     def arithmetic(self, node: exp.Binary) -> e.Expr:
@@ -533,6 +540,8 @@ def _comparable(op: e.Compare, left: e.Expr, right: e.Expr) -> tuple[e.Expr, e.E
         return (left, right) if ordered or op in ("=", "<>") or "DISTINCT" in op else None
     for one, other, target in ((left, right, a), (right, left, b)):
         if target in (*_TEMPORAL, BYTES) and other.type == STRING and one is not other:
+            if isinstance(other, e.Given):  # a literal is read, and refused, before anything runs
+                return None
             changed = coerced(other, target) if isinstance(other, e.Literal) else e.Cast(target, other, implicit=True)
             return (left, changed) if other is right else (changed, right)
     if {a, b} == {DATE, TIMESTAMP}:
@@ -546,6 +555,7 @@ _HANDLERS: dict[type[exp.Expr], Callable[[Binder, Any], e.Expr]] = {
     exp.Column: Binder.column,
     exp.Literal: Binder.literal,
     exp.Boolean: Binder.boolean,
+    exp.Parameter: Binder.parameter,
     exp.Null: Binder.null,
     **dict.fromkeys(_ARITHMETIC, Binder.arithmetic),
     **dict.fromkeys(_COMPARISONS, Binder.comparison),

@@ -110,6 +110,7 @@ class QueryBinder:
 
     def _nested(self, query: sql.Query) -> Bound:
         """A query that stands in FROM: its selected columns, and the identity of its rows beside them."""
+        _refuse_picking(query)
         projected = self._extended().bind(query)
         node = finished(projected)
         visible = []
@@ -243,6 +244,18 @@ def _refuse_unsupported(query: sql.Query) -> None:
     for what, there in (("DISTINCT", query.distinct), ("ORDER BY", bool(query.order_by)), ("OFFSET", query.offset)):
         if there:
             raise NotSupportedYet(f"{what} in a query that is kept up to date", span=query.span)
+
+
+def _refuse_picking(query: sql.Query) -> None:
+    """Refuse what picks rows of a query in FROM: of those below it no row is left out."""
+    picks = {
+        "DISTINCT": query.distinct,
+        "LIMIT": query.limit is not None or query.limit_by is not None,
+        "OFFSET": query.offset is not None or query.offset_by is not None,
+    }
+    for what, there in picks.items():
+        if there:
+            raise NotSupportedYet(f"{what} in a query in FROM", span=query.span)
 
 
 def _qualified(query: sql.Query) -> Iterator[exp.Column]:

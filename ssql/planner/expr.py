@@ -101,6 +101,13 @@ class Parameter(Expr):
 
 
 @dataclass(frozen=True)
+class Given(Expr):
+    """A value that is given when the statement runs: `name` is that of DuckDB's parameter."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Literal(Expr):
     value: Value
 

@@ -19,6 +19,8 @@ def text_of(node: e.Expr, *, qualified: bool = False) -> str:
             return _column(node, qualified=qualified)
         case e.Parameter():
             return node.name.partition("=>")[0]
+        case e.Given():
+            return f"${node.name}"
         case e.Literal():
             return _literal(node)
         case e.Cast(implicit=True):

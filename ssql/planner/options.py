@@ -17,7 +17,7 @@ class Options:
 
     `extensions`: take what ksqlDB refuses although it has a clear meaning (see `refusals`). `keys_optional`: a stream's
     result may lack the key columns, and then has no key. `limits`: how many values an aggregate function keeps, by its
-    name.
+    name. `parameters`: the types of the values that `$x` stands for, by upper-cased name.
     """
 
     types: Types = lambda _: None
@@ -25,6 +25,7 @@ class Options:
     extensions: bool = False
     keys_optional: bool = False
     limits: Mapping[str, int] = field(default_factory=dict)
+    parameters: Mapping[str, SqlType] = field(default_factory=dict)
 
 
 DEFAULTS = Options()

@@ -35,7 +35,10 @@ from ssql.types import (
 FAILED = "_failed"
 
 #: What cannot fail on a row whose operands have not failed.
-_SAFE = (e.Column, e.Parameter, e.Literal, e.Comparison, e.Logical, e.Not, e.IsNull, e.Field, e.Case, e.StructOf)
+_SAFE = (
+    *(e.Column, e.Parameter, e.Given, e.Literal, e.Comparison, e.Logical, e.Not, e.IsNull, e.Field, e.Case),
+    e.StructOf,
+)
 #: DuckDB refuses TRY around functions that answer differently at each call.
 _VOLATILE = re.compile(r"\b(random|uuid|gen_random_uuid|uuidv4|uuidv7|now|error|get_current_timestamp|today)\(")
 
@@ -81,6 +84,8 @@ def sql_of(x: e.Expr, *, strict: bool = False) -> str:
     match x:
         case e.Column() | e.Parameter():
             return duck_quote(x.name)
+        case e.Given():
+            return f"CAST(${x.name} AS {_typed(x).duckdb})"
         case e.Literal():
             return literal(x.value, x.type)
         case e.Cast():

@@ -82,7 +82,7 @@ def plan_pull(
     relation = sources[0].relation
     needed = why_scan(predicate, relation, ranges=ranges)
     if needed is None:
-        check_key_types(query.where, relation)
+        check_key_types(query.where, relation, options)
     elif not scans:
         raise needed
     return PullPlan(
@@ -90,9 +90,9 @@ def plan_pull(
         columns,
         Statement(plain, careful, tuple(sorted(used_in(plain)))),
         None if predicate is None else key_lookup(predicate, relation),
-        first_rows=query.limit is not None and not order,
+        first_rows=_has_limit(query) and not order,
         direct=None
-        if order or query.distinct or query.limit is not None or query.offset is not None
+        if order or query.distinct or _has_limit(query) or query.offset is not None or query.offset_by is not None
         else direct(root, relation, [f"out.{n}" for n in range(shown)]),
     )
 
@@ -146,6 +146,10 @@ def _with_order(query: sql.Query) -> tuple[sql.Query, tuple[_Order, ...]]:
 # --- the statement ---------------------------------------------------------------------------------------------------
 
 
+def _has_limit(query: sql.Query) -> bool:
+    return query.limit is not None or query.limit_by is not None
+
+
 def _head(query: sql.Query, columns: tuple[Column, ...]) -> str:
     listed = ", ".join(f'"out.{n}" AS {duck_quote(c.name)}' for n, c in enumerate(columns))
     return f"SELECT {'DISTINCT ' if query.distinct else ''}{listed}"
@@ -163,10 +167,14 @@ def _tail(query: sql.Query, columns: tuple[Column, ...], shown: int, order: tupl
             for o in order
         ]
         parts.append(f"ORDER BY {', '.join(keys)}")
-    if query.limit is not None:
-        parts.append(f"LIMIT {query.limit}")
-    if query.offset is not None:
-        parts.append(f"OFFSET {query.offset}")
+    for word, number, parameter in (
+        ("LIMIT", query.limit, query.limit_by),
+        ("OFFSET", query.offset, query.offset_by),
+    ):
+        if parameter is not None:
+            parts.append(f"{word} CAST(${parameter} AS BIGINT)")
+        elif number is not None:
+            parts.append(f"{word} {number}")
     return "".join(f" {p}" for p in parts)
 
 

@@ -18,6 +18,7 @@ from ssql.planner import expr as e
 from ssql.planner.bind_expr import Binder
 from ssql.planner.coerce import converted
 from ssql.planner.expr_text import text_of
+from ssql.planner.options import DEFAULTS, Options
 from ssql.planner.print_duckdb import sql_of
 from ssql.planner.relation import Relation
 from ssql.planner.scope import Scope
@@ -197,7 +198,7 @@ def _shown(keys: tuple[Column, ...]) -> str:
 _TEMPORAL = (DATE, TIME, TIMESTAMP)
 
 
-def check_key_types(where: exp.Expr | None, relation: Relation) -> None:
+def check_key_types(where: exp.Expr | None, relation: Relation, options: Options = DEFAULTS) -> None:
     """Refuse constants that are compared with a key column and could not be one: keys are compared as what they are.
 
     Elsewhere text bends to a number; a key that is looked up must be of the column's type, or a smaller number.
@@ -214,12 +215,12 @@ def check_key_types(where: exp.Expr | None, relation: Relation) -> None:
         key = next((keys[n] for n in named if n in keys), None)
         for side, name in zip(sides, named, strict=True):
             if key is not None and name is None:
-                _check_key_type(without_parens(side), key)
+                _check_key_type(without_parens(side), key, options)
 
 
-def _check_key_type(node: exp.Expr, key: Column) -> None:
+def _check_key_type(node: exp.Expr, key: Column, options: Options) -> None:
     try:
-        value = Binder(Scope(()), "WHERE").bind(node)
+        value = Binder(Scope(()), "WHERE", options=options).bind(node)
     except SqlError:
         return  # it reads columns, or is wrong in a way that was told already
     if value.type in (None, key.type) or (value.type is not None and distance(value.type, key.type) is not None):

@@ -83,18 +83,19 @@ class Prepared:
                 raise
             self._unprepared = failure
 
-    def run(self, **inputs: pa.RecordBatch) -> pa.RecordBatch:
-        """The rows of the plain form. Raises `duckdb.Error` when an expression fails on some row."""
+    def run(self, arguments: str = "", /, **inputs: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows of the plain form; `arguments`: of its parameters, as EXECUTE takes them. Raises `duckdb.Error` when
+        an expression fails on some row."""
         if self._unprepared is not None:
             raise self._unprepared
-        return batch_of(self._execute("plain", inputs), self._output)
+        return batch_of(self._execute("plain" + arguments, inputs), self._output)
 
-    def run_careful(self, **inputs: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.Array]:
+    def run_careful(self, arguments: str = "", /, **inputs: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.Array]:
         """The rows of the careful form, and `_failed` beside them."""
         if not self._careful_ready:
             self._cursor.execute(f"PREPARE careful AS {self._careful_sql}")
             self._careful_ready = True
-        table = self._execute("careful", inputs)
+        table = self._execute("careful" + arguments, inputs)
         failed = table.column("_failed").combine_chunks()
         return batch_of(table, self._output), failed
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from ssql.errors import ParameterRefused
 from ssql.server.described import BYTES, TEXT, described
 from ssql.server.framing import ARROW_TYPE, CSV_TYPE, JSON_TYPE, LINES_TYPE
-from ssql.server.pump import is_push, run_query, send_rows
+from ssql.server.pump import begun, is_push, send_rows
 from ssql.server.requests import decoded, negotiated, read_body, session_of
 from ssql.server.state import engine_of
 from ssql.server.subscribe import FOLLOWING, SubscribeRequest, follow, subscribe_request
@@ -21,7 +21,7 @@ from ssql.server.subscribe import FOLLOWING, SubscribeRequest, follow, subscribe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ssql.engine.api import EndpointCall
+    from ssql.engine.api import EndpointCall, PullResult, PushQuery
 
 #: The forms of an answer; those of one that goes on are /subscribe's.
 READ_TYPES = (JSON_TYPE, LINES_TYPE, CSV_TYPE, ARROW_TYPE)
@@ -78,7 +78,10 @@ async def _answer(request: web.Request, values: Mapping[str, str], *, as_json: b
         return await follow(request, _wish(call, values, as_json=as_json))
     content_type = negotiated(request, READ_TYPES)
     session = session_of(request, call.properties, None, full_sql=True)
-    result = engine_of(request).look_up(call.sql, session) or await run_query(request, call.sql, session)
+    engine = engine_of(request)
+    result: PullResult | PushQuery | None = engine.look_up(call.sql, session)
+    if result is None:
+        result = await begun(request, engine.answer, call, session)
     from ssql.server.tabular import TABULAR
 
     return await send_rows(request, result, TABULAR[content_type](changes=is_push(result)), content_type)

@@ -34,11 +34,13 @@ _TOKEN_NAMES = {
 
 
 class Cursor:
-    """`text` is the whole script that the tokens' offsets count in; `tokens` ends with an END token."""
+    """`text` is the whole script that the tokens' offsets count in; `tokens` ends with an END token. `parameters`:
+    `$x` may stand where a literal may."""
 
-    def __init__(self, tokens: Sequence[Token], text: str) -> None:
+    def __init__(self, tokens: Sequence[Token], text: str, *, parameters: bool = False) -> None:
         self.tokens = tokens
         self.text = text
+        self.parameters = parameters
         self.index = 0
         #: By token index: what could have stood there, and whether the message lists it.
         self._expected: dict[int, dict[str, bool]] = {}

@@ -207,6 +207,8 @@ def _primary(cursor: Cursor) -> exp.Expression:
             return _word(cursor)
         case Kind.NAME:
             return _named(cursor)
+        case Kind.PARAMETER if cursor.parameters:
+            return at(exp.Parameter(this=cursor.advance().value), token.span)
     raise cursor.unexpected("an expression")
 
 

@@ -53,12 +53,38 @@ def with_literals(query: str, literals: Mapping[str, str], offset: int = 0) -> S
     return Substituted("".join(pieces), tuple(edits), offset)
 
 
+def with_nulls(query: str) -> str:
+    """The query with NULL for each parameter."""
+    return with_literals(query, {token.value: "NULL" for token in references(query)}).text
+
+
+def arguments(literals: Mapping[str, str]) -> str:
+    """The arguments of an EXECUTE of DuckDB's, by the names of its parameters."""
+    listed = ", ".join(f"{name} := {literal}" for name, literal in literals.items())
+    return f"({listed})" if listed else ""
+
+
 def can_be_parameter(kind: SqlType) -> bool:
     return kind in _LITERALS or isinstance(kind, Decimal)
 
 
 def null_literal(kind: SqlType) -> str:
     return f"CAST(NULL AS {kind})"
+
+
+def duckdb_literal(written: str, kind: SqlType) -> str:
+    """A literal (also that of NULL) as DuckDB reads it: of just this type."""
+    return f"CAST({written} AS {kind.duckdb})"
+
+
+def is_null(literal: str) -> bool:
+    """Whether a DuckDB literal is that of NULL."""
+    return literal.startswith("CAST(CAST(NULL ")
+
+
+def is_negative(literal: str) -> bool:
+    """Whether a DuckDB literal is that of a number below 0."""
+    return literal.startswith("CAST(-")
 
 
 def literal(value: str, kind: SqlType) -> str:

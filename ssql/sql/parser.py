@@ -100,15 +100,17 @@ def parse_script(
     return statements
 
 
-def parse_statement(text: str, variables: Mapping[str, str] | None = None, *, assertions: bool = False) -> Statement:
-    """The one statement of a text; `assertions` as for `parse_script`."""
+def parse_statement(
+    text: str, variables: Mapping[str, str] | None = None, *, assertions: bool = False, parameters: bool = False
+) -> Statement:
+    """The one statement of a text; `assertions` as for `parse_script`. `parameters`: `$x` may stand for a literal."""
     parts = list(_parts(text))
     if not parts:
         raise Cursor(_with_end([], len(text)), text).unexpected("a statement")
     if len(parts) > 1:
         start = next(tokens(text[parts[1].start :])).span.shift(parts[1].start)
         raise Cursor(_with_end([], 0), text).error("expected one statement, found another", start)
-    return _parse(text, parts[0], variables, assertions)
+    return _parse(text, parts[0], variables, assertions, parameters=parameters)
 
 
 def _parts(text: str) -> Iterator[Span]:
@@ -130,7 +132,9 @@ def _with_end(found: Sequence[Token], end: int) -> list[Token]:
     return [*found, Token(Kind.END, "", "", end, end)]
 
 
-def _parse(script: str, part: Span, variables: Mapping[str, str] | None, assertions: bool) -> Statement:
+def _parse(
+    script: str, part: Span, variables: Mapping[str, str] | None, assertions: bool, *, parameters: bool = False
+) -> Statement:
     text = script[part.start : part.end]
     found = [Token(t.kind, t.value, t.raw, t.start + part.start, t.end + part.start) for t in tokens(text)]
     if variables is not None and "${" in text:
@@ -143,7 +147,7 @@ def _parse(script: str, part: Span, variables: Mapping[str, str] | None, asserti
     for token in found:
         if token.kind is Kind.BAD:
             raise lexical_error(token, script)
-    cursor = Cursor(_with_end(found, part.end), script)
+    cursor = Cursor(_with_end(found, part.end), script, parameters=parameters)
     try:
         return _Reader(cursor, part, text, assertions).whole()
     except RecursionError:

@@ -74,6 +74,8 @@ def read_query(cursor: Cursor) -> Query:
         limit=tail.limit,
         limit_span=tail.limit_span,
         offset=tail.offset,
+        limit_by=tail.limit_by,
+        offset_by=tail.offset_by,
     )
 
 
@@ -261,12 +263,19 @@ class _Tail:
     limit: int | None = None
     limit_span: Span | None = None
     offset: int | None = None
+    limit_by: str | None = None
+    offset_by: str | None = None
 
 
 def _limit(cursor: Cursor) -> tuple[int, Span]:
     """The number after LIMIT, and its place. That it is not negative is for the query to say, whichever kind it is."""
     start = cursor.token
     return cursor.count("LIMIT"), cursor.span_from(start)
+
+
+def _parameter(cursor: Cursor) -> str | None:
+    """The parameter that comes next, where there may be one."""
+    return cursor.advance().value if cursor.parameters and cursor.token.kind is Kind.PARAMETER else None
 
 
 def _tail(cursor: Cursor) -> _Tail:
@@ -276,9 +285,13 @@ def _tail(cursor: Cursor) -> _Tail:
             tail.emit = "CHANGES" if cursor.one_of("CHANGES", "FINAL") == "CHANGES" else "FINAL"
         elif tail.order_by is None and cursor.accept_words("ORDER", "BY"):
             tail.order_by = cursor.several(lambda: read_order(cursor))
-        elif tail.limit is None and cursor.accept_words("LIMIT"):
-            tail.limit, tail.limit_span = _limit(cursor)
-        elif tail.offset is None and cursor.accept_words("OFFSET"):
-            tail.offset = cursor.count("OFFSET")
+        elif tail.limit is None and tail.limit_by is None and cursor.accept_words("LIMIT"):
+            tail.limit_by = _parameter(cursor)
+            if tail.limit_by is None:
+                tail.limit, tail.limit_span = _limit(cursor)
+        elif tail.offset is None and tail.offset_by is None and cursor.accept_words("OFFSET"):
+            tail.offset_by = _parameter(cursor)
+            if tail.offset_by is None:
+                tail.offset = cursor.count("OFFSET")
         else:
             return tail

@@ -159,7 +159,8 @@ class SelectItem:
 class Query:
     """A SELECT. `emit` is None for a pull query. `order_by` pairs an expression with True for descending.
 
-    `limit` is as written, negative ones too; `limit_span` is its place.
+    `limit` is as written, negative ones too; `limit_span` is its place. `limit_by`, `offset_by`: the parameter that
+    stands there instead.
     """
 
     items: tuple[SelectItem | Star, ...]
@@ -175,6 +176,8 @@ class Query:
     order_by: tuple[tuple[exp.Expression, bool], ...] = ()
     limit: int | None = None
     offset: int | None = None
+    limit_by: str | None = None
+    offset_by: str | None = None
     limit_span: Span | None = field(default=None, compare=False)
 
 

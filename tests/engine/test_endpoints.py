@@ -33,7 +33,7 @@ def sources(bench: Bench) -> Bench:
 def called(bench: Bench, name: str, /, **values: str) -> list[tuple[Any, ...]]:
     """The rows of a call, sorted."""
     call = bench.engine.call(name, values)
-    answer = bench.engine.query(call.sql, Session(dict(call.properties), full_sql=True))
+    answer = bench.engine.answer(call, Session(dict(call.properties), full_sql=True))
     assert isinstance(answer, PullResult)
     assert [c.name for c in answer.columns] == [c.name for c in call.endpoint.columns]
     return sorted(tuple(row.values()) for row in answer.rows.to_pylist())

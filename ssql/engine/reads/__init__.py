@@ -11,5 +11,6 @@ DuckDB's own parser says what the text is, so that whatever DuckDB reads is unde
     files       the files under one directory that a query may read
     answers     DuckDB's types as SQL types
     faults      DuckDB's errors in the words of this project
+    statements  those with parameters, bound once and run often
     answer      all of it, one after the other
 """

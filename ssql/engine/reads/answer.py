@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
 from ssql.catalog.catalog import Catalog
 from ssql.config import FILES_DIRECTORY, PULL_QUERY_MAX_ROWS, PULL_TIMEOUT_S
 from ssql.engine import planning
 from ssql.engine.api import PullResult
 from ssql.engine.context import Request
 from ssql.engine.reads import calls, faults, files, rows, tree
-from ssql.engine.reads.database import Failed
+from ssql.engine.reads.database import Answer, Failed
 from ssql.engine.reads.text import Text, read
 from ssql.errors import PullTooLarge, SourceNotFound, Span, SqlError
 from ssql.planner.relation import Relation
@@ -30,6 +35,19 @@ def answer(request: Request, script: str) -> PullResult:
 
 
 def _answer(request: Request, script: str) -> PullResult:
+    return carried_out(request, planned(request, script), request.core.reads.run)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What DuckDB is asked, over which relations (by upper-cased name)."""
+
+    text: Text
+    wanted: Mapping[str, rows.Wanted]
+
+
+def planned(request: Request, script: str) -> Plan:
+    """What DuckDB is to be asked for the one SELECT of a script. Raises SqlError."""
     database = request.core.reads
     text = read(script, request.variables().values)
     found = database.tree(text.text)
@@ -44,14 +62,23 @@ def _answer(request: Request, script: str) -> PullResult:
     how = {"every": said.every_column, "hidden": not said.natural}
     wanted = {name: rows.Wanted(r, rows.columns_wanted(r, said.words, **how)) for name, r in relations.items()}
     changes = [*_paths(request, said, text, relations), *_stars(said, text, wanted)]
-    final = text.edited([*changes, *calls.changes(said, text, database)])
+    return Plan(text.edited([*changes, *calls.changes(said, text, database)]), wanted)
+
+
+#: Carries out a text over relations, in so many seconds.
+Run = Callable[[str, Mapping[str, pa.Table], float | None], Answer]
+
+
+def carried_out(request: Request, plan: Plan, run: Run) -> PullResult:
+    """The answer over the rows that there are now. Raises SqlError."""
     deadline = rows.deadline_in(request.config[PULL_TIMEOUT_S])
-    tables = rows.rows_of(request, list(wanted.values()), deadline)
+    tables = rows.rows_of(request, list(plan.wanted.values()), deadline)
     try:
-        result = database.run(final.text, tables, rows.left_until(deadline))
+        result = run(plan.text.text, tables, rows.left_until(deadline))
     except Failed as failed:
-        names = [c for w in wanted.values() for c in (*rows.shown_of(w.relation), *rows.hidden_of(w.relation))]
-        raise faults.translated(failed, final, names, request.config[FILES_DIRECTORY]) from None
+        found = (w.relation for w in plan.wanted.values())
+        names = [column for r in found for column in (*rows.shown_of(r), *rows.hidden_of(r))]
+        raise faults.translated(failed, plan.text, names, request.config[FILES_DIRECTORY]) from None
     limit = request.config[PULL_QUERY_MAX_ROWS]
     if limit and result.rows.num_rows > limit:
         raise PullTooLarge(limit)

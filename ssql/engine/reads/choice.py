@@ -42,6 +42,8 @@ _FINAL = (
 _NO_ANSWER = (NotSupportedYet, PullQueryRefused, RefusedAsInKsqldb)
 #: What is wrong with a text, rather than with carrying it out.
 _WRONG = (ColumnNotFound, FunctionNotFound, InvalidStatement, SourceNotFound, SyntaxSqlError)
+#: How a query fails in ksqlDB's dialect that is one of full SQL, whatever its values are.
+OTHER_DIALECT = (*_NO_ANSWER, *_WRONG)
 
 
 def is_full(request: Request) -> bool:

@@ -68,7 +68,8 @@ class ReadDatabase:
         self._macros: dict[str, Macro | None] = {}
         self._builtin: dict[str, list[tuple[int, bool]]] = {}
 
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of one's own to the database; whoever asks closes it."""
         with self._lock:
             if self._connection is None:
                 self._connection = self._open()
@@ -119,7 +120,7 @@ class ReadDatabase:
 
     def tree(self, text: str) -> dict[str, Any]:
         """DuckDB's tree of a text's SELECT statements, or what is wrong with it."""
-        cursor = self._cursor()
+        cursor = self.cursor()
         try:
             row = cursor.execute("SELECT json_serialize_sql(?)", [text]).fetchone()
         finally:
@@ -134,13 +135,13 @@ class ReadDatabase:
         Raises:
             Failed: as DuckDB says it; with an InterruptException when it took longer than `timeout_s`.
         """
-        cursor = self._cursor()
+        cursor = self.cursor()
         placed = True
         try:
             for name, rows in relations.items():
                 cursor.register(name, rows)
-            with _interrupted(cursor, timeout_s):
-                found = _bound(cursor, text)
+            with interrupted(cursor, timeout_s):
+                found = bound(cursor, text)
                 types = [sql_type(of) for of in found.types]
                 columns = columns_of(found.columns, types)
                 converted = [conversion(n, of, t) for n, (of, t) in enumerate(zip(found.types, types, strict=True), 1)]
@@ -162,7 +163,7 @@ class ReadDatabase:
                 shutil.rmtree(self._spill, ignore_errors=True)
 
 
-def _bound(cursor: duckdb.DuckDBPyConnection, text: str) -> Any:
+def bound(cursor: duckdb.DuckDBPyConnection, text: str) -> Any:
     """The relation of a SELECT, not run yet."""
     try:
         return cursor.sql(text)
@@ -175,7 +176,7 @@ def _bound(cursor: duckdb.DuckDBPyConnection, text: str) -> Any:
 
 
 @contextmanager
-def _interrupted(cursor: duckdb.DuckDBPyConnection, timeout_s: float | None) -> Iterator[None]:
+def interrupted(cursor: duckdb.DuckDBPyConnection, timeout_s: float | None) -> Iterator[None]:
     """Within it, what the cursor runs is ended after a time."""
     if timeout_s is None:
         yield
