@@ -311,6 +311,7 @@ class LocalEngine:
     @tracing.traced("call")
     def answer(self, call: EndpointCall, session: Session) -> PullResult | PushQuery:
         request = Request(self._core, session)
+        self._core.recent.wait()
         found = pull.look_up(request, call.sql) or prepared.answer(request, call)
         return self.query(call.sql, session) if found is None else found
 
