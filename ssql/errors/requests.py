@@ -82,15 +82,32 @@ class NotAcceptable(SsqlError):
 
 
 class OriginRefused(SsqlError):
-    """A page of another site opens a WebSocket: browsers let it, so that the server has to look."""
+    """A page of another site opens a WebSocket, or sends something: browsers let it, so that the server has to look."""
 
     code = "origin_refused"
     status = 403
     ksql_code = 40300
 
-    def __init__(self, origin: str) -> None:
+    def __init__(self, origin: str | None, *, socket: bool) -> None:
+        page = "another site" if origin is None else f'"{origin}"'
         super().__init__(
-            f'pages of "{origin}" may not open a WebSocket here', hint="Name the origin in access.control.allow.origin."
+            f"pages of {page} may not {'open a WebSocket' if socket else 'send requests'} here",
+            hint="Name the origin in access.control.allow.origin.",
+        )
+
+
+class HostRefused(SsqlError):
+    """A browser calls a server on this machine by a name that is not one of its own: so pages of other sites do, whose
+    name leads here now (DNS rebinding)."""
+
+    code = "host_refused"
+    status = 403
+    ksql_code = 40300
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f'browsers may not call this server "{host}"',
+            hint=f"Call it localhost, or name the origin in access.control.allow.origin, as http://{host}.",
         )
 
 

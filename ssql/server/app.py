@@ -89,7 +89,7 @@ def make_app(
     behaves.
     """
     config = config or Config()
-    cors = Cors(config)
+    cors = Cors(config, open_to_all=credentials is None)
     app = web.Application(
         middlewares=[
             identified.identified,
