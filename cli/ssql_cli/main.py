@@ -189,9 +189,14 @@ def make_parser() -> argparse.ArgumentParser:
     config.add_argument("what", choices=("check",))
     config.add_argument("file", metavar="FILE")
 
-    docs = commands.add_parser("docs", help="the documentation's pages", description="Print a page, or list all.")
+    docs = commands.add_parser(
+        "docs",
+        help="the documentation's pages",
+        description="Print a page of the documentation, a section, or where a word stands; without a name the list.",
+        epilog="Examples: ssql docs tutorial; ssql docs operations.md#health; ssql docs GREATEST.",
+    )
     docs.set_defaults(module="ssql_cli.commands.docs")
-    docs.add_argument("page", metavar="PAGE", nargs="?")
+    docs.add_argument("page", metavar="PAGE", nargs="?", help="a page, a link as pages have it, or a word")
 
     completion = commands.add_parser(
         "completion",

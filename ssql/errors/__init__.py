@@ -93,7 +93,7 @@ from ssql.errors.names import (
     UnknownProperty,
     VariableNotFound,
 )
-from ssql.errors.prompt import BadCommand, FileUnwritable, NeedsFile
+from ssql.errors.prompt import BadCommand, FileUnwritable, NeedsFile, PageNotFound
 from ssql.errors.requests import (
     BadRequest,
     BodyTooLarge,
@@ -213,6 +213,7 @@ __all__ = [
     "NotOneRow",
     "NotSupportedYet",
     "OriginRefused",
+    "PageNotFound",
     "ParameterMissing",
     "ParameterRefused",
     "ParameterTypeNeeded",

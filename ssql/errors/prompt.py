@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ssql.errors.base import SsqlError
+from collections.abc import Iterable
+
+from ssql.errors.base import SsqlError, nearest
+from ssql.errors.running import ConfigError
 
 
 class FileUnwritable(SsqlError):
@@ -24,6 +27,17 @@ class NeedsFile(SsqlError):
             f"{form} is no text for a terminal",
             hint=f"Write to a file: `ssql -o {form} -e ... > FILE`, or \\o FILE.{form} at the prompt.",
         )
+
+
+class PageNotFound(ConfigError):
+    """`ssql docs` was asked for what no page, section or text is."""
+
+    code = "page_not_found"
+
+    def __init__(self, asked: str, *, candidates: Iterable[str] = ()) -> None:
+        close = nearest(asked, candidates)
+        hint = f'Did you mean "{close}"? ' if close else ""
+        super().__init__(f'no page or section has "{asked}"', hint=f"{hint}`ssql docs` lists the pages.")
 
 
 class BadCommand(SsqlError):

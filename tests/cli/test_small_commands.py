@@ -33,8 +33,37 @@ def test_shells_complete_sub_commands(shell: str, capsys: pytest.CaptureFixture[
 
 def test_pages_are_listed_and_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["docs"]) == Exit.OK
-    assert {"functions", "prompt", "reference/errors"} <= set(capsys.readouterr().out.split())
+    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert listed[:2] == ["README", "tutorial"]
+    assert {"functions", "prompt", "reference/errors"} <= set(listed)
     assert main(["docs", "reference/errors"]) == Exit.OK
     assert capsys.readouterr().out.startswith("# Error codes")
-    assert main(["docs", "functoins"]) == Exit.USAGE
-    assert 'there is "functions"' in capsys.readouterr().err
+
+
+def test_a_link_of_a_page_leads_to_its_section(capsys: pytest.CaptureFixture[str]) -> None:
+    for link in ("operations.md#health", "../operations.md#health", "docs/operations.md#health", "operations#health"):
+        assert main(["docs", link]) == Exit.OK
+        section = capsys.readouterr().out
+        assert section.startswith("## Health\n")
+        assert "/chc/ready" in section
+        assert "## Logs" not in section
+
+
+def test_a_word_is_looked_for_in_titles_and_texts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["docs", "greatest"]) == Exit.OK
+    assert capsys.readouterr().out.startswith("### GREATEST\n"), "the one section of that title, whole"
+    assert main(["docs", "max.push.queries"]) == Exit.OK
+    places = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert "reference/settings" in places
+    assert "subscriptions#what-it-costs" in places
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [("functoins", "functions"), ("Heatlh", "Health"), ("http#what-a-client-may-tak", "http#what-a-client-may-take")],
+)
+def test_what_is_nowhere_is_told_with_the_nearest_name(
+    asked: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["docs", asked]) == Exit.USAGE
+    assert f'Did you mean "{meant}"' in capsys.readouterr().err

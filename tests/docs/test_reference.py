@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from ssql_cli.commands.docs import sections_of
 from ssql_cli.reference import PAGES, about, error_classes, text_of
 
 from ssql.config import SETTINGS
@@ -44,6 +45,17 @@ def test_every_statement_and_property_is_described() -> None:
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    for page in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+    anchors = {page: {s.anchor for s in sections_of("", page.read_text())} for page in DOCS.rglob("*.md")}
+    dead = []
+    for page in [*anchors, DOCS.parent / "README.md"]:
+        for target, anchor in re.findall(r"\]\(([^)#:\s]*)(?:#([^)]*))?\)", page.read_text()):
+            other = (page.parent / target).resolve() if target else page
+            if not other.exists() or (anchor and anchor not in anchors.get(other, ())):
+                dead.append(f"{page.name}: {target}#{anchor}")
+    assert not dead
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (DOCS / "README.md").read_text()
+    for page in DOCS.rglob("*.md"):
+        assert f"]({page.relative_to(DOCS).as_posix()})" in index or page.name == "README.md", page
