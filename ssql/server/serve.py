@@ -10,7 +10,6 @@ import contextlib
 import functools
 import gc
 import logging
-import signal
 import socket
 import ssl
 import sys
@@ -32,6 +31,7 @@ from ssql.server.app import make_app
 from ssql.server.auth import Credentials
 from ssql.server.failures import RETRY_AFTER_S, error_response
 from ssql.server.http2.choose import Limits, Site
+from ssql.server.signals import set_by_signals
 from ssql.server.state import STATE, logger
 
 if TYPE_CHECKING:
@@ -99,7 +99,6 @@ async def _serve(
 ) -> None:
     url = _url(listener, "http" if tls is None else "https")
     stop = asyncio.Event()
-    _stop_on_signals(stop)
     runner = web.AppRunner(
         app,
         handler_cancellation=True,
@@ -109,23 +108,24 @@ async def _serve(
         keepalive_timeout=config[REQUEST_TIMEOUT_S],
         max_line_size=MAX_LINE_BYTES,
     )
-    await runner.setup()
-    try:
-        await Site(runner, listener, tls=tls, backlog=BACKLOG, limits=_limits(config)).start()
-        logger.info("listening url=%s", url)
-        opening = app[STATE].opened
-        assert opening is not None
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait((opening, stopping), return_when=asyncio.FIRST_COMPLETED)
-        if opening.done():
-            opening.result()  # an engine that cannot be opened ends the server
-            threading.Thread(target=_warm_up, name="ssql-warm-up").start()
-            if ready is not None:
-                ready(url)
-        await stopping
-        logger.info("stopping")
-    finally:
-        await runner.cleanup()
+    with set_by_signals(stop):
+        await runner.setup()
+        try:
+            await Site(runner, listener, tls=tls, backlog=BACKLOG, limits=_limits(config)).start()
+            logger.info("listening url=%s", url)
+            opening = app[STATE].opened
+            assert opening is not None
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait((opening, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if opening.done():
+                opening.result()  # an engine that cannot be opened ends the server
+                threading.Thread(target=_warm_up, name="ssql-warm-up").start()
+                if ready is not None:
+                    ready(url)
+            await stopping
+            logger.info("stopping")
+        finally:
+            await runner.cleanup()
 
 
 def _limits(config: Config) -> Limits:
@@ -152,13 +152,6 @@ def _files() -> int:
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return sys.maxsize if hard == resource.RLIM_INFINITY else hard
-
-
-def _stop_on_signals(stop: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    if threading.current_thread() is threading.main_thread():  # only there signals can be taken
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
 
 
 def _local_engine(config: Config, opening: Opening) -> Engine:
