@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from ssql_cli.transfer.load import LoadOptions, create_statement, load, summary
 from ssql_cli.transfer.progress import progress_text
 from ssql_cli.transfer.statement import parse_copy
 from ssql_cli.transfer.store import all_of, store
+from ssql_cli.transfer.target import columns_of
 
 from ssql.config import DATA_DIR, Config
 from ssql.errors import ColumnNotFound, FileUnreadable, FileUnwritable, SyntaxSqlError
@@ -64,7 +66,10 @@ def test_bad_lines_are_left_out_and_told_by_their_number(backend: LocalBackend, 
 
     text = '{"id": 1, "n": {"x": [{"y": 2}]}}\n{bad\n\n[1]\n{"id": 2}\n'
     loaded = load(backend, file(tmp_path, "b.ndjson", text), "B", LoadOptions(type="table", key="ID"))
-    assert (loaded.rows, loaded.told) == (2, ["line 2: it is no JSON object", "line 4: it is no JSON object"])
+    assert (loaded.rows, loaded.told) == (
+        2,
+        ['line 2: not valid JSON: unexpected "b" at byte 1', "line 4: expected a JSON object, got [1]"],
+    )
     backend.engine.caught_up(20)
     assert sorted(rows(backend, "SELECT * FROM b;")) == [[1, {"X": [{"Y": 2}]}], [2, None]]
 
@@ -142,3 +147,97 @@ def test_a_copy_that_is_none_is_marked(text: str, marked: str) -> None:
 def test_progress_tells_rows_rate_share_and_time_left() -> None:
     assert progress_text("a.csv", 5000, 20_000, 2.0) == "a.csv: 5,000 rows, 2,500 rows/s, 25 %, 6 s left"
     assert progress_text("a.csv", 0, None, 0.0) == "a.csv: 0 rows, 0 rows/s"
+
+
+EVERY_TYPE = """
+    k STRING KEY, b BOOLEAN, i INT, l BIGINT, d DOUBLE, s STRING, y BYTES, dt DATE, t TIME, ts TIMESTAMP,
+    dec DECIMAL(20,5), arr ARRAY<INT>, m MAP<STRING,TIMESTAMP>,
+    st STRUCT<A INT, B ARRAY<STRUCT<X DECIMAL(4,2), Y DATE>>>
+"""
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet"])
+def test_rows_of_every_type_go_out_and_come_back(backend: LocalBackend, tmp_path: Path, form: str) -> None:
+    for name in ("one", "other"):
+        properties = f"KAFKA_TOPIC='{name}', PARTITIONS=1, VALUE_FORMAT='JSON'"
+        backend.execute(f"CREATE STREAM {name} ({EVERY_TYPE}) WITH ({properties});")
+    backend.execute(
+        """INSERT INTO one (ROWTIME, k, b, i, l, d, s, y, dt, t, ts, dec, arr, m, st) VALUES (7, '007', true,
+        -2147483648, 9223372036854775807, 0.1, 'a "q", b\nnew', 'AP8=', '2020-02-29', '23:59:59',
+        '2020-01-01T10:00:00.123', 123456789012345.12345, ARRAY[1,2], MAP('x':='2020-01-01T10:00:00.001'),
+        STRUCT(A:=1, B:=ARRAY[STRUCT(X:=1.10, Y:='2020-02-29')]));
+        INSERT INTO one (ROWTIME, k) VALUES (8, 'nothing');"""
+    )
+    assert store(backend, "SELECT *, ROWTIME AS rowtime FROM one;", tmp_path / f"a.{form}") == 2
+    loaded = load(backend, tmp_path / f"a.{form}", "OTHER", LoadOptions())
+    assert (loaded.rows, loaded.told) == (2, [])
+    asked = "SELECT *, ROWTIME FROM {};"
+    assert rows(backend, asked.format("other")) == rows(backend, asked.format("one"))
+
+
+def test_what_a_target_does_not_take_is_told_by_row(backend: LocalBackend, tmp_path: Path) -> None:
+    backend.execute(
+        "CREATE STREAM a (n BIGINT, at TIMESTAMP, l ARRAY<INT>)"
+        " WITH (KAFKA_TOPIC='a', PARTITIONS=1, VALUE_FORMAT='JSON');"
+    )
+    text = 'n,at,l\n1,2020-01-01,[1]\n2,never,[1]\n3,1000,"[1,""x""]"\n'
+    assert load(backend, file(tmp_path, "a.csv", text), "A", LoadOptions()).told == [
+        'row 2: field AT: cannot read "never" as TIMESTAMP',
+        'row 3: field L[1]: cannot read "x" as INTEGER',
+    ]
+    text = '{"n": 1}\n{"n": "x"}\n{"at": "never"}\n{"l": [1, "x"]}\n{"n": 2, "at": 1000}\n'
+    assert load(backend, file(tmp_path, "a.json", text), "A", LoadOptions()).told == [
+        'line 2: field N: cannot read "x" as BIGINT',
+        'line 3: field AT: cannot read "never" as TIMESTAMP',
+        'line 4: field L[1]: cannot read "x" as INTEGER',
+    ]
+    assert [row[0] for row in rows(backend, "SELECT n FROM a;")] == [1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "columns", "first"),
+    [
+        ("bom.csv", "\ufeffid,name\r\n1,a\r\n", ["ID BIGINT", "NAME STRING"], [1, "a"]),
+        ("newlines.csv", "id,name\n1,a\r\n2,b\n", ["ID BIGINT", "NAME STRING"], [1, "a"]),
+        ("large.csv", "n,m\n9223372036854775808,1\n", ["N DECIMAL(38, 0)", "M BIGINT"], [9223372036854775808, 1]),
+        ("array.json", '[{"a": 1},\n {"b": "x"}]', ["A BIGINT", "B STRING"], [1, None]),
+        ("people.json", '{\n  "a": 1\n}\n{"a": 2}\n', ["A BIGINT"], [1]),
+        ("mixed.json", '{"a": "x"}\n{"a": [1, 2]}\n', ["A STRING"], ["x"]),
+        ("late.json", '{"a": 1}\n' * 21_000 + '{"b": 1}\n', ["A BIGINT", "B BIGINT"], [1, None]),
+        ("times.json", '{"a": "2020-01-01T10:00:00.001"}\n', ["A TIMESTAMP"], [datetime(2020, 1, 1, 10, 0, 0, 1000)]),
+    ],
+)
+def test_files_as_people_have_them_are_read(
+    tmp_path: Path, name: str, text: str, columns: list[str], first: list[object]
+) -> None:
+    found = RowsFile(file(tmp_path, name, text), format_of(Path(name)))
+    assert [f"{c.name} {c.type}" for c in found.columns] == columns
+    batches = list(found.batches())
+    assert [column[0].as_py() for column in batches[0].columns] == first
+    assert found.bad == []
+    found.close()
+
+
+def test_a_quote_without_an_end_takes_no_other_column_away(tmp_path: Path) -> None:
+    found = RowsFile(file(tmp_path, "a.csv", 'a,b\n1,"abc\n2,def\n3,ghi\n'), "csv")
+    assert [c.name for c in found.columns] == ["A", "B"]
+    list(found.batches())
+    assert [(bad.unit, bad.number) for bad in found.bad] == [("line", 2)]
+    found.close()
+
+
+def test_numbers_and_fields_of_parquet_are_not_lost(tmp_path: Path) -> None:
+    values = {"n": pa.array([2**64 - 1], pa.uint64())}
+    values["m"] = pa.array([[("k", {"a": 1})]], pa.map_(pa.string(), pa.struct([("a", pa.int32())])))
+    pq.write_table(pa.table(values), tmp_path / "a.parquet")
+    found = RowsFile(tmp_path / "a.parquet", "parquet")
+    [batch] = found.batches()
+    assert batch.to_pylist() == [{"N": 2**64 - 1, "M": [("k", {"A": 1})]}]
+    found.close()
+
+
+def test_a_file_without_anything_is_told_and_makes_nothing(backend: LocalBackend, tmp_path: Path) -> None:
+    for name, text in {"a.csv": "", "a.json": "", "b.json": "{}\n1\n"}.items():
+        with pytest.raises(FileUnreadable, match=r"it is empty|there is no JSON object"):
+            load(backend, file(tmp_path, name, text), "A", LoadOptions())
+    assert columns_of(backend, "A") is None

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssql.errors import ColumnNotFound, SourceNotFound, SsqlError
+import pyarrow as pa
+
+from ssql.errors import ColumnNotFound
 from ssql.types import Column, quote
 from ssql_cli.backend import Backend
-from ssql_cli.transfer.files import TOLD_LINES, BadLine, RowsFile, format_of
+from ssql_cli.transfer.files import TOLD_LINES, RowsFile, format_of
 from ssql_cli.transfer.progress import Progress
 from ssql_cli.transfer.sink import inserter
+from ssql_cli.transfer.target import ROWTIME, columns_of
+from ssql_cli.transfer.values import BadRow
 
 
 @dataclass(frozen=True)
@@ -42,23 +46,24 @@ def load(backend: Backend, path: Path, name: str, options: LoadOptions) -> Loade
         FileUnreadable: the file, or its format.
         ColumnNotFound: the key or timestamp is no column of the file, or the target lacks a column.
     """
-    file = RowsFile(path, format_of(path, options.format), header=options.header)
+    target = columns_of(backend, name)
+    file = RowsFile(path, format_of(path, options.format), header=options.header, target=target)
     try:
-        created = _create(backend, name, file.columns, options)
+        if target is None:
+            backend.execute(create_statement(name, file.columns, options))
         insert = inserter(backend)
         rows, refused, told = 0, 0, list[str]()
         with Progress(f"{path.name} into {name}") as progress:
             for batch in file.batches():
-                errors = insert(name, batch)
+                errors = insert(name, _timed(batch))
                 for index in sorted(errors)[: TOLD_LINES - len(told)]:
                     told.append(f"row {rows + refused + index + 1}: {errors[index]}")
                 refused += len(errors)
                 rows += batch.num_rows - len(errors)
                 progress.at(rows)
-        bad = file.bad_lines()
     finally:
         file.close()
-    return Loaded(rows, refused + len(bad), [*map(_line, bad[:TOLD_LINES]), *told][:TOLD_LINES], created)
+    return Loaded(rows, refused + file.bad_rows, [*map(_told, file.bad), *told][:TOLD_LINES], target is None)
 
 
 def summary(loaded: Loaded, name: str) -> str:
@@ -73,27 +78,19 @@ def summary(loaded: Loaded, name: str) -> str:
     return "\n".join(lines)
 
 
-def _line(bad: BadLine) -> str:
-    return f"line {bad.number}: {bad.reason}"
+def _told(bad: BadRow) -> str:
+    return f"{bad.unit} {bad.number}: {bad.reason}"
 
 
-def _create(backend: Backend, name: str, columns: Sequence[Column], options: LoadOptions) -> bool:
-    """Create the target if there is none."""
-    try:
-        backend.execute(f"DESCRIBE {quote(name)};")
-    except SourceNotFound:
-        pass
-    except SsqlError as other:
-        if "Could not find" not in str(other):
-            raise
-    else:
-        return False
-    backend.execute(create_statement(name, columns, options))
-    return True
+def _timed(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with the time of its rows as the number of milliseconds that it is."""
+    at = batch.schema.get_field_index(ROWTIME)
+    return batch if at < 0 else batch.set_column(at, ROWTIME, batch.column(at).cast(pa.int64()))
 
 
 def create_statement(name: str, columns: Sequence[Column], options: LoadOptions) -> str:
     """The CREATE of a stream or table that takes these columns."""
+    columns = [c for c in columns if c.name != ROWTIME]
     names = [c.name for c in columns]
     key, timestamp = (_known(column, names) for column in (options.key, options.timestamp))
     role = " PRIMARY KEY" if options.type == "table" else " KEY"
