@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,13 +16,9 @@ from ssql.engine.api import Subscription
 from ssql.sql.type_syntax import parse_type
 from ssql.types import Column, SqlType
 from ssql_cli.backend import AnswerColumn, Backend
-from ssql_cli.entities import schema_text
 from ssql_cli.local import PATIENCE_S, LocalBackend, answer_columns, rows_of
 from ssql_cli.pending import PendingBackend
 from ssql_cli.remote import RemoteBackend
-
-#: What the names of a key's columns begin with that the query does not select, where EXPLAIN lists them.
-_NOT_SELECTED = "key."
 
 
 @dataclass(frozen=True)
@@ -58,12 +55,11 @@ def follow(backend: Backend, sql: str) -> Followed | None:
     """
     if isinstance(backend, PendingBackend):
         backend = backend.opened()
-    columns = _of_table(backend, sql)
-    if columns is None:
+    if not _is_table(backend, sql):
         return None
     if isinstance(backend, LocalBackend):
         return _Here(backend.engine.subscribe(sql, backend.session))
-    return _There(backend, sql, columns) if isinstance(backend, RemoteBackend) else None
+    return _There(backend, sql) if isinstance(backend, RemoteBackend) else None
 
 
 class _Here:
@@ -92,20 +88,20 @@ class _Here:
 class _There:
     """A subscription to a server."""
 
-    def __init__(self, backend: RemoteBackend, sql: str, columns: Sequence[Column]) -> None:
-        selected = [c for c in columns if not (c.key and c.name.startswith(_NOT_SELECTED))]
-        self._columns = selected
-        self.columns, self.keys = answer_columns(selected), tuple(c.name for c in selected if c.key)
-        self.whole = bool(self.keys) and len(selected) == len(columns)
+    def __init__(self, backend: RemoteBackend, sql: str) -> None:
         self._http = HttpBackend(Server(backend.place, backend.credentials))
         try:
             self._pieces = self._http.follow(Start(Statement(sql, backend.properties, backend.variables)))
+            self._first = next(iter(self._pieces))  # it comes at once, and says what the columns are
         except BaseException:
             self._http.close()
             raise
+        self._columns = [_column(field) for field in list(self._first.rows.schema)[1:]]
+        self.columns, self.whole = answer_columns(self._columns), bool(self._first.keys)
+        self.keys = self._first.keys or tuple(c.name for c in self._columns if c.key)
 
     def __iter__(self) -> Iterator[Step | None]:
-        for piece in self._pieces:
+        for piece in itertools.chain((self._first,), self._pieces):
             yield step(piece.rows, self._columns, snapshot=piece.snapshot, frontier=piece.frontier)
 
     def close(self) -> None:
@@ -123,16 +119,16 @@ def step(
     return Step([row.values for row in rows_of(batch, columns)], rows.column(0).to_pylist(), snapshot, frontier)
 
 
-def _of_table(backend: Backend, sql: str) -> list[Column] | None:
-    """The columns of a query whose result is a table, and what of its key is not among them; None for a stream."""
+def _is_table(backend: Backend, sql: str) -> bool:
+    """Whether the result of a query is a table."""
     entities = backend.execute(f"EXPLAIN {sql}")
     described: dict[str, Any] = next((e["queryDescription"] for e in entities if "queryDescription" in e), {})
-    if described.get("resultType") != "TABLE":
-        return None
-    return [Column(f["name"], _type(f["schema"]), f.get("fieldType") == "KEY") for f in described["fields"]]
+    return described.get("resultType") == "TABLE"
 
 
-def _type(schema: Mapping[str, Any]) -> SqlType:
-    found = parse_type(schema_text(schema))
+def _column(field: pa.Field) -> Column:
+    """A column as a server tells it of a subscription."""
+    about = field.metadata or {}
+    found = parse_type(about[b"sql.type"].decode())
     assert isinstance(found, SqlType), "an answer has no types by name"
-    return found
+    return Column(field.name, found, key=b"sql.key" in about)

@@ -1,7 +1,7 @@
 """The frames of a subscription out of the bytes of an Arrow IPC stream, as these come.
 
 pyarrow reads a stream from what blocks until more is there; here the bytes are given, and what is whole comes out. A
-batch's own metadata tells what of a frame is not rows: `type`, `token`, `frontier` (JSON).
+batch's own metadata tells what of a frame is not rows: `type`, `token`, `frontier` (JSON); the schema's its `keys`.
 """
 
 from __future__ import annotations
@@ -57,16 +57,18 @@ class FrameReader:
 
     def _piece(self, message: bytes) -> Piece:
         assert self._schema is not None
-        batch, metadata = pa.ipc.open_stream(self._schema + message).read_next_batch_with_custom_metadata()
+        reader = pa.ipc.open_stream(self._schema + message)
+        batch, metadata = reader.read_next_batch_with_custom_metadata()
         if metadata[b"type"] == b"error":
             raise from_json(msgspec.json.decode(metadata[b"error"]), self._sql)
         token = metadata.get(b"token")
         offsets: dict[str, list[int | None]] = msgspec.json.decode(metadata[b"frontier"])
         return Piece(
-            batch,
+            batch.replace_schema_metadata(),
             snapshot=metadata[b"type"] == b"snapshot",
             token=None if token is None else token.decode(),
             frontier={(topic, n): to for topic, each in offsets.items() for n, to in enumerate(each) if to is not None},
+            keys=tuple(msgspec.json.decode((reader.schema.metadata or {}).get(b"keys", b"[]"))),
         )
 
 

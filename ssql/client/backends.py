@@ -35,12 +35,13 @@ class Start:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """What of a subscription arrives at a time: see `ssql.engine.api.Frame`."""
+    """What of a subscription arrives at a time: see `ssql.engine.api.Frame`; `keys`: see `Subscription` there."""
 
     rows: pa.RecordBatch
     snapshot: bool
     token: str | None
     frontier: Mapping[tuple[str, int], int]
+    keys: tuple[str, ...] = ()
 
 
 class Pieces(Protocol):

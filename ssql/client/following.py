@@ -43,7 +43,7 @@ class Follower:
         self._snapshot = self._snapshot or piece.snapshot
         if piece.token is None:
             return None
-        delta = Delta(pa.Table.from_batches(self._parts), self._snapshot, piece.token, piece.frontier)
+        delta = Delta(pa.Table.from_batches(self._parts), self._snapshot, piece.token, piece.frontier, piece.keys)
         self._forget()
         self.start = replace(self.start, after=piece.token)
         return delta

@@ -131,7 +131,7 @@ class _Waiting:
             if self._subscription.ended:
                 _raise(self._subscription)
                 raise StopIteration
-        return _piece(frame)
+        return _piece(frame, self._subscription.keys)
 
     def close(self) -> None:
         self._subscription.close()
@@ -153,7 +153,7 @@ class _Woken:
             self._news.clear()  # before the look, so that what comes after it is not missed
             frame = self._subscription.take(0)
             if frame is not None:
-                return _piece(frame)
+                return _piece(frame, self._subscription.keys)
             if self._subscription.ended:
                 _raise(self._subscription)
                 raise StopAsyncIteration
@@ -176,8 +176,8 @@ def _raise(subscription: Subscription) -> None:
         raise subscription.error
 
 
-def _piece(frame: Frame) -> Piece:
-    return Piece(frame.rows, frame.snapshot, frame.token, frame.frontier)
+def _piece(frame: Frame, keys: tuple[str, ...]) -> Piece:
+    return Piece(frame.rows, frame.snapshot, frame.token, frame.frontier, keys)
 
 
 def _session(statement: Statement) -> Session:

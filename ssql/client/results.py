@@ -120,13 +120,16 @@ class Delta:
 
     `rows`: an Arrow table, `_diff` (+1 the row is now there, -1 it is gone) and then the query's columns. `snapshot`:
     whatever was there before is void, these rows are all. `token`: a subscription that starts `after` it goes on
-    behind this delta. `frontier`: the next offset of each (topic, partition) that the query reads.
+    behind this delta. `frontier`: the next offset of each (topic, partition) that the query reads. `keys`: the columns
+    that say which row a change is about; none for a stream, and where they are not selected: then an update is the old
+    row at -1 and the new one at +1.
     """
 
     rows: pa.Table
     snapshot: bool
     token: str
     frontier: Mapping[tuple[str, int], int]
+    keys: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Row]:
         """The rows in Python's types."""

@@ -42,7 +42,7 @@ Ask = Callable[[str, Session], PullResult | PushQuery]
 _BEFORE, _AFTER = "SELECT * FROM (", "\n) AS answer LIMIT 0;"
 
 #: What a call of an endpoint that is followed says of the way, beside its parameters.
-FOLLOWING = frozenset({"after", "snapshot", "changes"})
+FOLLOWING = frozenset({"after", "snapshot", "changes", "tokens"})
 
 
 # --- definitions -------------------------------------------------------------

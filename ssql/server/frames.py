@@ -62,14 +62,16 @@ def _kind(frame: Frame) -> str:
     return "snapshot" if frame.snapshot else "changes"
 
 
-def _content(frame: Frame, columns: Sequence[Column]) -> bytes:
-    """`"frontier":{...},"rows":[...]}`: what the forms in JSON have in common, rendered once."""
+def _content(frame: Frame, columns: Sequence[Column], keys: Sequence[str]) -> bytes:
+    """`"frontier":{...},"rows":[...]}`: what the forms in JSON have in common, rendered once. A snapshot has the `keys`
+    too: it is where a client begins."""
     found = frame.rendered.get("content")
     if found is None:
         named = (DIFF, *columns)
         rows = render_rows(frame.rows.columns, named, "{", "},", names=[c.name for c in named])
         frontier = msgspec.json.encode(frontier_json(frame.frontier))
-        found = frame.rendered["content"] = b'"frontier":' + frontier + b',"rows":[' + rows[:-1] + b"]}"
+        known = b'"keys":' + msgspec.json.encode(keys) + b"," if frame.snapshot else b""
+        found = frame.rendered["content"] = known + b'"frontier":' + frontier + b',"rows":[' + rows[:-1] + b"]}"
     return found
 
 
@@ -80,6 +82,9 @@ class Events:
     starts_over = True
     beat = b":\n\n"
 
+    def __init__(self, keys: Sequence[str] = ()) -> None:
+        self._keys = keys
+
     def head(self, columns: Sequence[Column]) -> bytes:  # noqa: ARG002
         return b"retry: %d\n\n" % RETRY_MS
 
@@ -87,7 +92,16 @@ class Events:
         kind = _kind(frame).encode()
         # Without a token the place before it is void, too: who was cut off within a snapshot needs a new one.
         place = b"id:\n" if frame.token is None else b"id: " + frame.token.encode() + b"\n"
-        return place + b"event: " + kind + b'\ndata: {"type":"' + kind + b'",' + _content(frame, columns) + b"\n\n"
+        return (
+            place
+            + b"event: "
+            + kind
+            + b'\ndata: {"type":"'
+            + kind
+            + b'",'
+            + _content(frame, columns, self._keys)
+            + b"\n\n"
+        )
 
     def end(self, message: str | None) -> bytes:
         return b"event: end\ndata: " + msgspec.json.encode({"type": "end", "message": message}) + b"\n\n"
@@ -103,12 +117,17 @@ class Messages:
     starts_over = True
     beat = b""
 
+    def __init__(self, keys: Sequence[str] = ()) -> None:
+        self._keys = keys
+
     def head(self, columns: Sequence[Column]) -> bytes:  # noqa: ARG002
         return b""
 
     def frame(self, frame: Frame, columns: Sequence[Column]) -> bytes:
         token = msgspec.json.encode(frame.token)
-        return b'{"type":"' + _kind(frame).encode() + b'","token":' + token + b"," + _content(frame, columns)
+        return (
+            b'{"type":"' + _kind(frame).encode() + b'","token":' + token + b"," + _content(frame, columns, self._keys)
+        )
 
     def end(self, message: str | None) -> bytes:
         return msgspec.json.encode({"type": "end", "message": message})
@@ -124,7 +143,8 @@ class Table:
     beat = b""
     _form: ClassVar[type[Tabular]]
 
-    def __init__(self) -> None:
+    def __init__(self, keys: Sequence[str] = ()) -> None:
+        self._keys = keys
         self._rows = self._form(changes=True)
 
     @property
@@ -148,13 +168,29 @@ class LinesTable(Table):
     _form = JsonLines
 
 
+class TokenLines(LinesTable):
+    """Lines with what else a frame tells, in objects of their own: `{"_snapshot":true,"_keys":[...]}` before a snapshot,
+    `{"_token":...,"_frontier":{...}}` behind each frame."""
+
+    starts_over = True
+
+    @property
+    def name(self) -> str:
+        return "lines with tokens"
+
+    def frame(self, frame: Frame, columns: Sequence[Column]) -> bytes:
+        before = msgspec.json.encode({"_snapshot": True, "_keys": self._keys}) + b"\n" if frame.snapshot else b""
+        behind = msgspec.json.encode({"_token": frame.token, "_frontier": frontier_json(frame.frontier)}) + b"\n"
+        return before + super().frame(frame, columns) + behind
+
+
 class CsvTable(Table):
     _form = Csv
 
 
 class ArrowTable(Table):
-    """A batch a frame, whose metadata has `type`, `token` and `frontier` (JSON). An error is a last batch without rows,
-    whose metadata has the `type` error and the `error` (JSON)."""
+    """A batch a frame, whose metadata has `type`, `token` and `frontier` (JSON); the schema's has `keys` (JSON). An error
+    is a last batch without rows, whose metadata has the `type` error and the `error` (JSON)."""
 
     starts_over = True
     _form = ArrowStream
@@ -162,7 +198,9 @@ class ArrowTable(Table):
 
     def head(self, columns: Sequence[Column]) -> bytes:
         self._columns = columns
-        return super().head(columns)
+        schema = arrow_schema((DIFF, *columns)).with_metadata({"keys": msgspec.json.encode(self._keys)})
+        head: bytes = schema.serialize().to_pybytes()
+        return head
 
     def error(self, body: dict[str, Any]) -> bytes:
         named = (DIFF, *self._columns)

@@ -42,6 +42,9 @@ _AS_IT_COMES = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 _AFTER = "The token of the last frame that was processed: what comes is behind it."
 _SNAPSHOT = "Whether what is there already is told."
 _CHANGES = "Net changes, or every one."
+_TOKENS = (
+    "Whether NDJSON has lines that tell snapshots, tokens and frontiers; the other forms have them anyway, CSV never."
+)
 
 
 class SubscribeRequest(msgspec.Struct):
@@ -51,6 +54,7 @@ class SubscribeRequest(msgspec.Struct):
     after: Annotated[str | None, msgspec.Meta(description=_AFTER)] = None
     snapshot: Annotated[bool, msgspec.Meta(description=_SNAPSHOT)] = True
     changes: Annotated[Literal["net", "every"], msgspec.Meta(description=_CHANGES)] = "net"
+    tokens: Annotated[bool, msgspec.Meta(description=_TOKENS)] = False
     properties: Properties = None
     variables: Variables = None
 
@@ -63,6 +67,7 @@ FOLLOWING = {
     "after": Query(_NAMED, _AFTER),
     "snapshot": Query({"type": "boolean", "default": True}, _SNAPSHOT),
     "changes": Query({"enum": ["net", "every"], "default": "net"}, _CHANGES),
+    "tokens": Query({"type": "boolean", "default": False}, _TOKENS),
 }
 
 
@@ -114,15 +119,18 @@ def subscribe_request(given: dict[str, Any]) -> SubscribeRequest:
 
 async def _answer(request: web.Request, wish: SubscribeRequest) -> web.StreamResponse:
     content_type = negotiated(request, OFFERED)
+    if wish.tokens and content_type == CSV_TYPE:
+        raise BadRequest("CSV has no place for tokens", hint="Ask for application/x-ndjson.")
     try:
         subscription = await _begin(request, wish)
     except ServerStarting as starting:
         if content_type != EVENTS_TYPE:
             raise
         return await _come_again(request, starting)
-    from ssql.server.frames import FORMS
+    from ssql.server.frames import FORMS, TokenLines
 
-    form = FORMS[content_type]()
+    lines_with_tokens = wish.tokens and content_type == LINES_TYPE
+    form = (TokenLines if lines_with_tokens else FORMS[content_type])(subscription.keys)
 
     async def frames(response: web.StreamResponse) -> bytes | None:
         async def beat() -> None:
@@ -172,7 +180,7 @@ async def _by_websocket(request: web.Request, wish: SubscribeRequest) -> web.Str
         async def send(text: bytes) -> None:
             await socket.send_frame(text, WSMsgType.TEXT)
 
-        follower = Follower(request, subscription, Messages(), send, socket.ping)
+        follower = Follower(request, subscription, Messages(subscription.keys), send, socket.ping)
         last = await listen(socket, follower.run())
     finally:
         close(request, subscription)

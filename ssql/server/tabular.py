@@ -150,14 +150,15 @@ class ArrowStream(Tabular):
 
 
 def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
-    """Their Arrow form, with the SQL types beside it."""
+    """Their Arrow form, with the SQL types beside it, and which are of a key."""
     return pa.schema([_field(column) for column in columns])
 
 
 def _field(column: Column) -> pa.Field:
     if column is DIFF:
         return pa.field(DIFF.name, pa.int8())
-    return pa.field(column.name, column.type.arrow, metadata={"sql.type": str(column.type)})
+    about = {"sql.type": str(column.type), **({"sql.key": "true"} if column.key else {})}
+    return pa.field(column.name, column.type.arrow, metadata=about)
 
 
 def arrow_batch(arrays: Sequence[pa.Array], columns: Sequence[Column]) -> pa.RecordBatch:

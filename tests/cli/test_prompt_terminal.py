@@ -165,6 +165,8 @@ def test_a_push_query_over_a_table_is_that_table_and_changes_in_place(tmp_path: 
 def test_a_live_view_ends_with_the_error_of_its_query_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     engine = FakeEngine()
     subscriptions = [FakeSubscription(), FakeSubscription()]
+    for subscription in subscriptions:
+        subscription.feed(frame(snapshot=True, token="0"))
     engine.entities = [EXPLAINED]
     engine.follow = lambda after: subscriptions[len(engine.subscriptions) - 1]
     with serving(engine) as url, prompt(url, tmp_path) as terminal:

@@ -40,6 +40,7 @@ def test_what_is_there_and_then_what_changes(shop: Any, engine: LocalEngine) -> 
     with shop.subscribe(SPENT) as subscription:
         first = with_rows(subscription)
         assert first.snapshot
+        assert first.keys == ("CUSTOMER",)
         assert list(first) == [(1, "ada", 1.0)]
         assert first.rows.schema.types == [pa.int8(), pa.string(), pa.float64()]
         assert subscription.token == first.token

@@ -70,6 +70,7 @@ async def test_events_have_the_token_as_their_id() -> None:
     assert (first["id"], first["event"]) == ("", "snapshot"), "what was told before it is no place to go on from"
     assert json.loads(first["data"]) == {
         "type": "snapshot",
+        "keys": ["ID"],
         "frontier": {"t": [3]},
         "rows": [{"_diff": 1, "ID": "a", "N": 1}],
     }
@@ -95,6 +96,35 @@ async def test_a_websocket_has_a_message_a_frame() -> None:
         ("changes", "t2", {"t": [4]}),
     ]
     assert found[2]["rows"] == [{"_diff": -1, "ID": "a", "N": 1}, {"_diff": 1, "ID": "a", "N": 5}]
+    assert [m.get("keys") for m in found] == [["ID"], None, None]
+
+
+@in_loop
+async def test_lines_tell_tokens_to_who_asks_for_them() -> None:
+    engine, subscription = followed()
+    told(subscription)
+    subscription.feed(frame(("z", 9, 1), snapshot=True, token="t3", offset=9))  # it starts over
+    subscription.end()
+    async with serving(engine) as client:
+        asked = {**SELECT, "tokens": "true", "after": "t0"}
+        answer = await client.get("/subscribe", params=asked, headers={"Accept": LINES})
+        lines = [json.loads(line) for line in (await answer.text()).splitlines()]
+        refused = await client.post("/subscribe", json={**SELECT, "tokens": True}, headers={"Accept": CSV})
+        assert (refused.status, (await refused.json())["message"]) == (400, "CSV has no place for tokens")
+    assert engine.subscriptions[0][2]["after"] == "t0"
+    assert lines == [
+        {"_snapshot": True, "_keys": ["ID"]},
+        {"_diff": 1, "ID": "a", "N": 1},
+        {"_token": None, "_frontier": {"t": [3]}},
+        {"_diff": 1, "ID": "b", "N": 2},
+        {"_token": "t1", "_frontier": {"t": [3]}},
+        {"_diff": -1, "ID": "a", "N": 1},
+        {"_diff": 1, "ID": "a", "N": 5},
+        {"_token": "t2", "_frontier": {"t": [4]}},
+        {"_snapshot": True, "_keys": ["ID"]},
+        {"_diff": 1, "ID": "z", "N": 9},
+        {"_token": "t3", "_frontier": {"t": [9]}},
+    ]
 
 
 @in_loop
@@ -120,6 +150,8 @@ async def test_tables_have_the_sign_of_each_row_before_it() -> None:
     assert [json.loads(line) for line in (await content(LINES)).splitlines()] == rows
 
     with pa.ipc.open_stream(await content(ARROW)) as reader:
+        assert json.loads(reader.schema.metadata[b"keys"]) == ["ID"]
+        assert [b"sql.key" in (field.metadata or {}) for field in reader.schema] == [False, True, False]
         found = list(reader.iter_batches_with_custom_metadata())
     assert [row for f in found for row in f.batch.to_pylist()] == rows
     assert found[0].batch.schema.field("_diff").type == pa.int8()
