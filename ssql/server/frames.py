@@ -169,8 +169,8 @@ class LinesTable(Table):
 
 
 class TokenLines(LinesTable):
-    """Lines with what else a frame tells, in objects of their own: `{"_snapshot":true,"_keys":[...]}` before a snapshot,
-    `{"_token":...,"_frontier":{...}}` behind each frame."""
+    """Lines with what else a frame tells, in objects of their own: `{"_snapshot":true,"_keys":[...]}` before those of a
+    snapshot, `{"_token":...,"_frontier":{...}}` behind each frame."""
 
     starts_over = True
 
@@ -189,8 +189,8 @@ class CsvTable(Table):
 
 
 class ArrowTable(Table):
-    """A batch a frame, whose metadata has `type`, `token` and `frontier` (JSON); the schema's has `keys` (JSON). An error
-    is a last batch without rows, whose metadata has the `type` error and the `error` (JSON)."""
+    """A batch a frame, whose metadata has `type`, `token` and `frontier` (JSON); the schema's has `keys` (JSON). An
+    error is a last batch without rows, whose metadata has the `type` error and the `error` (JSON)."""
 
     starts_over = True
     _form = ArrowStream
