@@ -164,7 +164,8 @@ class Engine(Protocol):
     def execute(self, text: str, session: Session | None = None) -> list[Entity]:
         """Carry out a script of statements (no SELECT, no PRINT), in order.
 
-        SET, UNSET, DEFINE and UNDEFINE change `session`. On an error the statements before it stay carried out; the
+        SET, UNSET, DEFINE and UNDEFINE change `session`. A script of several statements is tried out first: where one
+        of them is refused, none is carried out. What fails only in earnest leaves those before it carried out; the
         error (a `SqlError`, with text, position and hint) has their entities in its attribute `entities`.
         """
 

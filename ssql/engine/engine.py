@@ -39,6 +39,7 @@ from ssql.engine import (
     pull,
     push,
     queries,
+    rehearsal,
     rights,
     session,
     show,
@@ -70,6 +71,9 @@ LOGGER = logging.getLogger("ssql.engine")
 
 #: How often (s) the embedded log enforces retention, compacts and frees space.
 MAINTAIN_S = 60.0
+
+#: The version of ksqlDB whose API this is: its tools refuse servers by the number that a version begins with.
+KSQLDB_VERSION = "8.5.0"
 
 Handler = Callable[[Request, Any], Entity | None]
 
@@ -204,19 +208,26 @@ class LocalEngine:
             statements = parse_script(text, request.variables())
         except SqlError as error:
             raise error.within(text, statement=text.strip()) from None
+        with tracing.span("rehearsal"):
+            for trial, statement in rehearsal.trials(request, statements):
+                self._answer(trial, text, statement, [])
         for statement in statements:
-            try:
-                with tracing.span("statement", **{"db.operation.name": type(statement).__name__}):
-                    answer = self._carry_out(request, statement)
-            except SsqlError as error:
-                error.within(text, statement=statement.text + ";")
-                error.entities = entities
-                raise
-            except Exception as error:
-                raise _internal(error, text, statement.text + ";", entities) from error
+            with tracing.span("statement", **{"db.operation.name": type(statement).__name__}):
+                answer = self._answer(request, text, statement, entities)
             if answer is not None:
                 entities.append(answer)
         return entities
+
+    def _answer(self, request: Request, text: str, statement: s.Statement, before: list[Entity]) -> Entity | None:
+        """Carry out one statement of a text; an error has its place there, and the answers of those `before` it."""
+        try:
+            return self._carry_out(request, statement)
+        except SsqlError as error:
+            error.within(text, statement=statement.text + ";")
+            error.entities = before
+            raise
+        except Exception as error:
+            raise _internal(error, text, statement.text + ";", before) from error
 
     def _carry_out(self, request: Request, statement: s.Statement) -> Entity | None:
         rights.check(statement, request.session.right)
@@ -326,7 +337,7 @@ class LocalEngine:
 
     def info(self) -> dict[str, Any]:
         return {
-            "version": __version__,
+            "version": f"{KSQLDB_VERSION}-ssql-{__version__}",
             "kafkaClusterId": self._log.cluster_id,
             "ksqlServiceId": self._core.service_id,
             "serverStatus": "CLOSED" if self._closed else "RUNNING",

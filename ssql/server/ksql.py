@@ -30,7 +30,8 @@ async def post_ksql(request: web.Request) -> web.Response:
     """Carry out statements that are no queries; one entity (`@type`) a statement, where it has an answer.
 
     SHOW, DESCRIBE, EXPLAIN, SET, DEFINE and the ASSERT of topics and schemas need the right READ, INSERT VALUES needs
-    WRITE, all else ADMIN. The first statement that fails ends the request; those before it stay carried out.
+    WRITE, all else ADMIN. A request with a statement that is refused is refused as a whole; one that fails only when
+    its turn comes (ASSERT, connectors, a registry) ends the request, and those before it stay carried out.
     """
     content_type = negotiated(request, (V1_TYPE, JSON_TYPE))
     body = await body_of(request, KsqlRequest)

@@ -11,6 +11,7 @@ import pytest
 
 from ssql.engine.engine import LocalEngine
 from ssql.errors import (
+    AssertionNotMet,
     BadParameter,
     ColumnNotFound,
     ConnectionClosed,
@@ -185,10 +186,17 @@ def test_an_error_has_its_class_place_and_hint(shop: Any) -> None:
 
 
 def test_what_was_carried_out_before_an_error_is_told(shop: Any) -> None:
-    with pytest.raises(SourceNotFound) as refused:
-        shop.execute("DROP TABLE spent; DROP TABLE spent;")
+    with pytest.raises(AssertionNotMet) as refused:
+        shop.execute("DROP TABLE spent; ASSERT TOPIC nothing TIMEOUT 0 SECONDS;")
     assert [e["@type"] for e in refused.value.entities] == ["currentStatus"]
     assert shop.tables() == []
+
+
+def test_a_script_that_will_be_refused_leaves_nothing_behind(shop: Any) -> None:
+    with pytest.raises(SourceNotFound) as refused:
+        shop.execute("DROP TABLE spent; DROP TABLE spent;")
+    assert refused.value.entities == []
+    assert shop.tables() == ["SPENT"]
 
 
 def test_a_row_that_does_not_fit_is_refused_and_the_others_are_there(shop: Any, engine: LocalEngine) -> None:

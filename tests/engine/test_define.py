@@ -236,11 +236,11 @@ def test_refused(bench: Bench, sql: str, kind: type[SsqlError], words: str, mark
 
 
 def test_the_error_of_a_script_tells_its_place_and_what_was_done(bench: Bench) -> None:
-    sql = STREAM + "\n" + TABLE + "\nDROP STREAM nope;\n" + TABLE
+    sql = STREAM + "\n" + TABLE + "\nASSERT TOPIC nope TIMEOUT 0 SECONDS;\n" + TABLE
     error = bench.fails(sql)
     assert error.position is not None
-    assert (error.position.line, error.position.column) == (3, 13)
-    assert error.statement == "DROP STREAM nope;"
+    assert (error.position.line, error.position.column) == (3, 14)
+    assert error.statement == "ASSERT TOPIC nope TIMEOUT 0 SECONDS;"
     assert [e["commandId"] for e in error.entities] == ["stream/S/create", "table/T/create"]
     body = error.as_json()
     assert body["@type"] == "statement_error"

@@ -376,3 +376,24 @@ def test_a_query_that_takes_too_long_is_ended(make: Callable[..., Bench]) -> Non
     with pytest.raises(ReadTimedOut):
         ask(bench, "SELECT COUNT(*) FROM range(1000000000) a, range(1000000000) b")
     assert in_order(ask(bench, "WITH x AS (SELECT 1 AS one) SELECT one FROM x").rows) == [(1,)]
+
+
+def test_text_that_a_time_is_compared_with_is_a_date_time(filled: Bench) -> None:
+    filled.run("CREATE TABLE w AS SELECT k, COUNT(*) AS n FROM orders WINDOW TUMBLING (SIZE 2 SECONDS) GROUP BY k;")
+    filled.settle()
+    said = "FROM w JOIN totals AS t ON w.k = t.k WHERE"
+    for condition, wanted in (
+        ("w.windowstart >= '1970-01-01T00:00:02'", [("a", 2000), ("b", 2000), ("b", 6000), ("c", 4000)]),
+        ("'1970-01-01T00:00:04' > windowstart", [("a", 0), ("a", 2000), ("b", 2000)]),
+        (
+            "w.WindowEnd BETWEEN '1970' AND '1970-01-01T00:00:04.000+0000'",
+            [("a", 0), ("a", 2000), ("b", 2000)],
+        ),
+        ("windowstart IN ('1970', '1970-01-01T00:00:06') AND w.rowtime < '1971'", [("a", 0), ("b", 6000)]),
+        ("windowstart = '2000'", []),
+        ("windowstart = 6000 AND t.k <> '1970'", [("b", 6000)]),
+    ):
+        found = filled.rows(f"SELECT w.k, windowstart {said} {condition} ORDER BY ALL")
+        assert found == wanted, condition
+    # A column of another query is not meant.
+    assert filled.rows("SELECT r.rowtime FROM (SELECT '1970' AS rowtime) AS r WHERE r.rowtime = '1970'") == [("1970",)]

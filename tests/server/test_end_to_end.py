@@ -186,7 +186,10 @@ async def test_mistakes_are_answered_with_their_place(engine: LocalEngine) -> No
         answer = await client.post("/ksql", json={"ksql": "SHOW STREAMS; DROP STREAM nothing;"})
         body = await answer.json()
         assert (answer.status, body["@type"], body["statementText"]) == (400, "statement_error", "DROP STREAM nothing;")
-        assert [e["@type"] for e in body["entities"]] == ["streams"]
+        assert body["entities"] == []
+        answer = await client.post("/ksql", json={"ksql": "SHOW STREAMS; ASSERT TOPIC nothing TIMEOUT 0 SECONDS;"})
+        body = await answer.json()
+        assert (answer.status, [e["@type"] for e in body["entities"]]) == (417, ["streams"])
         answer = await client.post("/inserts-stream", data='{"target":"ORDERS"}\n{"AMOUNT":"many"}\n')
         said = json.loads((await answer.text()).splitlines()[-1])
         assert (said["status"], said["seq"]) == ("error", 0)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ssql import __version__
 from ssql.config import DATA_DIR, LISTEN, Config
 from ssql.engine.engine import LocalEngine
 
@@ -108,3 +110,15 @@ async def test_an_outcome_is_found_by_a_quoted_name(engine: LocalEngine) -> None
         for name in ("S", "%60S%60"):
             answer = await client.get(f"/status/stream/{name}/create")
             assert (await answer.json(content_type=None))["message"] == "Stream created"
+
+
+@in_loop
+async def test_the_version_is_one_that_ksql_migrations_takes(engine: LocalEngine) -> None:
+    """It reads two numbers, and wants 6.0 or more; it asks with a body, as the Java client always does."""
+    async with serving(engine) as client:
+        answer = await client.request("GET", "/info", json={})
+        version = (await answer.json(content_type=None))["KsqlServerInfo"]["version"]
+    found = re.match(r"v?([0-9]+)\.([0-9]+)\..*", version)
+    assert found is not None
+    assert int(found[1]) >= 6
+    assert version.endswith(__version__)

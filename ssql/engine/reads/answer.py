@@ -12,7 +12,7 @@ from ssql.config import FILES_DIRECTORY, PULL_QUERY_MAX_ROWS, PULL_TIMEOUT_S
 from ssql.engine import planning
 from ssql.engine.api import PullResult
 from ssql.engine.context import Request
-from ssql.engine.reads import calls, faults, files, rows, tree
+from ssql.engine.reads import calls, faults, files, moments, rows, tree
 from ssql.engine.reads.database import Answer, Failed
 from ssql.engine.reads.text import Text, read
 from ssql.errors import PullTooLarge, SourceNotFound, Span, SqlError
@@ -62,7 +62,8 @@ def planned(request: Request, script: str) -> Plan:
     how = {"every": said.every_column, "hidden": not said.natural}
     wanted = {name: rows.Wanted(r, rows.columns_wanted(r, said.words, **how)) for name, r in relations.items()}
     changes = [*_paths(request, said, text, relations), *_stars(said, text, wanted)]
-    return Plan(text.edited([*changes, *calls.changes(said, text, database)]), wanted)
+    changes += [*calls.changes(said, text, database), *moments.changes(said, text, relations)]
+    return Plan(text.edited(changes), wanted)
 
 
 #: Carries out a text over relations, in so many seconds.

@@ -57,7 +57,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Literal:
-    """Text that a function which reads files is given as the name of one."""
+    """A text, such as what a function which reads files is given as the name of one."""
 
     text: str
     place: Place | None
@@ -79,7 +79,7 @@ class Tree:
     `tables`: what it names and does not define itself. `words`: whatever it says anywhere, upper-cased. `every_column`:
     it may use columns that it does not name. `natural`: a join is by all columns of the same name. `bare`: columns that
     it names without a qualifier, upper-cased. `calls`: of functions, wherever. `stars`: a star's place, and the tables
-    whose columns it stands for.
+    whose columns it stands for. `compared`: columns, with their qualifiers, and the texts that they are compared with.
     """
 
     tables: list[Named] = field(default_factory=list)
@@ -90,6 +90,7 @@ class Tree:
     bare: set[str] = field(default_factory=set)
     calls: list[Call] = field(default_factory=list)
     stars: list[tuple[Place, tuple[Named, ...]]] = field(default_factory=list)
+    compared: list[tuple[tuple[str, ...], Literal]] = field(default_factory=list)
 
 
 class Refused(Exception):
@@ -160,6 +161,11 @@ def _check(node: Node, tree: Tree, defined: frozenset[str]) -> None:
         tree.every_column = True
     if kind == "COLUMN_REF" and len(node["column_names"]) == 1:
         tree.bare.add(node["column_names"][0].upper())
+    if kind.startswith("COMPARE_"):
+        sides = [node.get(side) for side in ("left", "right", "input", "lower", "upper")] + (node.get("children") or [])
+        columns = [tuple(s["column_names"]) for s in sides if s and s.get("type") == "COLUMN_REF"]
+        texts = [text for s in sides if s and (text := _text(s)) is not None]
+        tree.compared += [(column, text) for column in columns for text in texts]
     if node.get("class") in ("FUNCTION", "WINDOW"):
         name = node["function_name"].lower()
         if name in _OF_THE_SERVER or name.startswith(("duckdb_", "pragma_", "pg_")):
@@ -200,10 +206,16 @@ def _texts(arguments: list[Node]) -> Iterator[Literal]:
     """The texts among the arguments of a function, those in a list too."""
     for argument in arguments:
         node = argument["expression"]
-        if node.get("type") == "VALUE_CONSTANT" and node["literal"].get("kind") == "STRING":
-            yield Literal(node["literal"]["text"], place_of(node))
+        if (text := _text(node)) is not None:
+            yield text
         elif node.get("class") in ("FUNCTION", "OPERATOR"):
             yield from _texts([a if "expression" in a else {"expression": a} for a in _children(node)])
+
+
+def _text(node: Node) -> Literal | None:
+    if node.get("type") == "VALUE_CONSTANT" and node["literal"].get("kind") == "STRING":
+        return Literal(node["literal"]["text"], place_of(node))
+    return None
 
 
 def _children(node: Node) -> list[Node]:
