@@ -11,6 +11,8 @@ from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, Config
 
 if TYPE_CHECKING:
     from ssql.engine.lock import DirectoryLock
+    from ssql.engine.opening import Opening
+    from ssql.engine.progress import Progress
 
 #: An answer of `execute`: a JSON object with `@type`.
 Entity = dict[str, Any]
@@ -95,6 +97,9 @@ class Backend(Protocol):
     def print_topic(self, sql: str) -> Lines:
         """Start one PRINT. Raises `SsqlError`."""
 
+    def progress(self) -> Progress | None:
+        """What is under way; None where nobody knows. It waits for nothing but a server's answer."""
+
     def close(self) -> None: ...
 
 
@@ -127,10 +132,13 @@ def open_backend(
             return remote(found, variables=variables, credentials=credentials)
         lock = found
     if in_background:
+        from ssql.engine.opening import Opening
         from ssql_cli.pending import PendingBackend
 
-        return PendingBackend(config[KAFKA_BOOTSTRAP] or config[DATA_DIR], lambda: _local(config, variables, lock))
-    return _local(config, variables, lock)
+        opening = Opening()
+        place = config[KAFKA_BOOTSTRAP] or config[DATA_DIR]
+        return PendingBackend(place, lambda: _local(config, variables, lock, opening), opening)
+    return _told(config, variables, lock)
 
 
 def remote(
@@ -154,12 +162,24 @@ def remote(
     return found
 
 
-def _local(config: Config, variables: Mapping[str, str] | None, lock: DirectoryLock | None) -> Backend:
+def _told(config: Config, variables: Mapping[str, str] | None, lock: DirectoryLock | None) -> Backend:
+    """An engine in this process, whose opening is told while it lasts."""
+    from ssql.engine.opening import Opening
+    from ssql_cli.status_line import Watch
+
+    opening = Opening()
+    with Watch(opening.progress):
+        return _local(config, variables, lock, opening)
+
+
+def _local(
+    config: Config, variables: Mapping[str, str] | None, lock: DirectoryLock | None, opening: Opening
+) -> Backend:
     """An engine in this process; where it cannot be opened the lock is given back."""
     try:
         from ssql_cli.local import LocalBackend
 
-        return LocalBackend(config, variables, lock=lock)
+        return LocalBackend(config, variables, lock=lock, opening=opening)
     except BaseException:
         if lock is not None:
             lock.release()

@@ -19,6 +19,8 @@ from ssql_cli.backend import Answer, AnswerColumn, Entity, Lines, Row
 
 if TYPE_CHECKING:
     from ssql.engine.lock import DirectoryLock
+    from ssql.engine.opening import Opening
+    from ssql.engine.progress import Progress
 
 #: Rows that are turned into Python values at a time.
 SLICE_ROWS = 10_000
@@ -39,11 +41,12 @@ class LocalBackend:
         *,
         engine: Engine | None = None,
         lock: DirectoryLock | None = None,
+        opening: Opening | None = None,
     ) -> None:
         if engine is None:
             from ssql.engine.engine import LocalEngine
 
-            engine = LocalEngine(_with_files(config))
+            engine = LocalEngine(_with_files(config), opening=opening)
         self.engine = engine
         self.session = Session(variables=dict(variables or {}), full_sql=True)
         self.place = config[KAFKA_BOOTSTRAP] or config[DATA_DIR]
@@ -68,6 +71,9 @@ class LocalBackend:
         result = self.engine.query(sql, self.session)
         assert not isinstance(result, PullResult), "PRINT is a push query"
         return _Printed(result)
+
+    def progress(self) -> Progress:
+        return self.engine.progress()
 
     def close(self) -> None:
         try:

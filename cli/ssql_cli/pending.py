@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from ssql_cli.backend import Answer, Backend, Entity, Lines
+
+if TYPE_CHECKING:
+    from ssql.engine.opening import Opening
+    from ssql.engine.progress import Progress
 
 
 class PendingBackend:
     """Stands for a backend until it is open; every call waits for it, and raises what opening it raised."""
 
-    def __init__(self, place: str, opener: Callable[[], Backend]) -> None:
+    def __init__(self, place: str, opener: Callable[[], Backend], opening: Opening | None = None) -> None:
         self.place = place
+        self._told_in = opening
         self._backend: Backend | None = None
         self._error: BaseException | None = None
         self._done = threading.Event()
@@ -67,6 +73,12 @@ class PendingBackend:
 
     def print_topic(self, sql: str) -> Lines:
         return self.opened().print_topic(sql)
+
+    def progress(self) -> Progress | None:
+        """What the opening is at, or the backend once it is there: this call alone does not wait for it."""
+        if self._backend is not None:
+            return self._backend.progress()
+        return None if self._told_in is None or self._done.is_set() else self._told_in.progress()
 
     def close(self) -> None:
         """Wait for the opening, so that what it took is given back."""

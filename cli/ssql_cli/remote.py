@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
 
+from ssql.engine.progress import Progress
 from ssql.errors import ServerUnavailable, SsqlError, from_json
 from ssql_cli.backend import Answer, AnswerColumn, Entity, Lines, Row
 from ssql_cli.pieces import is_push
@@ -72,6 +73,16 @@ class RemoteBackend:
     def close_query(self, query_id: str) -> None:
         """Tell the server that nobody reads a push query any more."""
         self._ask("POST", "/close-query", {"queryId": query_id})
+
+    def progress(self) -> Progress | None:
+        line, response = self._send("GET", "/progress", None, None)
+        try:
+            return msgspec.json.decode(response.read(), type=Progress)
+        except (OSError, http.client.HTTPException, msgspec.DecodeError):  # ksqlDB has no such path
+            return None
+        finally:
+            response.close()
+            line.connection.close()
 
     def close(self) -> None:
         """Nothing is held."""

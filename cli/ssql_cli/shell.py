@@ -31,6 +31,7 @@ from ssql_cli.highlight import COLOURS, SqlColours
 from ssql_cli.output import Tee
 from ssql_cli.pending import PendingBackend
 from ssql_cli.pieces import Kind, is_complete, split
+from ssql_cli.progress_bar import ProgressBar
 from ssql_cli.prompt import Leave
 from ssql_cli.runner import Runner, live_view
 
@@ -67,6 +68,7 @@ class Shell:
         self._failed: BaseException | None = None
         self._prepare = completer.prepare
         self._session.app.after_render += self._shown
+        self._progress = ProgressBar(self._session, lambda: self.runner.backend)
 
     def run(self) -> None:
         """Prompt until Ctrl-D or `exit`.
@@ -84,6 +86,7 @@ class Shell:
         while True:
             try:
                 prefill, self.prefill = self.prefill, ""
+                self._progress.look()
                 text = self._session.prompt(default=prefill, pre_run=self._check_opened)
                 self.handle(text)
             except KeyboardInterrupt:

@@ -15,6 +15,7 @@ from ssql import logs
 from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, Config
 from ssql.engine.api import Engine, Session
 from ssql.engine.lock import DirectoryLock
+from ssql.engine.opening import Opening
 from ssql.errors import ConfigError
 from ssql.types import quote
 from ssql_cli import settings
@@ -23,6 +24,7 @@ from ssql_cli.local import LocalBackend
 from ssql_cli.pieces import Piece
 from ssql_cli.queries_file import carry_out
 from ssql_cli.runner import Runner
+from ssql_cli.status_line import StatusLine, Watch
 
 #: Seconds between two looks at how the queries are doing.
 LOOK_S = 1.0
@@ -49,15 +51,18 @@ def run(args: argparse.Namespace) -> Exit:
     try:
         from ssql.engine.engine import LocalEngine
 
-        engine = LocalEngine(config)
+        opening = Opening()
+        with Watch(opening.progress):
+            engine = LocalEngine(config, opening=opening)
         try:
             reads: list[Piece] | None = [] if args.until_caught_up else None
             for text in texts:
                 carry_out(engine, text, session, reads)
             print(f"running {', '.join(args.files)}", file=sys.stderr, flush=True)
-            if reads is None:
-                return _watch(engine, stop)
-            ended = _catch_up(engine, stop)
+            with Watch(engine.progress) as line:
+                if reads is None:
+                    return _watch(engine, stop, line)
+                ended = _catch_up(engine, stop, line)
             return _results(engine, config, session, reads, args) if ended is Exit.OK else ended
         finally:
             engine.close()
@@ -66,17 +71,16 @@ def run(args: argparse.Namespace) -> Exit:
             lock.release()
 
 
-def _catch_up(engine: Engine, stop: threading.Event) -> Exit:
+def _catch_up(engine: Engine, stop: threading.Event, line: StatusLine) -> Exit:
     """Wait until all that the topics hold is processed, and tell of queries that fail."""
     told: set[str] = set()
     while not engine.caught_up(LOOK_S):
-        told = _tell_failures(engine, told)[1]
+        told = _tell_failures(engine, told, line)[1]
         if stop.is_set():
             return Exit.INTERRUPTED
-        print("catching up ...", file=sys.stderr, flush=True)
-    if _tell_failures(engine, told)[1]:
+    if _tell_failures(engine, told, line)[1]:
         return Exit.FAILED
-    print("caught up", file=sys.stderr, flush=True)
+    line.say("caught up")
     return Exit.OK
 
 
@@ -111,17 +115,17 @@ def _made_tables(engine: Engine) -> list[str]:
     return sorted(str(table["name"]) for table in tables["tables"] if table["name"] in sinks)
 
 
-def _watch(engine: Engine, stop: threading.Event) -> Exit:
+def _watch(engine: Engine, stop: threading.Event, line: StatusLine) -> Exit:
     """Wait for the end, and tell of each query that fails."""
     told: set[str] = set()
     while not stop.wait(LOOK_S):
-        states, told = _tell_failures(engine, told)
+        states, told = _tell_failures(engine, told, line)
         if states and told == states:
             return Exit.FAILED
     return Exit.OK
 
 
-def _tell_failures(engine: Engine, told: set[str]) -> tuple[set[str], set[str]]:
+def _tell_failures(engine: Engine, told: set[str], line: StatusLine) -> tuple[set[str], set[str]]:
     """Tell of each query that failed since the last look; all queries, and those that have failed."""
     [entity] = engine.execute("SHOW QUERIES;")
     states = {str(query["id"]): str(query.get("state")) for query in entity["queries"]}
@@ -129,5 +133,5 @@ def _tell_failures(engine: Engine, told: set[str]) -> tuple[set[str], set[str]]:
     for query_id in sorted(failed - told):
         [described] = engine.execute(f"EXPLAIN {query_id};")
         reasons = [str(e.get("errorMessage")) for e in described["queryDescription"].get("queryErrors") or ()]
-        print(f"query {query_id} failed: {'; '.join(reasons) or 'no reason given'}", file=sys.stderr, flush=True)
+        line.say(f"query {query_id} failed: {'; '.join(reasons) or 'no reason given'}")
     return set(states), failed

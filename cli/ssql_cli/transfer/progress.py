@@ -1,12 +1,10 @@
-"""How far something long is: one line on stderr that is written over, and only where somebody looks."""
+"""How far rows are on their way into a table or a file."""
 
 from __future__ import annotations
 
-import sys
 import time
 
-#: Seconds between two pictures.
-_REDRAW_S = 0.2
+from ssql_cli.status_line import StatusLine
 
 
 class Progress:
@@ -14,25 +12,19 @@ class Progress:
 
     def __init__(self, what: str, total: int | None = None) -> None:
         self._what, self._total = what, total
-        self._shown = sys.stderr.isatty()
         self._began = time.monotonic()
-        self._drawn = 0.0
+        self._line = StatusLine()
 
     def __enter__(self) -> Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._shown and self._drawn:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        self._line.clear()
 
     def at(self, rows: int) -> None:
         """So many rows are done."""
-        now = time.monotonic()
-        if self._shown and now - self._drawn >= _REDRAW_S:
-            self._drawn = now
-            sys.stderr.write("\r\x1b[K" + progress_text(self._what, rows, self._total, now - self._began))
-            sys.stderr.flush()
+        if self._line.due():
+            self._line.show(progress_text(self._what, rows, self._total, time.monotonic() - self._began))
 
 
 def progress_text(what: str, rows: int, total: int | None, seconds: float) -> str:
