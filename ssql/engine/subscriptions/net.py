@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from ssql.engine.subscriptions.few import are_few, picked
 from ssql.runtime.changes import group_rows
 from ssql.runtime.hashing import equal_rows
 
@@ -17,6 +18,8 @@ def net_changes(changes: pa.RecordBatch, keys: Sequence[str], *, upserts: bool) 
     `changes` has `_diff`; its -1 is the row that was there. `upserts`: a row that replaces another is its +1 alone,
     else the old row at -1 goes before it. What ends as it began is left out. Cost: O(changes).
     """
+    if are_few(changes.num_rows, changes.schema.types):
+        return _of_few(changes, keys, upserts)
     diff = changes.column("_diff").to_numpy(zero_copy_only=False)
     groups = group_rows([changes.column(k) for k in keys], len(diff))
     was, is_ = diff[groups.first] < 0, diff[groups.last] > 0
@@ -32,3 +35,27 @@ def net_changes(changes: pa.RecordBatch, keys: Sequence[str], *, upserts: bool) 
         (np.repeat([0, 1], [gone.sum(), is_.sum()]), np.concatenate([groups.last[gone], groups.last[is_]]))
     )
     return changes.take(pa.array(rows[order]))
+
+
+def _of_few(changes: pa.RecordBatch, keys: Sequence[str], upserts: bool) -> pa.RecordBatch:
+    diff = changes.column("_diff").to_pylist()
+    columns = [changes.column(k) for k in keys]
+    values = [changes.column(n) for n in changes.schema.names if n != "_diff"]
+    first: dict[tuple[pa.Scalar, ...], int] = {}
+    last: dict[tuple[pa.Scalar, ...], int] = {}
+    for row in range(len(diff)):
+        key = tuple(column[row] for column in columns)
+        first.setdefault(key, row)
+        last.pop(key, None)  # the order is that of the last changes
+        last[key] = row
+    told: list[int] = []
+    for key, end in last.items():
+        begin = first[key]
+        was, is_ = diff[begin] < 0, diff[end] > 0
+        if was and is_ and all(column[begin].equals(column[end]) for column in values):
+            continue
+        if was and not (is_ and upserts):
+            told.append(begin)
+        if is_:
+            told.append(end)
+    return picked(changes, told)

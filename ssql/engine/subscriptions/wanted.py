@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ssql.engine.api import Frame
+from ssql.engine.subscriptions.few import are_few, picked
 from ssql.errors import TokenRefused
 from ssql.planner.selection import Selection
 from ssql.runtime.arrangement import View
@@ -51,7 +53,7 @@ class Wanted:
         said = hashlib.blake2b(repr(selection.wanted).encode(), digest_size=6).digest()
         return Wanted(row, "." + base64.urlsafe_b64encode(said).decode())
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         return tuple(self.row.schema.names)
 
@@ -59,6 +61,10 @@ class Wanted:
     def hash(self) -> np.uint64:
         found: np.uint64 = hash_columns(self.row.columns)[0]
         return found
+
+    @cached_property
+    def _values(self) -> Mapping[str, pa.Scalar]:
+        return {name: column[0] for name, column in zip(self.columns, self.row.columns, strict=True)}
 
     def unmarked(self, token: str) -> str:
         """The token of the query for all, out of one of these rows. Raises `TokenRefused`: it is not one of theirs."""
@@ -76,6 +82,10 @@ class Wanted:
         places = index.places(self.hash)
         if not len(places):
             return None
+        if are_few(len(places), self.row.schema.types):
+            columns = [(changes.column(name), value) for name, value in self._values.items()]
+            equal = [row for row in places.tolist() if all(column[row].equals(value) for column, value in columns)]
+            return picked(changes, equal) if equal else None
         return self._equal(changes.take(pa.array(places)))
 
     def table(self, view: View) -> pa.RecordBatch:
