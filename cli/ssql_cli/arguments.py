@@ -40,10 +40,6 @@ spread over partitions and mixed between topics, a crash before and after each c
 A PATH is a file, or a folder that is searched for *.sql files. NAME.sql beside NAME.input.json (or input.json) and
 NAME.output.json (or output.json) is a test as ksql-test-runner has it; -s, -i and -o name the three files.
 """
-_TEST_ENDS = (
-    "Exit codes: 0 all tests passed, 1 one failed or a file is no test, 2 wrong arguments or a file is not there, "
-    "4 there was no test to carry out, 130 interrupted."
-)
 
 
 def run(parser: argparse.ArgumentParser) -> None:
@@ -51,11 +47,6 @@ def run(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Run the queries of files, in order, until stopped. A definition that is there already with the same text is "
         "passed over. Rows go to stdout, everything else to stderr."
-    )
-    parser.epilog = (
-        "Exit codes: 0 stopped, or caught up; 1 a statement was refused, or a query failed (without --until-caught-up: "
-        "all of them did); 2 wrong arguments or configuration; 3 the log or directory cannot be used now; 130 stopped "
-        "before it had caught up."
     )
     parser.add_argument("files", metavar="FILE", nargs="+", help="statements that create sources and queries")
     _define(parser)
@@ -76,10 +67,6 @@ def check(parser: argparse.ArgumentParser) -> None:
         "a catalog that is thrown away, over topics that are empty. Each file stands for itself. Files of tests are "
         "checked too."
     )
-    parser.epilog = (
-        "Exit codes: 0 nothing is wrong, 1 a statement is, 2 wrong arguments or a file is not there, 4 there was no "
-        "statement to check."
-    )
     parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="statements")
     _define(parser)
 
@@ -93,8 +80,7 @@ def _define(parser: argparse.ArgumentParser) -> None:
 
 def test(parser: argparse.ArgumentParser) -> None:
     """Those of `ssql test`."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.description, parser.epilog = _TEST, _TEST_ENDS
+    parser.description = _TEST
     parser.add_argument("paths", metavar="PATH", nargs="*", type=Path, help="a file of tests, or a folder of them")
     parser.add_argument("-k", metavar="TEXT", dest="select", default="", help="only tests with this in file or name")
     _define(parser)

@@ -17,6 +17,7 @@ from importlib.abc import MetaPathFinder
 
 from ssql.errors import InternalError, SsqlError
 from ssql_cli import arguments
+from ssql_cli import help as help_texts
 from ssql_cli.exits import Exit
 
 #: The shapes of `ssql datagen`, which are not imported for the help.
@@ -88,8 +89,6 @@ def make_parser() -> argparse.ArgumentParser:
         prog="ssql",
         description="Streaming SQL on a local directory or on Kafka. Without a sub-command: a prompt, or with -e or -f "
         "statements that are carried out at once. Rows go to stdout, everything else to stderr.",
-        epilog="Exit codes: 0 done, 1 a statement failed, 2 wrong arguments or configuration, 3 not available now, "
-        "130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"ssql {__version__}")
     parser.set_defaults(module="ssql_cli.commands.query")
@@ -193,7 +192,6 @@ def make_parser() -> argparse.ArgumentParser:
         "docs",
         help="the documentation's pages",
         description="Print a page of the documentation, a section, or where a word stands; without a name the list.",
-        epilog="Examples: ssql docs tutorial; ssql docs operations.md#health; ssql docs GREATEST.",
     )
     docs.set_defaults(module="ssql_cli.commands.docs")
     docs.add_argument("page", metavar="PAGE", nargs="?", help="a page, a link as pages have it, or a word")
@@ -201,8 +199,7 @@ def make_parser() -> argparse.ArgumentParser:
     completion = commands.add_parser(
         "completion",
         help="completion for a shell",
-        description="Print what a shell needs to complete arguments: ssql completion bash > "
-        "~/.local/share/bash-completion/completions/ssql",
+        description="Print what a shell needs to complete arguments.",
     )
     completion.set_defaults(module="ssql_cli.commands.completion")
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
@@ -210,7 +207,7 @@ def make_parser() -> argparse.ArgumentParser:
     auth = commands.add_parser(
         "auth",
         help="users and API keys for a server",
-        description="Make a part for the file that the setting auth.file names: ssql auth user ada >> credentials.toml",
+        description="Make a part for the file that the setting auth.file names.",
     )
     auth.set_defaults(module="ssql_cli.commands.auth")
     auth.add_argument("kind", choices=("user", "key"), help="a user has a password, a key gets a secret made for it")
@@ -223,6 +220,10 @@ def make_parser() -> argparse.ArgumentParser:
     demo.set_defaults(module="ssql_cli.demo.command")
     _place(demo)
     demo.add_argument("--no-prompt", action="store_true", help="do not offer the prompt at the end")
+
+    help_texts.explain(parser, "")
+    for name, command in commands.choices.items():
+        help_texts.explain(command, name)
     return parser
 
 
