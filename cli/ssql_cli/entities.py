@@ -192,7 +192,7 @@ def _offsets(described: Mapping[str, Any]) -> list[str]:
 def _query_text(described: Mapping[str, Any]) -> str:
     lines = [f"query {described['id']}" if described.get("id") else "query"]
     lines += _fields(described.get("fields") or ())
-    for name in ("state", "sources", "sinks"):
+    for name in ("state", "progress", "sources", "sinks"):
         value = described.get(name)
         if value:
             lines.append(f"{name}: {_joined(value) if isinstance(value, list) else value}")

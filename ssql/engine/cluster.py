@@ -22,7 +22,10 @@ def status(core: Core) -> Json:
     A store is named after the topic that it is filled from: all state of a query moves in one transaction with the
     positions in what it reads, so that what is left of its topics is its lag.
     """
-    frontier = core.worker.cut().frontier
+    reached = {
+        found.query_id: {(at.topic, at.partition): at.offset for at in found.partitions}
+        for found in core.worker.progress()
+    }
     queries: Json = {}
     lags: Json = {}
     for query in core.catalog.queries.values():
@@ -43,7 +46,7 @@ def status(core: Core) -> Json:
             by_partition = {}
             for partition in (p for topic, p in partitions if topic == name):
                 start, end = core.log.bounds(name, partition)
-                at = min(max(frontier.get((name, partition), start), start), end)
+                at = min(max(reached.get(query.id, {}).get((name, partition), start), start), end)
                 by_partition[str(partition)] = {
                     "currentOffsetPosition": at,
                     "endOffsetPosition": end,

@@ -10,6 +10,7 @@ from ssql.engine.api import Entity
 from ssql.engine.context import Request, entity
 from ssql.engine.define import find
 from ssql.engine.entities import Json, fields_json, query_json, state_of
+from ssql.engine.progress import query_text
 from ssql.engine.statistics_text import failures, host, line, messages, time_text
 from ssql.errors import InternalError, QueryNotFound
 from ssql.functions.registry import REGISTRY, AggregateEntry, Entry
@@ -17,6 +18,7 @@ from ssql.planner.explain import dataflow_text
 from ssql.planner.pull import PullPlan, plan_pull
 from ssql.planner.steps import QueryPlan, Sink, Step
 from ssql.runtime.api import QueryStatus, Throughput
+from ssql.runtime.progress import PartitionLag, QueryProgress, QueryState
 from ssql.sql.statements import Describe, Explain, Select, SourceRef
 from ssql.types import Column
 
@@ -24,6 +26,11 @@ from ssql.types import Column
 def statuses(request: Request) -> dict[str, QueryStatus]:
     """How the worker's queries are doing, by id."""
     return {s.query_id: s for s in request.core.worker.status()}
+
+
+def progresses(request: Request) -> dict[str, QueryProgress]:
+    """How far the worker's queries have read, by id."""
+    return {at.query_id: at for at in request.core.worker.progress()}
 
 
 # --- DESCRIBE ----------------------------------------------------------------
@@ -135,7 +142,8 @@ def explain(request: Request, statement: Explain) -> Entity:
         query = request.catalog.queries.get(statement.query.text)
         if query is None:
             raise QueryNotFound(statement.query.text, span=statement.query.span, candidates=request.catalog.queries)
-        described = query_description(request, query, statuses(request).get(query.id))
+        status, at = statuses(request).get(query.id), progresses(request).get(query.id)
+        described = query_description(request, query, status, at)
         return entity("queryDescription", statement, queryDescription=described)
     inner = statement.statement
     if inner is None:
@@ -149,7 +157,9 @@ def explain(request: Request, statement: Explain) -> Entity:
     return entity("queryDescription", statement, queryDescription=described)
 
 
-def query_description(request: Request, query: PersistentQuery, status: QueryStatus | None) -> Json:
+def query_description(
+    request: Request, query: PersistentQuery, status: QueryStatus | None, at: QueryProgress | None
+) -> Json:
     """A persistent query with its plan, its state and why it stopped."""
     described = _description(planning.again(query), query.statement, query.id)
     state = state_of(query, status)
@@ -157,7 +167,9 @@ def query_description(request: Request, query: PersistentQuery, status: QuerySta
     described["ksqlHostQueryStatus"] = {host(request.core.config): state}
     described["state"] = state
     described["consumerGroupId"] = request.core.service_id
-    described["tasksMetadata"] = [_task(request, query)]
+    described["tasksMetadata"] = [_task(request, () if at is None else at.partitions)]
+    if at is not None and at.state is QueryState.CATCHING_UP:
+        described["progress"] = query_text(at, ", ")
     if status is not None:
         described["statistics"] = _query_statistics(status.throughput)
         if status.error:
@@ -166,17 +178,15 @@ def query_description(request: Request, query: PersistentQuery, status: QuerySta
     return described
 
 
-def _task(request: Request, query: PersistentQuery) -> Json:
+def _task(request: Request, partitions: Sequence[PartitionLag]) -> Json:
     """How far the topics that a query reads have been read: one task does all of it."""
-    core, topics = request.core, {relation.topic for relation in query.reads.values()}
     offsets = [
         {
-            "topicPartitionEntity": {"topic": name, "partition": partition},
-            "endOffset": core.log.bounds(name, partition)[1],
-            "committedOffset": at,
+            "topicPartitionEntity": {"topic": at.topic, "partition": at.partition},
+            "endOffset": request.core.log.bounds(at.topic, at.partition)[1],
+            "committedOffset": at.offset,
         }
-        for (name, partition), at in sorted(core.worker.cut().frontier.items())
-        if name in topics
+        for at in partitions
     ]
     return {"taskId": "0_0", "topicOffsets": offsets, "timeCurrentIdlingStarted": None}
 

@@ -68,10 +68,10 @@ def opening_text(opening: OpeningProgress, gap: str = _GAP) -> str:
     return gap.join([head, f"{amount(restore.rows)} rows", *_pace(restore.rows_per_second, restore.seconds_left)])
 
 
-def query_text(query: QueryProgress) -> str:
+def query_text(query: QueryProgress, gap: str = _GAP) -> str:
     """`SPENT catches up: 1.2 M of 4.0 M records  320 k/s  9 s left`."""
     head = f"{query.name} catches up: {amount(query.records)} of {amount(query.records_total)} records"
-    return _GAP.join([head, *_pace(query.records_per_second, query.seconds_left)])
+    return gap.join([head, *_pace(query.records_per_second, query.seconds_left)])
 
 
 def _pace(per_second: float, seconds_left: float | None) -> Iterator[str]:

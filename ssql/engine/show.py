@@ -9,7 +9,7 @@ from ssql.config import HIDDEN_TOPICS, SETTINGS, lookup, matches
 from ssql.engine import connectors, endpoints
 from ssql.engine.api import Entity
 from ssql.engine.context import Request, entity
-from ssql.engine.describe import describe_sources, query_description, statuses
+from ssql.engine.describe import describe_sources, progresses, query_description, statuses
 from ssql.engine.entities import query_json, source_json, type_json
 from ssql.functions.registry import REGISTRY
 from ssql.log.api import Topic
@@ -58,7 +58,8 @@ def _queries(request: Request, statement: Show) -> Entity:
     catalog, running = request.catalog, statuses(request)
     queries = list(catalog.queries.values())
     if statement.extended:
-        described = [query_description(request, q, running.get(q.id)) for q in queries]
+        at = progresses(request)
+        described = [query_description(request, q, running.get(q.id), at.get(q.id)) for q in queries]
         return entity("query_descriptions", statement, queryDescriptions=described)
     listed = [query_json(q, running.get(q.id), catalog) for q in queries]
     listed += [

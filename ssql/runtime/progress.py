@@ -107,7 +107,9 @@ class Trail(Generic[T]):
 
 
 def rate(samples: tuple[tuple[float, T], ...], measure: Callable[[T], float], now: float) -> float:
-    """See `Trail.rate`."""
+    """See `Trail.rate`. Time before anything came does not count: a query may have waited for another."""
+    while len(samples) > 1 and measure(samples[1][1]) == measure(samples[0][1]):
+        samples = samples[1:]
     if len(samples) < 2 or now - samples[0][0] < STEP_S:
         return 0.0
     return max(0.0, measure(samples[-1][1]) - measure(samples[0][1])) / (now - samples[0][0])

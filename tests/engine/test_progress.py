@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from ssql.config import BATCH_MAX_ROWS, Config
 from ssql.engine.api import Session
+from ssql.engine.context import Request
+from ssql.engine.describe import query_description
 from ssql.engine.engine import LocalEngine
 from ssql.engine.opening import Opening
 from ssql.engine.progress import Stage
@@ -99,6 +101,12 @@ def run(engine: LocalEngine, sql: str) -> None:
     engine.execute(sql, Session({"auto.offset.reset": "earliest"}))
 
 
+def lags(engine: LocalEngine) -> list[tuple[int, int]]:
+    """What /clusterStatus says of the one query: the next offset and the end of each partition."""
+    (store,) = engine.cluster()["hostStoreLags"]["stateStoreLags"].values()
+    return [(at["currentOffsetPosition"], at["endOffsetPosition"]) for at in store["lagByPartition"].values()]
+
+
 def only(engine: LocalEngine) -> QueryProgress:
     (found,) = engine.progress().queries
     return found
@@ -118,6 +126,10 @@ def test_a_query_that_catches_up_tells_what_it_has_read_and_has_still_to_read(tm
             assert (found.records, found.records_total, found.lag) == (read, 35, 35 - read)
             assert found.partitions == (PartitionLag("s", 0, read, 35),)
             assert (found.lag_ms is None) == (read == 0)  # the records' times begin in 1970
+            assert lags(engine) == [(read, 35)]
+            query = engine._core.catalog.queries[found.query_id]
+            described = query_description(Request(engine._core, Session()), query, None, found)
+            assert described["progress"].startswith(f"SPENT catches up: {read} of 35 records")
             log.hold(1)
         log.release()
         assert engine.caught_up(WAIT_S)
@@ -159,6 +171,11 @@ def test_a_paused_query_tells_what_it_has_to_read_and_begins_anew_when_it_goes_o
         log.append("s", records(15))
         found = only(engine)
         assert (found.state, found.lag, found.seconds_left) == (QueryState.PAUSED, 15, None)
+        assert lags(engine) == [(5, 20)]
+        [explained] = engine.execute(f"EXPLAIN {query_id};")
+        assert "progress" not in explained["queryDescription"]
+        (at,) = explained["queryDescription"]["tasksMetadata"][0]["topicOffsets"]
+        assert (at["committedOffset"], at["endOffset"]) == (5, 20)
         run(engine, f"RESUME {query_id};")
         assert engine.caught_up(WAIT_S)
         assert (only(engine).records, only(engine).lag) == (15, 0)

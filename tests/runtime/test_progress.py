@@ -70,6 +70,13 @@ def test_what_stands_still_has_no_rate_after_a_while() -> None:
     assert still.rate(amount) == 0.0
 
 
+def test_a_time_of_waiting_before_the_first_does_not_make_it_slow() -> None:
+    clock, late = trail((0.0, 0), (3.0, 0), (1.0, 100), (1.0, 200))
+    assert late.rate(amount) == 100.0
+    clock.now += 2.0
+    assert late.rate(amount) == 50.0
+
+
 SUBJECT = Subject("T", frozenset({"a", "b"}), {("a", 0): 5, ("b", 0): 0}, durable=True)
 
 

@@ -152,7 +152,14 @@ class DataflowWorker:
         try:
             while not self._commits.stopping:
                 self._calls.run()
-                sides = [f for f in self._flows.all.values() if f.name != MAIN and self._may_step(f)]
+                sides = []
+                for flow in self._flows.all.values():
+                    if flow.name == MAIN:
+                        continue
+                    if self._may_step(flow):
+                        sides.append(flow)
+                    else:
+                        flow.trail.add(flow.seen)  # it waits: that is no slow epoch
                 moved = False
                 for flow in sides:
                     moved |= self._step(flow, 0.0, self._queries.splicer.bounds(flow))
