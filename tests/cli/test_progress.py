@@ -6,10 +6,14 @@ import io
 import threading
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from ssql_cli.pending import PendingBackend
 from ssql_cli.remote import RemoteBackend
 from ssql_cli.status_line import FIRST_S, PLAIN_S, REDRAW_S, StatusLine, Watch
+from ssql_cli.transfer.files import RowsFile, format_of
+from ssql_cli.transfer.progress import Progress as Loading
 
 from ssql.engine.opening import Opening
 from ssql.engine.progress import OpeningProgress, Progress, Stage, amount, duration, lines
@@ -86,6 +90,38 @@ def test_elsewhere_there_is_a_plain_line_now_and_then() -> None:
         line.show(f"at {clock.now:.0f}")
     line.clear()
     assert file.getvalue() == "at 110\nat 120\n"
+
+
+def test_rows_on_their_way_tell_their_rate_and_the_time_left() -> None:
+    clock, screen = Clock(), Screen()
+    with Loading("a.csv", 20_000, about=True, line=StatusLine(screen, clock), now=clock) as progress:
+        clock.now += 2.0
+        progress.at(5000)
+        clock.now += 1.0
+        progress.at(25_000)  # it had more than one could tell
+    assert screen.getvalue() == (
+        "\r\x1b[Ka.csv: 5.0 k of about 20.0 k rows  2.5 k/s  6 s left\r\x1b[Ka.csv: 25.0 k rows  8.3 k/s\r\x1b[K"
+    )
+
+
+def test_a_file_tells_about_how_many_rows_it_has(tmp_path: Path) -> None:
+    rows = 40_000
+    lines = [f'{{"n": {n}, "text": "{"x" * (n % 7)}"}}' for n in range(rows)]
+    for name, text in (("a.json", "\n".join(lines)), ("a.csv", "n,text\n" + "".join(f"{n},x\n" for n in range(rows)))):
+        (tmp_path / name).write_text(text)
+        file = RowsFile(tmp_path / name, format_of(tmp_path / name))
+        about = file.about()
+        file.close()
+        assert about is not None
+        assert abs(about - rows) < rows / 50, name
+    pq.write_table(pa.table({"n": range(7)}), tmp_path / "a.parquet")
+    file = RowsFile(tmp_path / "a.parquet", "parquet")
+    assert file.about() == 7
+    file.close()
+    (tmp_path / "b.json").write_text("[" + ",".join(lines[:3]) + "]")
+    file = RowsFile(tmp_path / "b.json", "json")
+    assert file.about() is None  # they are not a line each
+    file.close()
 
 
 def test_a_watch_shows_what_it_finds_until_its_body_ends() -> None:

@@ -13,7 +13,6 @@ import pytest
 from ssql_cli.local import LocalBackend
 from ssql_cli.transfer.files import RowsFile, format_of
 from ssql_cli.transfer.load import LoadOptions, create_statement, load, summary
-from ssql_cli.transfer.progress import progress_text
 from ssql_cli.transfer.statement import parse_copy
 from ssql_cli.transfer.store import all_of, store
 from ssql_cli.transfer.target import columns_of
@@ -142,11 +141,6 @@ def test_a_copy_that_is_none_is_marked(text: str, marked: str) -> None:
     span = bad.value.span
     assert span is not None
     assert text[span.start : span.end] == marked
-
-
-def test_progress_tells_rows_rate_share_and_time_left() -> None:
-    assert progress_text("a.csv", 5000, 20_000, 2.0) == "a.csv: 5,000 rows, 2,500 rows/s, 25 %, 6 s left"
-    assert progress_text("a.csv", 0, None, 0.0) == "a.csv: 0 rows, 0 rows/s"
 
 
 EVERY_TYPE = """

@@ -24,6 +24,7 @@ from ssql.types import (
     SqlType,
     Struct,
 )
+from ssql_cli.transfer.progress import lines_about
 from ssql_cli.transfer.values import BadRow, Part, TextReader, cast, name_of, quoted, sql_type
 
 #: Bytes of the longest line, and of what is read at a time.
@@ -91,6 +92,10 @@ class CsvRows:
         sql = "SELECT line, any_value(error_message) FROM reject_errors GROUP BY line ORDER BY line"
         found = self.connection.sql(sql).fetchall()
         return [BadRow("line", int(line), str(why).split("\n", maxsplit=1)[0]) for line, why in found]
+
+    def about(self) -> int | None:
+        """How many rows there are, roughly."""
+        return lines_about(self.path)
 
     def _name(self, written: str) -> str:
         return written if written in self.target else name_of(written)

@@ -50,6 +50,9 @@ class _Rows(Protocol):
 
     def left_out(self) -> list[BadRow]: ...
 
+    def about(self) -> int | None:
+        """How many rows there are, roughly; None where that cannot be told without reading them."""
+
 
 class RowsFile:
     """A file that is read in batches.
@@ -99,6 +102,13 @@ class RowsFile:
         except duckdb.Error as bad:
             raise FileUnreadable(str(self._path), reason(bad)) from None
 
+    def about(self) -> int | None:
+        """How many rows there are, roughly; None where that cannot be told without reading them."""
+        try:
+            return self._rows.about()
+        except (duckdb.Error, OSError):  # reading will say so
+            return None
+
     def _tell(self, bad: Sequence[BadRow]) -> None:
         self.bad += bad[: TOLD_LINES - len(self.bad)]
         self.bad_rows += len(bad)
@@ -126,6 +136,11 @@ class _ParquetRows:
 
     def left_out(self) -> list[BadRow]:
         return []
+
+    def about(self) -> int:
+        sql = f"SELECT sum(num_rows)::BIGINT FROM parquet_file_metadata({quoted(str(self.path))})"
+        [[rows]] = self.connection.sql(sql).fetchall()
+        return int(rows)
 
 
 def _open(

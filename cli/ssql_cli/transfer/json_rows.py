@@ -15,6 +15,7 @@ import msgspec
 
 from ssql.types import STRING, TIMESTAMP, Column, SqlType
 from ssql_cli.transfer.csv_rows import LONGEST_LINE
+from ssql_cli.transfer.progress import lines_about
 from ssql_cli.transfer.values import BadRow, Part, TextReader, name_of, quoted, sql_type
 
 #: Rows that types are inferred from where DuckDB finds none by itself, and that show whether a text is a time.
@@ -65,6 +66,10 @@ class JsonRows:
     def left_out(self) -> list[BadRow]:
         """What is bad is told with its part."""
         return []
+
+    def about(self) -> int | None:
+        """How many rows there are, roughly; None where they are not a line each."""
+        return lines_about(self.path) if self._form == _LINES else None
 
     def _inferred(self, path: str) -> dict[str, SqlType]:
         """The types of the objects' members, by their names in the file."""

@@ -53,14 +53,14 @@ def load(backend: Backend, path: Path, name: str, options: LoadOptions) -> Loade
             backend.execute(create_statement(name, file.columns, options))
         insert = inserter(backend)
         rows, refused, told = 0, 0, list[str]()
-        with Progress(f"{path.name} into {name}") as progress:
+        with Progress(f"{path.name} into {name}", file.about(), about=True) as progress:
             for batch in file.batches():
                 errors = insert(name, _timed(batch))
                 for index in sorted(errors)[: TOLD_LINES - len(told)]:
                     told.append(f"row {rows + refused + index + 1}: {errors[index]}")
                 refused += len(errors)
                 rows += batch.num_rows - len(errors)
-                progress.at(rows)
+                progress.at(rows + refused)
     finally:
         file.close()
     return Loaded(rows, refused + file.bad_rows, [*map(_told, file.bad), *told][:TOLD_LINES], target is None)
