@@ -73,7 +73,7 @@ def check(parser: argparse.ArgumentParser) -> None:
 
 def _define(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-d", "--define", metavar="NAME=VALUE", action="append", default=[],
+        "-d", "--define", metavar="NAME=VALUE", action="append", default=argparse.SUPPRESS,
         help="the value of ${NAME}; may be repeated. SSQL_VAR_NAME in the environment gives one too",
     )  # fmt: skip
 

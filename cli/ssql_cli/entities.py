@@ -262,7 +262,7 @@ def _named(what: str, name: object) -> str:
 def _endpoint_text(described: Mapping[str, Any]) -> str:
     given = []
     for p in described["parameters"]:
-        default = "" if p["required"] else f"  (default {p['default']})"
+        default = "" if p["required"] else f"  (default {'NULL' if p['default'] is None else p['default']})"
         given.append(f"  ${p['name']}  {p['type']}{default}")
     return "\n".join(
         [

@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is one of `Exit`."""
     if arguments is None:
         sys.meta_path.insert(0, NoPandas())
-    args = make_parser().parse_args(_with_server(sys.argv[1:] if arguments is None else arguments))
+    parser = make_parser()
+    args = parser.parse_args(_with_server(sys.argv[1:] if arguments is None else arguments))
+    _refuse_idle(parser, args)
     # What goes wrong is told once, as an error; a sub-command that has a log of its own sets it up.
     logging.getLogger("ssql").addHandler(logging.NullHandler())
     try:
@@ -112,9 +114,7 @@ def make_parser() -> argparse.ArgumentParser:
         "-d", "--define", metavar="NAME=VALUE", action="append", default=[], help="define a variable; may be repeated"
     )
     parser.add_argument("--config", "--config-file", metavar="FILE", help="configuration file (.toml, or .properties)")
-    parser.add_argument("-u", "--user", metavar="NAME", help="who asks the server; SSQL_USER in the environment too")
-    parser.add_argument("-p", "--password", help="asked for if it is not given; SSQL_PASSWORD in the environment too")
-    parser.add_argument("-t", "--token", metavar="NAME:SECRET", help="an API key for the server")
+    _asker(parser, None)
     parser.add_argument("--query-timeout", type=_positive, metavar="MS", help="end a query after so many milliseconds")
     parser.add_argument("--query-row-limit", type=_count, metavar="N", help="end a query after so many rows")
 
@@ -239,6 +239,20 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _refuse_idle(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """End with a message where an option before a sub-command is none of it: it would be passed over in silence."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            below = action.choices.get(args.command or "")
+    if below is None:
+        return
+    taken = {action.dest for action in below._actions}
+    for action in parser._actions:
+        given = getattr(args, action.dest, action.default) != action.default
+        if action.option_strings and given and action.dest not in taken:
+            parser.error(f"{action.option_strings[-1]} is not for ssql {args.command}")
+
+
 def _positive(text: str) -> float:
     """A number above zero."""
     number = float(text)
@@ -255,11 +269,24 @@ def _bare_name(text: str) -> str:
 
 
 def _place(parser: argparse.ArgumentParser, *, server: bool = False) -> None:
-    """Where a sub-command works; `server`: on one, too."""
+    """Where a sub-command works; `server`: on one, too. What stands before its name counts as well."""
     place = parser.add_mutually_exclusive_group()
+
+    def add(to: argparse._ActionsContainer, option: str, kind: str, text: str) -> None:
+        to.add_argument(option, metavar=kind, default=argparse.SUPPRESS, help=text)
+
     if server:
-        # What stands before the sub-command's name counts as well.
-        place.add_argument("--server", metavar="URL", default=argparse.SUPPRESS, help="work on this server")
-    place.add_argument("--data", metavar="DIR", help="directory of the embedded log (default: ssql-data)")
-    place.add_argument("--kafka", metavar="BOOTSTRAP", help="work on Kafka instead of the embedded log")
-    parser.add_argument("--config", metavar="FILE", help="configuration file (.toml, or .properties)")
+        add(place, "--server", "URL", "work on this server")
+    add(place, "--data", "DIR", "directory of the embedded log (default: ssql-data)")
+    add(place, "--kafka", "BOOTSTRAP", "work on Kafka instead of the embedded log")
+    add(parser, "--config", "FILE", "configuration file (.toml, or .properties)")
+    if server:
+        _asker(parser, argparse.SUPPRESS)
+
+
+def _asker(parser: argparse.ArgumentParser, default: str | None) -> None:
+    """Who asks a server."""
+    user, password = "who asks the server; SSQL_USER in the environment too", "SSQL_PASSWORD in the environment too"
+    parser.add_argument("-u", "--user", metavar="NAME", default=default, help=user)
+    parser.add_argument("-p", "--password", default=default, help=f"asked for if it is not given; {password}")
+    parser.add_argument("-t", "--token", metavar="NAME:SECRET", default=default, help="an API key for the server")

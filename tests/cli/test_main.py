@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from ssql_cli.exits import Exit
-from ssql_cli.main import main
+from ssql_cli.main import main, make_parser
 
 from ssql.errors import ColumnNotFound, Span
 from tests.server.fake import FakeEngine, FakePush
@@ -85,6 +85,9 @@ def test_a_script_of_a_script(tmp_path: Path) -> None:
         (["--server", "127.0.0.1:1", "-e", ";"], Exit.UNAVAILABLE, "could not reach the server"),
         (["server", "--listen", "nowhere", "--data", "d"], Exit.USAGE, "listen"),
         (["run", "none.sql"], Exit.USAGE, 'could not read "none.sql"'),
+        (["--server", "http://127.0.0.1:1", "run", "a.sql"], Exit.USAGE, "--server is not for ssql run"),
+        (["-e", "SHOW TABLES;", "docs"], Exit.USAGE, "--execute is not for ssql docs"),
+        (["--config", "none.toml", "export", "t", "t.csv"], Exit.USAGE, 'could not read "none.toml"'),
     ],
 )
 def test_exit_codes(arguments: list[str], code: Exit, message: str, tmp_path: Path) -> None:
@@ -92,6 +95,12 @@ def test_exit_codes(arguments: list[str], code: Exit, message: str, tmp_path: Pa
     assert (ran.returncode, ran.stdout) == (code, "")
     assert message in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("option", ["--data=here", "--kafka=here", "--config=here", "--define=here"])
+def test_what_stands_before_a_sub_command_counts(option: str) -> None:
+    before = vars(make_parser().parse_args([option, "run", "a.sql"]))
+    assert before == vars(make_parser().parse_args(["run", option, "a.sql"]))
 
 
 def test_a_bug_of_ours_is_no_stack_trace(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
