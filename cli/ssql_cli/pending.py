@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from ssql_cli.backend import Answer, Backend, Entity, Lines
+from ssql_cli.status_line import Watch
 
 if TYPE_CHECKING:
     from ssql.engine.opening import Opening
@@ -49,9 +51,12 @@ class PendingBackend:
     def opened(self) -> Backend:
         """The backend itself, once it is open."""
         self.start()
-        # Waited for in steps, so that Ctrl-C is heard on every system.
-        while not self._done.wait(0.5):
-            pass
+        # Below the prompt is no line while a statement waits: there is one instead of the prompt.
+        waiting = threading.current_thread() is threading.main_thread() and not self._done.is_set()
+        with Watch(self.progress) if waiting else nullcontext():
+            # Waited for in steps, so that Ctrl-C is heard on every system.
+            while not self._done.wait(0.5):
+                pass
         if self._error is not None:
             raise self._error
         assert self._backend is not None

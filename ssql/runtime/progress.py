@@ -7,9 +7,10 @@ waits for an epoch. Rates are taken from a few samples of the last seconds, whic
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -106,13 +107,25 @@ class Trail(Generic[T]):
         return rate(self.samples, measure, self.now())
 
 
-def rate(samples: tuple[tuple[float, T], ...], measure: Callable[[T], float], now: float) -> float:
-    """See `Trail.rate`. Time before anything came does not count: a query may have waited for another."""
-    while len(samples) > 1 and measure(samples[1][1]) == measure(samples[0][1]):
-        samples = samples[1:]
-    if len(samples) < 2 or now - samples[0][0] < STEP_S:
+def rate(samples: Iterable[tuple[float, T]], measure: Callable[[T], float], now: float) -> float:
+    """See `Trail.rate`.
+
+    Time before anything came does not count: a query may have waited for another. Nor does the time since the last
+    came, while that is no longer than before: much comes at once, and a rate that sinks until then would be no rate.
+    """
+    moves: list[tuple[float, float]] = []
+    for at, value in samples:
+        amount = measure(value)
+        if len(moves) == 1 and moves[0][1] == amount:
+            moves = []
+        if not moves or moves[-1][1] != amount:
+            moves.append((at, amount))
+    if len(moves) < 2:
         return 0.0
-    return max(0.0, measure(samples[-1][1]) - measure(samples[0][1])) / (now - samples[0][0])
+    longest = max(after - before for (before, _), (after, _) in pairwise(moves))
+    until = moves[-1][0] if now - moves[-1][0] <= longest else now
+    took = until - moves[0][0]
+    return max(0.0, moves[-1][1] - moves[0][1]) / took if took >= STEP_S else 0.0
 
 
 def time_left(left: float, per_second: float) -> float | None:

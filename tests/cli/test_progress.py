@@ -9,12 +9,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from ssql_cli.local import LocalBackend
 from ssql_cli.pending import PendingBackend
 from ssql_cli.remote import RemoteBackend
 from ssql_cli.status_line import FIRST_S, PLAIN_S, REDRAW_S, StatusLine, Watch
 from ssql_cli.transfer.files import RowsFile, format_of
 from ssql_cli.transfer.progress import Progress as Loading
 
+from ssql.config import Config
 from ssql.engine.opening import Opening
 from ssql.engine.progress import OpeningProgress, Progress, Stage, amount, duration, lines
 from ssql.runtime.progress import RestoreProgress
@@ -136,6 +138,28 @@ def test_a_watch_shows_what_it_finds_until_its_body_ends() -> None:
     with Watch(found, StatusLine(screen, lambda: next(clock))):
         assert shown.wait(20)
     assert "\r\x1b[KSPENT catches up: 10 of 40 records" in screen.getvalue()
+    assert screen.getvalue().endswith("\r\x1b[K")
+
+
+def test_a_statement_that_waits_for_the_engine_shows_how_far_that_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen, go, opening = Screen(), threading.Event(), Opening()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setattr("ssql_cli.status_line.FIRST_S", 0.0)
+    monkeypatch.setattr("ssql_cli.status_line.REDRAW_S", 0.001)
+    opening.stage = Stage.RESTORING
+    opening.restoring.expect({"a": (0, 4)})
+    backend = LocalBackend(Config(), engine=FakeEngine())
+    pending = PendingBackend("here", lambda: backend if go.wait(20) else pytest.fail("not let go"), opening)
+
+    def let_go() -> None:
+        while "restoring 0 of 1 tables" not in screen.getvalue():
+            pass
+        go.set()
+
+    looking = threading.Thread(target=let_go)
+    looking.start()
+    assert pending.execute("SHOW TABLES;") == []
+    looking.join(20)
     assert screen.getvalue().endswith("\r\x1b[K")
 
 

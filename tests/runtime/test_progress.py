@@ -77,6 +77,13 @@ def test_a_time_of_waiting_before_the_first_does_not_make_it_slow() -> None:
     assert late.rate(amount) == 50.0
 
 
+def test_what_comes_in_steps_keeps_its_rate_between_them() -> None:
+    clock, steps = trail((0.0, 0), (1.0, 100), (1.0, 200))
+    for seconds, expected in ((0.5, 100.0), (0.5, 100.0), (1.0, 50.0)):
+        clock.now += seconds
+        assert steps.rate(amount) == expected
+
+
 SUBJECT = Subject("T", frozenset({"a", "b"}), {("a", 0): 5, ("b", 0): 0}, durable=True)
 
 
