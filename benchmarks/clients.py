@@ -181,13 +181,24 @@ class Following(asyncio.Protocol):
         told: (number of the newest record, when it was told) of each change after the snapshot.
     """
 
+    #: what an element ends in, and what the first one has
+    ends, begins = b"\n\n", b"event: "
+
     def __init__(self, sql: str, key: int | None, keys: int, told: list[tuple[int, float]]) -> None:
-        self._request = f"GET /subscribe?sql={quote(sql)} HTTP/1.1\r\nHost: load\r\nAccept: text/event-stream\r\n\r\n"
+        self._request = self.request(sql)
         self._key, self._keys, self._told = key, keys, told
         self._data = b""
         self.newest: dict[int, int] = {}
         self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.wrong: Exception | None = None
+
+    def request(self, sql: str) -> str:
+        return f"GET /subscribe?sql={quote(sql)} HTTP/1.1\r\nHost: load\r\nAccept: text/event-stream\r\n\r\n"
+
+    def changes(self, elements: bytes) -> list[tuple[bytes, ...]]:
+        """Key, how many records it has seen, and the newest of them, of each row that is now there."""
+        assert b"event: error" not in elements, elements[:1000].decode()
+        return [change for sign, *change in _CHANGE.findall(elements) if sign == b"1"]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -196,7 +207,7 @@ class Following(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         now = time.perf_counter()
         self._data += data
-        end = self._data.rfind(b"\n\n")
+        end = self._data.rfind(self.ends)
         if end < 0:
             return
         events, self._data = self._data[:end], self._data[end:]
@@ -205,22 +216,34 @@ class Following(asyncio.Protocol):
         except AssertionError as wrong:
             self.wrong = wrong
 
-    def _take(self, events: bytes, now: float) -> None:
-        assert b"event: error" not in events, events[:1000].decode()
-        for sign, key, seen, newest in _CHANGE.findall(events):
-            if sign != b"1":
-                continue
+    def _take(self, elements: bytes, now: float) -> None:
+        for key, seen, newest in self.changes(elements):
             of, last = int(key), int(newest)
             assert self._key in (None, of), f"followed key {self._key}, and was told of {of}"
             assert last == of + (int(seen) - 1) * self._keys, f"key {of}: {seen!r} records, and the newest is {last}"
             assert last >= self.newest.get(of, 0), f"key {of} went back from {self.newest[of]} to {last}"
             self.newest[of] = last
-            if self.begun.done():
+            if self.begun.done() and last >= self._keys:  # those before were there when this began
                 self._told.append((last, now))
-        if b"event: " in events and not self.begun.done():
+        if self.begins in elements and not self.begun.done():
             self.begun.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.wrong = self.wrong or exc or ConnectionError("the server closed the connection")
         if not self.begun.done():
             self.begun.set_exception(self.wrong)
+
+
+class Pushed(Following):
+    """The same of a push query over /query-stream."""
+
+    ends, begins = b"\n", b'"queryId"'
+
+    def request(self, sql: str) -> str:
+        body = msgspec.json.encode({"sql": f"{sql} EMIT CHANGES;", "properties": {"auto.offset.reset": "earliest"}})
+        head = f"POST /query-stream HTTP/1.1\r\nHost: load\r\nContent-Length: {len(body)}\r\n"
+        return f"{head}Content-Type: application/json\r\n\r\n{body.decode()}"
+
+    def changes(self, elements: bytes) -> list[tuple[bytes, ...]]:
+        assert b'"error_code"' not in elements, elements[:1000].decode()
+        return ROW.findall(elements)

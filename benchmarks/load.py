@@ -1,4 +1,4 @@
-"""How much one server carries, on one machine: `python -m benchmarks.load [lookups|own-keys|one-view]...`.
+"""How much one server carries, on one machine: `python -m benchmarks.load [lookups|own-keys|one-view|pushed]...`.
 
 The server, a writer and the clients are processes of their own; every answer is checked. Figures depend on the machine
 and on what else it does: compare those of one run with each other.
@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import ssql
-from benchmarks.clients import Following, KeptAlive, Multiplexed, checked_lookup
+from benchmarks.clients import Following, KeptAlive, Multiplexed, Pushed, checked_lookup
 
 #: How many processes subscribers are spread over.
 PROCESSES = 4
@@ -194,7 +194,9 @@ def _asked(server: Serving, path: str, http2: bool, at_once: int, seconds: float
 # --- subscribers ------------------------------------------------------------------
 
 
-def _follow(address: tuple[str, int], told: Connection, keys: int, followed: Sequence[int | None]) -> None:
+def _follow(
+    address: tuple[str, int], told: Connection, keys: int, client: type[Following], followed: Sequence[int | None]
+) -> None:
     """One client process: a subscriber for each of `followed` (a key, or None for all of them), until told how many
     records there were; tells what it was told when, once all have been told of the last."""
     _many_files()
@@ -205,7 +207,7 @@ def _follow(address: tuple[str, int], told: Connection, keys: int, followed: Seq
         subscribers: list[Following] = []
         for at in range(0, len(followed), 50):  # no more at a time than may wait to be accepted
             begun = [
-                (await loop.create_connection(lambda k=key: Following(_sql(k), k, keys, noted), *address))[1]
+                (await loop.create_connection(lambda k=key: client(_sql(k), k, keys, noted), *address))[1]
                 for key in followed[at : at + 50]
             ]
             await asyncio.gather(*(subscriber.begun for subscriber in begun))
@@ -237,7 +239,15 @@ def _many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
 
-def _subscribers(title: str, keys: int, followed: Sequence[int | None], per_second: float, seconds: float) -> None:
+def _subscribers(
+    title: str,
+    keys: int,
+    followed: Sequence[int | None],
+    per_second: float,
+    seconds: float,
+    *,
+    client: type[Following] = Following,
+) -> None:
     """Subscribers in four processes, and records that come one at a time, at a steady rate."""
     from ssql.log.embedded import EmbeddedLog
 
@@ -248,7 +258,7 @@ def _subscribers(title: str, keys: int, followed: Sequence[int | None], per_seco
         clients = []
         for part in range(PROCESSES):
             ours, theirs = _SPAWN.Pipe()
-            arguments = (server.address, theirs, keys, followed[part::PROCESSES])
+            arguments = (server.address, theirs, keys, client, followed[part::PROCESSES])
             process = _SPAWN.Process(target=_follow, args=arguments, daemon=True)
             process.start()
             theirs.close()
@@ -291,7 +301,12 @@ def one_view(count: int = 10_000, seconds: float = 20) -> None:
     _subscribers(f"{count:,} subscribers of one view", 10, [None] * count, 1, seconds)
 
 
-SCENARIOS = {"lookups": lookups, "own-keys": own_keys, "one-view": one_view}
+def pushed(count: int = 1000, seconds: float = 20) -> None:
+    """ksqlDB's push queries of one view that changes once a second."""
+    _subscribers(f"{count:,} push queries of one view", 10, [None] * count, 1, seconds, client=Pushed)
+
+
+SCENARIOS = {"lookups": lookups, "own-keys": own_keys, "one-view": one_view, "pushed": pushed}
 
 
 def main(names: Sequence[str] = ()) -> None:

@@ -52,29 +52,6 @@ class PullResult:
     final_message: str | None = None
 
 
-class PushQuery(Protocol):
-    """A running push query."""
-
-    query_id: str
-    columns: tuple[Column, ...]
-
-    def on_rows(self, wake: Any) -> None:
-        """Register a callable without arguments that is called (in any thread) when `take` has something new."""
-
-    def take(self, max_rows: int = 10_000, timeout_s: float | None = None) -> pa.RecordBatch | None:
-        """The next changes: the columns and `_diff` (+1 upsert or row, -1 deletion of a table's row: an update is only
-        its +1). None when the query has ended (see `final_message`, `error`); an empty batch on time-out."""
-
-    @property
-    def final_message(self) -> str | None:
-        """ "Limit Reached" when it ended by its LIMIT."""
-
-    @property
-    def error(self) -> Exception | None: ...
-
-    def close(self) -> None: ...
-
-
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One step of a subscription: its rows went from one frontier to the next.
@@ -84,14 +61,69 @@ class Frame:
     which have no `token` until it is whole. `frontier`: the next offsets of what the query reads. `token`: a
     subscription with the same statement that starts after it goes on behind this frame, in this process or the next.
 
-    Subscribers of one computation are given the same frames: `rendered` keeps the forms that a server made of one.
+    Readers of one computation are given the same frames: `rendered` keeps the forms that a server made of one.
     """
 
     rows: pa.RecordBatch
     snapshot: bool
     frontier: Offsets
     token: str | None
-    rendered: dict[Hashable, bytes] = field(default_factory=dict, repr=False)
+    rendered: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class PushRows:
+    """Rows of a push query: of `rows` those from `start` to before `stop`.
+
+    Readers of one computation are given the same `rows`: `rendered` keeps the forms that a server made of some of them.
+    """
+
+    rows: pa.RecordBatch
+    start: int
+    stop: int
+    rendered: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def num_rows(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def batch(self) -> pa.RecordBatch:
+        """The columns, then `_diff`."""
+        return self.rows.slice(self.start, self.num_rows)
+
+    def part(self, start: int, stop: int) -> PushRows:
+        """Those from `start` to before `stop` of them."""
+        return PushRows(self.rows, self.start + start, self.start + stop, self.rendered)
+
+
+class PushQuery(Protocol):
+    """A running push query."""
+
+    @property
+    def query_id(self) -> str: ...
+
+    @property
+    def columns(self) -> tuple[Column, ...]: ...
+
+    def on_rows(self, wake: Any) -> None:
+        """Register a callable without arguments that is called (in any thread) when `take` has something new."""
+
+    def take(self, max_rows: int = 10_000, timeout_s: float | None = None) -> pa.RecordBatch | None:
+        """The next changes: the columns and `_diff` (+1 upsert or row, -1 deletion of a table's row: an update is only
+        its +1). None when the query has ended (see `final_message`, `error`); an empty batch on time-out."""
+
+    def take_rows(self, max_rows: int = 10_000, timeout_s: float | None = None) -> PushRows | None:
+        """As `take`, for who renders them once for all that are given the same."""
+
+    @property
+    def final_message(self) -> str | None:
+        """ "Limit Reached" when it ended by its LIMIT."""
+
+    @property
+    def error(self) -> Exception | None: ...
+
+    def close(self) -> None: ...
 
 
 class Subscription(Protocol):

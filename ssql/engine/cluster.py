@@ -79,7 +79,7 @@ def terminate(core: Core, delete_topics: Sequence[str]) -> Entity:
         sequence = core.commands.next_sequence()
         # A process that ends half-way finds nothing defined, and no topic that a query would write again.
         core.commit("TERMINATE CLUSTER", changes, {})
-        core.pushes.close_all()
+        core.running.close_all()
         for query_id in queries:
             core.worker.drop(query_id)
         for source in sources:

@@ -14,9 +14,9 @@ from ssql.config import SERVICE_ID, VARIABLE_SUBSTITUTION, Config
 from ssql.engine.api import Entity, Session
 from ssql.engine.lookups import Lookup
 from ssql.engine.pull_plans import PullPlans
-from ssql.engine.pushes import Pushes
 from ssql.engine.reads.database import ReadDatabase
 from ssql.engine.recent import Recent
+from ssql.engine.running import Running
 from ssql.engine.session import effective, substitutes
 from ssql.engine.statements_pool import StatementPool
 from ssql.engine.subscriptions.feeds import Feeds
@@ -44,7 +44,7 @@ class Core:
     log: Log
     worker: Worker
     commands: CommandTopic
-    pushes: Pushes
+    running: Running
     feeds: Feeds
     pool: StatementPool
     pull_plans: PullPlans[PullPlan]

@@ -162,7 +162,7 @@ def drop_source(request: Request, statement: DropSource) -> Entity:
             schemas.delete(source.relation, core.schemas)  # first: a registry that is away refuses all of it
         sequence = core.commands.next_sequence()
         request.commit(statement, changes)
-        core.pushes.stop_readers(name.text, f'{kind} "{name}" was dropped')
+        core.running.stop_readers(name.text, f'{kind} "{name}" was dropped')
         if own is not None:
             core.worker.drop(own)
         kept.end(core.worker, source)

@@ -50,10 +50,10 @@ from ssql.engine.context import Core, Request
 from ssql.engine.opening import Opening
 from ssql.engine.progress import Progress, Stage
 from ssql.engine.pull_plans import PullPlans
-from ssql.engine.pushes import Pushes
 from ssql.engine.reads import choice
 from ssql.engine.reads.database import ReadDatabase
 from ssql.engine.recent import Recent
+from ssql.engine.running import Running
 from ssql.engine.statements_pool import StatementPool
 from ssql.engine.subscriptions import start as subscriptions
 from ssql.engine.subscriptions.feeds import Feeds
@@ -180,14 +180,14 @@ class LocalEngine:
         except BaseException:
             worker.close()
             raise
-        pushes = Pushes(worker, config[MAX_PUSH_QUERIES], config[PUSH_BUFFER_BYTES])
-        feeds = Feeds(worker, pushes, config[PUSH_BUFFER_BYTES])
+        running = Running(config[MAX_PUSH_QUERIES])
+        feeds = Feeds(worker, running, config[PUSH_BUFFER_BYTES])
         return Core(
             config=config,
             log=self._log,
             worker=worker,
             commands=commands,
-            pushes=pushes,
+            running=running,
             feeds=feeds,
             pool=StatementPool(),
             pull_plans=PullPlans(),
@@ -296,7 +296,7 @@ class LocalEngine:
             raise _internal(error, sql, sql.strip(), []) from error
 
     def push_query(self, query_id: str) -> PushQuery | None:
-        return self._core.pushes.get(query_id)
+        return self._core.running.push(query_id)
 
     def insert(self, target: str, rows: Sequence[Mapping[str, Any]], session: Session | None = None) -> list[InsertAck]:
         request = Request(self._core, session or Session())
@@ -359,7 +359,7 @@ class LocalEngine:
         core = self._core
         queries = [q for q in core.worker.status() if q.query_id in core.catalog.queries]
         return Metrics(
-            core.worker.throughput(), queries, len(core.pushes.all()), core.worker.cut().epoch, self.progress()
+            core.worker.throughput(), queries, len(core.running.all()), core.worker.cut().epoch, self.progress()
         )
 
     def progress(self) -> Progress:
@@ -380,7 +380,7 @@ class LocalEngine:
         if self._closed:
             return
         self._closed = True
-        self._core.pushes.close_all()
+        self._core.running.close_all()
         self._core.feeds.close()
         for printing in list(self._core.prints):
             printing.close()

@@ -16,7 +16,7 @@ from ssql.errors import QueryFailed, ReadTimedOut, SsqlError
 from ssql.log.api import Log
 from ssql.planner.bind import Analysis
 from ssql.planner.steps import QueryPlan
-from ssql.runtime.api import Demand, Offsets, Worker
+from ssql.runtime.api import Demand, Offsets, Reached, Worker
 from ssql.runtime.changes import group_rows
 
 #: How long (s) one wait for the worker lasts before it is looked at again.
@@ -24,7 +24,7 @@ _LOOK_S = 1.0
 
 
 class _Collected:
-    """The listener: keeps the rows of all epochs, or the first `limit`, and how it ended."""
+    """The follower: keeps the rows of all epochs, or the first `limit`, and how it ended."""
 
     def __init__(self, limit: int | None) -> None:
         self.batches: list[pa.RecordBatch] = []
@@ -32,19 +32,21 @@ class _Collected:
         self.ended = threading.Event()
         self.reason: str | None = None
 
-    def __call__(self, batch: pa.RecordBatch | None, reason: str | None) -> Demand:
-        if batch is None:
-            self.reason = reason
-            self.ended.set()
+    def told(self, rows: pa.RecordBatch | None, reached: Reached) -> Demand:  # noqa: ARG002
+        if rows is None:
             return Demand.MORE
-        self.batches.append(batch)
+        self.batches.append(rows)
         if self._left is None:
             return Demand.MORE
-        self._left -= batch.num_rows
+        self._left -= rows.num_rows
         if self._left > 0:
             return Demand.MORE
         self.ended.set()
         return Demand.DONE
+
+    def failed(self, reason: str) -> None:
+        self.reason = reason
+        self.ended.set()
 
 
 def read_all(worker: Worker, log: Log, analysis: Analysis, plan: QueryPlan, deadline: float | None = None) -> pa.Table:
@@ -59,7 +61,7 @@ def read_all(worker: Worker, log: Log, analysis: Analysis, plan: QueryPlan, dead
     ends = _ends(log, analysis)
     # Of a table the first changes are not the first rows.
     collected = _Collected(None if analysis.kind == "TABLE" else analysis.limit)
-    worker.subscribe(plan, collected, start="earliest")
+    worker.follow(plan, collected, begin={}, quiet={}, own={})
     try:
         while not collected.ended.is_set() and not worker.wait_for(ends, _LOOK_S):
             worker.status()  # raises where the worker has stopped for good

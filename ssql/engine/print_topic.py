@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from ssql.config import AUTO_OFFSET_RESET
 from ssql.engine import planning
+from ssql.engine.api import PushRows
 from ssql.engine.context import Request
 from ssql.errors import TopicNotFound
 from ssql.formats.guess import Guess
@@ -179,6 +180,10 @@ class TopicPrint:
             taken = [self._waiting.popleft() for _ in range(min(max_rows, len(self._waiting)))]
             self._changed.notify_all()
         return pa.record_batch([pa.array(taken, pa.string())], names=["LINE"])
+
+    def take_rows(self, max_rows: int = 10_000, timeout_s: float | None = None) -> PushRows | None:
+        batch = self.take(max_rows, timeout_s)
+        return batch if batch is None else PushRows(batch, 0, batch.num_rows)
 
     def close(self) -> None:
         """Stop; what was not taken yet is dropped."""

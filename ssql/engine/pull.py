@@ -32,11 +32,11 @@ from ssql.engine.api import PullResult
 from ssql.engine.context import Request
 from ssql.engine.history import read_all
 from ssql.engine.lookups import lookup_of, shape_of
-from ssql.engine.pushes import LIMIT_REACHED
 from ssql.engine.reads import choice
 from ssql.engine.reads.rows import kept_view
 from ssql.engine.record_order import in_record_order
 from ssql.engine.statements_pool import one_batch
+from ssql.engine.subscriptions.push_query import LIMIT_REACHED
 from ssql.errors import PullTooLarge, SsqlError
 from ssql.planner import plan as logical
 from ssql.planner.pull import PullPlan, plan_pull

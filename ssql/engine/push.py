@@ -1,4 +1,4 @@
-"""SELECT ... EMIT: a push query is planned as a query that ends in its subscriber, and has no trace in the log."""
+"""SELECT ... EMIT: a push query is planned as a query that ends in its readers, and has no trace in the log."""
 
 from __future__ import annotations
 
@@ -8,27 +8,26 @@ from dataclasses import replace
 from ssql.config import AUTO_OFFSET_RESET, PUSH_V2
 from ssql.engine import planning
 from ssql.engine.context import Request
-from ssql.engine.pushes import Push
+from ssql.engine.subscriptions.push_query import Push
+from ssql.engine.subscriptions.start import wish_of
 from ssql.planner.bind import Analysis, analyse
 from ssql.planner.scalable import is_scalable, with_keys_only
-from ssql.runtime.api import ReaderStart
 from ssql.sql.statements import Query, Select
 
 
 def start(request: Request, statement: Select) -> Push:
     """Start a push query. Raises `TooManyPushQueries` and what is wrong with the statement."""
-    query, catalog = statement.query, request.catalog
-    analysis = analyse(query, catalog, options=planning.options(catalog.types, request.config, request.core.log))
-    begin: ReaderStart = "earliest" if request.config[AUTO_OFFSET_RESET] == "earliest" else "latest"
-    scalable = begin == "latest" and _is_scalable(request, query, analysis)
+    query, catalog, core = statement.query, request.catalog, request.core
+    analysis = analyse(query, catalog, options=planning.options(catalog.types, request.config, core.log))
+    scalable = request.config[AUTO_OFFSET_RESET] != "earliest" and _is_scalable(request, query, analysis)
     if scalable:
-        begin = "now"
         analysis = replace(analysis, plan=with_keys_only(analysis.plan))
+    wish = wish_of(request, analysis, planning.transient_id(query), statement.text)
+    told = replace(wish, start="now" if scalable else "log", telling="rows" if scalable else "upserts", named=True)
     query_id = f"SCALABLE_PUSH_QUERY_{uuid.uuid4()}" if scalable else planning.transient_id(query)
-    plan = planning.built(analysis, query_id, None, request.config)
-    return request.core.pushes.open(
-        plan, analysis.schema.columns, statement.text, limit=analysis.limit, start=begin, deletions=not scalable
-    )
+    push = Push(core.running, query_id, statement.text, told, analysis.limit)
+    push.begin(core.feeds.subscribe, told)
+    return push
 
 
 def _is_scalable(request: Request, query: Query, analysis: Analysis) -> bool:

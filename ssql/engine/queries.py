@@ -164,7 +164,7 @@ def change_query(request: Request, statement: ChangeQuery) -> Entity:
     """TERMINATE, PAUSE or RESUME of one query or of all. TERMINATE also ends push queries."""
     core, action = request.core, statement.action
     if action == "TERMINATE" and statement.query is not None:
-        ended = core.pushes.close(statement.query.text)
+        ended = core.running.close(statement.query.text)
         if ended is not None:
             return entity("terminate_query", statement, queryId=ended, wasTerminated=True)
     with core.defining:

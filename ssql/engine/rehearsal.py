@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from threading import RLock
-from typing import Any, cast
+from typing import cast
 
 import pyarrow as pa
 
 from ssql.catalog.commands import Command, CommandTopic
 from ssql.engine.context import Request
-from ssql.engine.pushes import Pushes
+from ssql.engine.running import Running, Runs
 from ssql.log.api import Log, Topic
 from ssql.planner.steps import QueryPlan
 from ssql.runtime.api import Cut, QueryStatus, Start, Throughput, Worker
@@ -55,7 +55,7 @@ def _without_a_trace(request: Request) -> Request:
             log=cast("Log", _Log(core.log)),
             worker=cast("Worker", _Worker(core.worker)),
             commands=cast("CommandTopic", _Commands(core.commands)),
-            pushes=cast("Pushes", _Pushes(core.pushes)),
+            running=cast("Running", _Running(core.running)),
             schemas=_Schemas(core.schemas),
             defining=RLock(),
         ),
@@ -133,17 +133,17 @@ class _Commands:
         self._next += 1
 
 
-class _Pushes:
-    """The push queries that are running, which go on."""
+class _Running:
+    """What runs for readers, which goes on."""
 
-    def __init__(self, pushes: Pushes) -> None:
-        self._pushes = pushes
+    def __init__(self, running: Running) -> None:
+        self._running = running
 
-    def all(self) -> Iterable[Any]:
-        return self._pushes.all()
+    def all(self) -> Iterable[Runs]:
+        return self._running.all()
 
     def close(self, name: str) -> str | None:
-        return next((p.query_id for p in self._pushes.all() if p.query_id.upper() == name.upper()), None)
+        return next((p.query_id for p in self._running.all() if p.query_id.upper() == name.upper()), None)
 
     def stop_readers(self, name: str, reason: str) -> None: ...
 

@@ -72,7 +72,7 @@ def _queries(request: Request, statement: Show) -> Entity:
             "statusCount": {"RUNNING": 1},
             "state": "RUNNING",
         }
-        for push in request.core.pushes.all()
+        for push in request.core.running.all()
     ]
     return entity("queries", statement, queries=listed)
 

@@ -184,6 +184,20 @@ class TokenExpired(SqlError):
         )
 
 
+class ReaderTooSlow(SqlError):
+    """What the reader of a push query has yet to see is no longer in the log."""
+
+    code = "reader_too_slow"
+    status = 410
+    ksql_code = 41000
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the query cannot go on: records that its reader has yet to see were deleted",
+            hint="Read faster, raise query.push.buffer.bytes, or keep the topic's records for longer.",
+        )
+
+
 class SubscriptionStartsOver(SsqlError):
     """The rows of a subscription begin anew, in a form that has no word for that."""
 

@@ -142,7 +142,12 @@ class QueryFailed(SsqlError):
     code = "query_failed"
 
     def __init__(self, query_id: str, reason: str) -> None:
+        self.reason = reason
         super().__init__(f'query "{query_id}" failed: {reason}')
+
+    def of(self, query_id: str) -> QueryFailed:
+        """The same of a query that has its rows from this one."""
+        return QueryFailed(query_id, self.reason)
 
 
 class BadRecord(SsqlError):

@@ -84,17 +84,12 @@ class Cut:
 
 
 class Demand(Enum):
-    """What a listener wants after what it was given. WAIT: nothing until `resume`; the query stands still until then,
+    """What a follower wants after what it was given. WAIT: nothing until `resume`; the query stands still until then,
     and goes on from the log where it stopped. DONE: nothing any more; the query is dropped."""
 
     MORE = "MORE"
     WAIT = "WAIT"
     DONE = "DONE"
-
-
-#: Called in the worker's thread with the rows of an epoch (columns of the plan and the system columns), once the epoch
-#: is committed; and with None and the reason when the query has failed. It must not block.
-Listener = Callable[[pa.RecordBatch | None, str | None], Demand]
 
 
 @dataclass(frozen=True)
@@ -120,16 +115,15 @@ class Follower(Protocol):
     """Who follows a query, epoch by epoch. Called in the worker's thread; must not block."""
 
     def told(self, rows: pa.RecordBatch | None, reached: Reached) -> Demand:
-        """The rows of a committed epoch (as for a `Listener`), None where there are none; first of all where the query
-        starts, and later where it joins the others."""
+        """The rows of a committed epoch (columns of the plan and the system columns), None where there are none; first
+        of all where the query starts, and later where it joins the others."""
 
     def failed(self, reason: str) -> None:
         """The query has failed, and is no more."""
 
 
-#: Where a query starts to read streams. Tables are read from their beginning; NOW: what they hold by then is not told.
+#: Where a query starts to read streams. Tables are read from their beginning.
 Start = Literal["earliest", "latest"]
-ReaderStart = Literal["earliest", "latest", "now"]
 
 
 class Worker(Protocol):
@@ -144,12 +138,6 @@ class Worker(Protocol):
         """Run queries (they catch up together, then join the others). Returns when they are known, before any row.
 
         A query that ran before (same id) goes on from its state. Tables are read from the earliest offset always.
-        """
-
-    def subscribe(self, plan: QueryPlan, listener: Listener, *, start: ReaderStart) -> None:
-        """Run a query whose rows go to a listener; it leaves no trace in the log.
-
-        `start` "now": from the latest, and of tables only what changes from then on.
         """
 
     def follow(self, plan: QueryPlan, follower: Follower, *, begin: Offsets, quiet: Offsets, own: Offsets) -> None:

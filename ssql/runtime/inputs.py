@@ -61,6 +61,12 @@ class _Piece:
     def __len__(self) -> int:
         return int(self.fetch.batch.num_rows)
 
+    @property
+    def offset(self) -> int:
+        """Of the next record."""
+        offset: int = self.fetch.batch.column("offset")[self.at].as_py()
+        return offset
+
 
 @dataclass
 class _Partition:
@@ -84,6 +90,11 @@ class _Partition:
     @property
     def buffered(self) -> int:
         return sum(len(p) - p.at for p in self.pieces)
+
+    def pass_gap(self, offset: int) -> None:
+        """Go on to `offset` where no record is left before it (of a compacted topic)."""
+        if self.pieces and self.pieces[0].offset >= offset > self.position:
+            self.position = offset
 
     def order_at(self, offset: int) -> int:
         """The order of the record at `offset`; at least that where it is not read yet."""
@@ -414,6 +425,8 @@ class Inputs:
                 limit = min(bounds.of(name, number))
                 bound, first = fence
                 side: Literal["left", "right"] = "right" if topic.rank(name, number) <= first else "left"
+                if limit < FOREVER:
+                    partition.pass_gap(limit)
                 for piece in partition.pieces:
                     stop = int(np.searchsorted(piece.order, bound, side=side))
                     if limit < FOREVER:

@@ -126,7 +126,7 @@ class Follower:
     async def _rendered(self, frame: Frame) -> bytes:
         """The frame in the form: made by whoever is first to ask, in a thread if it is large."""
         name = self.form.name
-        text = frame.rendered.get(name)
+        text: bytes | None = frame.rendered.get(name)
         if text is not None:
             return text
         columns = self.subscription.columns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time as clock
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +12,10 @@ import pyarrow as pa
 import pytest
 
 from ssql.engine.api import PushQuery
-from ssql.engine.pushes import Push, visible_changes
-from ssql.errors import ColumnNotFound, NegativeLimit, TooManyPushQueries, WrongEndpoint
-from ssql.runtime.progress import QueryState
+from ssql.engine.subscriptions.feed import Feed
+from ssql.engine.subscriptions.feeds import FEW
+from ssql.engine.subscriptions.net import visible_changes
+from ssql.errors import ColumnNotFound, NegativeLimit, ReaderTooSlow, TooManyPushQueries, WrongEndpoint
 from tests.engine.conftest import WAIT_S, Bench
 
 STREAM = "CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='s', value_format='JSON');"
@@ -42,30 +44,9 @@ def taken(query: PushQuery, rows: int) -> list[tuple[Any, ...]]:
     return found
 
 
-def test_rows_that_fill_the_limit_before_the_query_is_begun_are_kept(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bench.run(STREAM)
-    insert(bench, "s", ("a", 1), ("b", 2))
-    counted, begun = threading.Event(), threading.Event()
-    shown, begin = Push._shown, Push.begin
-
-    def count_first(push: Push, batch: pa.RecordBatch) -> pa.RecordBatch:
-        rows = shown(push, batch)
-        counted.set()
-        assert begun.wait(WAIT_S)
-        return rows
-
-    def begin_then(push: Push) -> None:
-        assert counted.wait(WAIT_S)
-        begin(push)
-        begun.set()
-
-    monkeypatch.setattr(Push, "_shown", count_first)
-    monkeypatch.setattr(Push, "begin", begin_then)
-    query = bench.push("SELECT k FROM s EMIT CHANGES LIMIT 2;")
-    assert [k for k, _ in taken(query, 2)] == ["a", "b"]
-    assert query.final_message == "Limit Reached"
+def feeds(bench: Bench) -> list[Feed]:
+    """What push queries are read from."""
+    return list(bench.engine._core.feeds._running.values())
 
 
 def test_a_stream_gives_its_history_and_then_what_comes(bench: Bench) -> None:
@@ -147,17 +128,17 @@ def test_an_empty_batch_on_timeout_and_a_wake_when_there_is_more(bench: Bench) -
     assert taken(query, 1) == [(1, 1)]
 
 
-def test_a_slow_reader_holds_its_query_back_and_misses_nothing(make: Callable[..., Bench]) -> None:
+def test_a_slow_reader_holds_up_nobody_and_misses_nothing(make: Callable[..., Bench]) -> None:
     bench = make(**{"query.push.buffer.bytes": 1, "batch.max.rows": 2})
     bench.run(STREAM)
     query = bench.push("SELECT v FROM s EMIT CHANGES;")
     quick = bench.push("SELECT v FROM s WHERE v < 0 EMIT CHANGES;")
     insert(bench, "s", *(("a", n) for n in range(20)), ("a", -1))
     bench.settle()
-    # The others went on. It stands after its first epoch, and holds the rows of that alone.
+    # The others went on, and of what waits for it no more is held than the rows of an epoch.
     assert taken(quick, 1) == [(-1, 1)]
-    held = {q.query_id: q for q in bench.engine._core.worker.status()}[query.query_id]
-    assert (held.state, held.throughput.written.records) == (QueryState.PAUSED, 2)
+    held = [sum(entry.changes.num_rows for entry in feed.entries) for feed in feeds(bench)]
+    assert max(held) <= 2
     insert(bench, "s", ("a", 99))
     assert taken(query, 22) == [(n, 1) for n in (*range(20), -1, 99)]
     insert(bench, "s", ("a", 100))
@@ -227,6 +208,137 @@ def test_errors_have_their_place(bench: Bench) -> None:
     assert bench.marked(caught.value) == "nope"
     with pytest.raises(WrongEndpoint):
         bench.push("SHOW STREAMS;")
+
+
+# --- many, and slow ones -----------------------------------------------------
+
+COUNTS = "CREATE TABLE c AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;"
+
+
+def computed(bench: Bench) -> list[str]:
+    """The queries that the worker runs for readers."""
+    return [q.query_id for q in bench.engine._core.worker.status() if q.query_id.startswith("transient_")]
+
+
+def share(bench: Bench, computations: int = 1) -> None:
+    """Those that catch up go over to what is shared, until so many are left."""
+    deadline = clock.monotonic() + WAIT_S
+    while len(computed(bench)) > computations:
+        assert clock.monotonic() < deadline, computed(bench)
+        bench.settle()
+    assert len(computed(bench)) == computations
+
+
+def test_push_queries_of_one_view_are_one_computation_each_with_its_own_limit(make: Callable[..., Bench]) -> None:
+    bench = make(**{"batch.max.rows": 1})
+    bench.run(STREAM + COUNTS)
+    insert(bench, "s", ("a", 0), ("b", 0), ("a", 0))
+    bench.settle()
+    sql = "SELECT * FROM c EMIT CHANGES"
+    many = [bench.push(f"{sql};") for _ in range(50)]
+    few = [bench.push(f"{sql} LIMIT {n};") for n in range(1, 7)]
+    share(bench)
+    history = [("a", 1, 1), ("b", 1, 1), ("a", 2, 1)]
+    assert taken(many[0], 3) == history
+    allocated = pa.total_allocated_bytes()
+    for _ in range(3):
+        insert(bench, "s", ("a", 0))
+    bench.settle()
+    # Nobody took anything: what waits is there once, for those who were there and for who comes.
+    assert pa.total_allocated_bytes() - allocated < 1 << 20
+    told = [*history, *(("a", n, 1) for n in (3, 4, 5))]
+    many.append(bench.push(f"{sql};"))
+    assert [taken(query, 3 if query is many[0] else 6) for query in many] == [told[3:], *[told] * 50]
+    for limit, query in enumerate(few, 1):
+        assert taken(query, limit) == told[:limit]
+        assert query.take(timeout_s=WAIT_S) is None
+        assert query.final_message == "Limit Reached"
+    assert len({q["id"] for q in bench.one("SHOW QUERIES;")["queries"] if q["queryType"] == "PUSH"}) == 51
+    assert bench.engine.metrics().push_queries == 51
+    share(bench)
+    for query in many:
+        query.close()
+    assert computed(bench) == []
+
+
+def test_each_push_query_starts_where_its_session_says(bench: Bench) -> None:
+    bench.run(STREAM)
+    insert(bench, "s", ("a", 1), ("a", 2))
+    sql = "SELECT v FROM s EMIT CHANGES;"
+    early = [bench.push(sql) for _ in range(3)]
+    bench.session.properties["auto.offset.reset"] = "latest"
+    late = [bench.push(sql) for _ in range(3)]
+    insert(bench, "s", ("a", 3))
+    later = [bench.push(sql) for _ in range(3)]
+    insert(bench, "s", ("a", 4))
+    for queries, first in ((early, 1), (late, 3), (later, 4)):
+        for query in queries:
+            assert taken(query, 5 - first) == [(v, 1) for v in range(first, 5)]
+    share(bench)
+
+
+def test_a_subscription_and_push_queries_share_a_computation(bench: Bench) -> None:
+    bench.run(TABLE)
+    insert(bench, "t", ("a", 1))
+    push = bench.push("SELECT * FROM t EMIT CHANGES;")
+    followed = bench.engine.subscribe("SELECT * FROM t", bench.session)
+    assert followed.take(timeout_s=WAIT_S) is not None
+    share(bench)
+    # What is listed: the push query, and the computation that the subscription is known by.
+    listed = [q["id"] for q in bench.one("SHOW QUERIES;")["queries"]]
+    assert listed == [push.query_id, followed.query_id]
+    bench.run(f"TERMINATE `{push.query_id}`;")
+    assert push.take() is None
+    insert(bench, "t", ("a", 2))
+    told = followed.take(timeout_s=WAIT_S)
+    assert told is not None
+    assert told.rows.to_pylist() == [{"_diff": 1, "K": "a", "V": 2}]
+
+
+def test_push_queries_for_a_key_each_share_a_computation(bench: Bench) -> None:
+    bench.run(STREAM + COUNTS)
+    insert(bench, "s", *((f"k{n}", 0) for n in range(50)))
+    bench.settle()
+    many = [bench.push(f"SELECT n FROM c WHERE k = 'k{n}' EMIT CHANGES;") for n in range(50)]
+    insert(bench, "s", ("k7", 0), ("k49", 0))
+    for n, query in enumerate(many):
+        assert taken(query, 2 if n in {7, 49} else 1) == [(1, 1), (2, 1)][: 2 if n in {7, 49} else 1]
+    share(bench, FEW + 1)
+
+
+def test_a_slow_reader_of_a_shared_computation_misses_nothing_and_holds_nothing(make: Callable[..., Bench]) -> None:
+    bench = make(**{"query.push.buffer.bytes": 1, "batch.max.rows": 1})
+    bench.run(STREAM + TABLE)
+    quick, slow = (bench.push("SELECT * FROM t EMIT CHANGES;") for _ in range(2))
+    for n in range(10):
+        insert(bench, "t", ("a", n), ("b", n))
+        assert taken(quick, 2) == [("a", n, 1), ("b", n, 1)]
+    delete(bench, b"a")
+    assert taken(quick, 1) == [("a", 9, -1)]
+    bench.settle()
+    assert max(len(feed.entries) for feed in feeds(bench)) <= 1
+    assert taken(slow, 21) == [*((k, n, 1) for n in range(10) for k in "ab"), ("a", 9, -1)]
+    insert(bench, "t", ("c", 1))
+    assert taken(slow, 1) == taken(quick, 1) == [("c", 1, 1)]
+    share(bench)
+
+
+@pytest.mark.parametrize("sql", ["SELECT v FROM s EMIT CHANGES;", "SELECT k, n FROM c WHERE n < 2 EMIT CHANGES;"])
+def test_what_is_gone_before_a_slow_reader_reads_it_is_told(make: Callable[..., Bench], sql: str) -> None:
+    bench = make(**{"query.push.buffer.bytes": 1, "batch.max.rows": 1})
+    bench.run(STREAM + COUNTS)
+    slow = bench.push(sql)
+    insert(bench, "s", ("a", 1))
+    assert taken(slow, 1)[0][-1] == 1
+    share(bench)
+    insert(bench, "s", ("b", 1), ("a", 2), ("d", 3))
+    bench.settle()
+    bench.engine._log.truncate("s", 0, 3)
+    bench.engine._log.maintain(1 << 50)
+    while (batch := slow.take(timeout_s=WAIT_S)) is not None:
+        assert batch.num_rows, "it waits for what does not come"
+    assert isinstance(slow.error, ReaderTooSlow)
+    assert slow.query_id not in {running.query_id for running in bench.engine._core.running.all()}
 
 
 # --- which changes are seen --------------------------------------------------

@@ -15,20 +15,20 @@ import itertools
 import threading
 import time as clock
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 import pyarrow as pa
 
 from ssql.engine.api import Frame
-from ssql.engine.subscriptions.frames import Entry, Place, Shape, Snapshot, net_frame
+from ssql.engine.subscriptions.frames import Entry, Place, Shape, Snapshot, Telling, net_frame
 from ssql.engine.subscriptions.places import Begin
 from ssql.engine.subscriptions.result import Result
 from ssql.engine.subscriptions.routes import Reader, Route, Slot
 from ssql.errors import QueryFailed
 from ssql.planner.steps import QueryPlan
-from ssql.runtime.api import Demand, Reached
+from ssql.runtime.api import Demand, Offsets, Reached
 
 #: A query that has no changes to tell says how far it is all the same, this long (s) after what it told last: a token
 #: is not to grow old where records come and none is for the client.
@@ -79,10 +79,11 @@ class Feed:
         self._result = Result(shape.schema, shape.keys, shape.lifetime_ms) if shape.is_table else None
         self._bytes = 0
         self._held = False
+        self._caught_up = False
         self._readers_of_all: set[Reader] = set()
         self._told_at = clock.monotonic()
         # What subscribers share: for as long as one of them has it, or it is among the last.
-        self._frames: WeakValueDictionary[tuple[int, int], Frame] = WeakValueDictionary()
+        self._frames: WeakValueDictionary[tuple[int, int | Telling], Frame] = WeakValueDictionary()
         self._last: deque[Frame] = deque(maxlen=KEPT_FRAMES)
         #: kept until the next changes
         self._snapshot: Snapshot | None = None
@@ -94,8 +95,8 @@ class Feed:
         self._routes: dict[tuple[str, ...], Route] = {}
         #: readers that are to be woken; None: all
         self._roused: set[Reader] | None = None
-        #: patient feeds that went over into this one, by the token that they went on from, as long as they are small
-        self.before: dict[str, Feed] = {}
+        #: patient feeds that went over into this one, by the place where they began, as long as they are small
+        self.before: dict[Hashable, Feed] = {}
 
     @property
     def query_id(self) -> str:
@@ -116,6 +117,24 @@ class Feed:
         return self.entries[-1].tick if self.entries else self.dropped
 
     @property
+    def listed(self) -> bool:
+        """Whether it has readers that are named by it, as they have no ids of their own."""
+        return any(not reader.named for reader in self.readers)
+
+    @property
+    def has_what_was_there(self) -> bool:
+        """Whether it has, or begins with, all that was there when it was begun: not one that tells that still."""
+        self._caught_up |= (self.begin.after is None and bool(self.begin.quiet)) or self.covers(self.begin.ends)
+        return self._caught_up
+
+    def covers(self, ends: Offsets) -> bool:
+        """Whether it has told all that comes before these offsets."""
+        if self.ended or not self.begun or self.place is None:
+            return False
+        there = self.place.frontier
+        return all(there.get(place, 0) >= end for place, end in ends.items())
+
+    @property
     def beside_others(self) -> bool:
         """Whether it has seen just what all other feeds have seen of which this is so."""
         return self.place is not None and self.place.reached.joined and not self._held
@@ -126,7 +145,7 @@ class Feed:
         with self.changed:
             if self.ended:
                 return Demand.MORE  # whoever ended it drops it
-            changes = None if rows is None else rows.select([*self.shape.schema.names, "_diff"])
+            changes = None if rows is None else self.shape.kept(rows)
             if rows is not None and self._result is not None:
                 self._result.apply(rows)
                 self._snapshot = None
@@ -155,10 +174,9 @@ class Feed:
         self.notify(self)
         return demand
 
-    def begins_behind(self, token: str) -> bool:
-        """Whether it has all that comes after a token, by its going on from there."""
-        after = self.begin.after
-        return self.patient and not self.dropped and after is not None and after.text() == token
+    def has_all_since(self, begin: Hashable) -> bool:
+        """Whether it began at a place (see `Begin.key`), and has all that it told since."""
+        return not self.ended and not self.dropped and self.begin.key == begin
 
     def hand_over(self, shared: Feed) -> None:
         """End, and have `shared` go on with its readers: both have seen the same. With `changed` of both held."""
@@ -167,8 +185,8 @@ class Feed:
         self.handover = max(self.place.reached.tick, shared.joined)
         for reader in self.readers:
             shared.admit(reader, self.handover)
-        if self.begin.after is not None and not self.dropped and self.exact:
-            shared.before[self.begin.after.text()] = self
+        if not self.dropped and self.exact:
+            shared.before[self.begin.key] = self
             self._result = self._snapshot = None  # nobody is told them from here
         while sum(feed._bytes + _FEED_BYTES for feed in shared.before.values()) > self.buffer_bytes:
             shared.before.pop(next(iter(shared.before)))
@@ -285,12 +303,13 @@ class Feed:
         return self._snapshot
 
     def taken(self) -> None:
-        """A reader has gone on: a patient feed lets go of what all have taken, and goes at the pace of the first. Who
-        is too far behind that one goes on alone."""
+        """A reader has gone on: a patient feed lets go of what all have taken, if it is much, and goes at the pace of
+        the first. Who is too far behind that one goes on alone."""
         if not self.patient or self.successor is not None:
             return
         ticks = [reader.tick for reader in self.readers] or [0]
-        while self.entries and self.entries[0].tick <= min(ticks):
+        # What is little is kept: others may begin at the same place.
+        while self.entries and self._bytes > self.buffer_bytes // 2 and self.entries[0].tick <= min(ticks):
             self._drop_oldest()
         unread = sum(entry.size for entry in self._after(max(ticks)))
         if self._held and not self.ended and unread <= self.buffer_bytes // 2:
@@ -301,17 +320,17 @@ class Feed:
 
     # --- without it ------------------------------------------------------------
 
-    def every(self, entry: Entry) -> Frame:
-        """All changes of an entry."""
-        made = self._made((entry.tick, 0), lambda: entry.place.frame(entry.changes))
-        assert made is not None
-        return made
+    def each(self, entry: Entry, telling: Telling) -> Frame | None:
+        """The changes of an entry, each; None where nothing is left of them."""
+        if telling == "every":
+            return self._made((entry.tick, telling), lambda: entry.place.frame(entry.changes))
+        return self._made((entry.tick, telling), lambda: entry.place.some(self.shape.told(entry.changes, telling)))
 
     def net(self, entries: Sequence[Entry]) -> Frame | None:
         """The net effect of entries that follow each other; None where nothing is left of them."""
         return self._made((entries[0].tick, entries[-1].tick), lambda: net_frame(entries))
 
-    def _made(self, span: tuple[int, int], make: Callable[[], Frame | None]) -> Frame | None:
+    def _made(self, span: tuple[int, int | Telling], make: Callable[[], Frame | None]) -> Frame | None:
         """One frame for all who take the same. Its forms may be large, so only the last few are held here."""
         found = self._frames.get(span)
         if found is None:

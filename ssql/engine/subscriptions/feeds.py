@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
+from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from ssql.engine.pull_plans import PullPlans
-from ssql.engine.pushes import Pushes
+from ssql.engine.running import Running
 from ssql.engine.subscriptions import tokens
 from ssql.engine.subscriptions.feed import Feed, FeedKey
 from ssql.engine.subscriptions.places import Begin
 from ssql.engine.subscriptions.subscription import LocalSubscription, Wish
-from ssql.errors import QueryFailed, SsqlError, TokenExpired
-from ssql.runtime.api import Worker
+from ssql.errors import QueryFailed, ReaderTooSlow, SsqlError, TokenExpired
+from ssql.runtime.api import Offsets, Worker
 
 #: So many clients that want the rows of a key each have a query of their own; those who come then share one, which
 #: holds the rows of all keys.
@@ -25,9 +26,9 @@ FEW = 8
 class Feeds:
     """The feeds of one engine. Locks: `_lock` before a feed's `changed`; neither while the worker is waited for."""
 
-    def __init__(self, worker: Worker, pushes: Pushes, buffer_bytes: int) -> None:
+    def __init__(self, worker: Worker, listed: Running, buffer_bytes: int) -> None:
         self._worker = worker
-        self._pushes = pushes
+        self._listed = listed
         self._buffer_bytes = buffer_bytes
         self._lock = threading.Lock()
         #: all that run, and of each key the one that is shared
@@ -52,7 +53,7 @@ class Feeds:
         """Raises `TokenRefused`, `TokenExpired`, `TooManyPushQueries`."""
         many = wish.among_many
         if many is not None and (self._is_shared(many) if after is None else "." in after):
-            wish = replace(many, snapshot=wish.snapshot, every_change=wish.every_change)
+            wish = replace(many, snapshot=wish.snapshot, start=wish.start, telling=wish.telling, named=wish.named)
         subscriber = LocalSubscription(self, wish)
         if wish.among_many is not None:
             with self._lock:
@@ -71,25 +72,37 @@ class Feeds:
             return len(self._alone.get(query, ())) >= FEW or any(key[0] == query for key in self._shared)
 
     def _from_the_start(self, subscriber: LocalSubscription) -> None:
-        wish = subscriber.wish
-        # From its beginning a stream is told to each of its readers; all else is the same for those who come later.
-        patient = wish.earliest and not wish.places.is_table
-        subscriber.starts, subscriber.whole = True, patient
-        begin = wish.places.anew(earliest=wish.earliest) if patient or wish.places.remembers else None
-        origin = begin.origin if begin is not None else {}
-        if patient or not self._join(subscriber, (wish.shape.query, tuple(sorted(origin.items())))):
-            self._begin(subscriber, begin or wish.places.anew(earliest=wish.earliest), patient=patient)
+        wish, places = subscriber.wish, subscriber.wish.places
+        history = wish.start == "log"
+        # From its beginning a stream is told to each of its readers, and so is all that a log has of a table.
+        whole = history if places.is_table else wish.earliest
+        subscriber.starts, subscriber.whole = True, whole or wish.start != "snapshot"
+        snapshot = places.is_table and wish.start == "snapshot"
+        if snapshot and not places.remembers and self._join(subscriber, (wish.shape.query, ())):
+            return
+        begin = places.anew(earliest=wish.earliest, history=history)
+        key = wish.shape.query, tuple(sorted(begin.origin.items()))
+        if self._join_at(subscriber, key, begin.key):
+            return
+        anywhere = not subscriber.whole or not (whole or places.remembers)
+        ends = None if wish.start == "snapshot" else {**begin.offsets, **begin.quiet}
+        if not (anywhere and self._join(subscriber, key, ends)):
+            self._begin(subscriber, begin, patient=whole)
 
-    def _join(self, subscriber: LocalSubscription, key: FeedKey) -> bool:
-        """Join the feed that is shared, at what it has come to."""
+    def _join(self, subscriber: LocalSubscription, key: FeedKey, ends: Offsets | None = None) -> bool:
+        """Join the feed that is shared, at what it has come to, if that is not before these offsets (None: before what
+        there was when it was begun)."""
         with self._lock:
             feed = self._shared.get(key)
             if feed is None:
                 return False
             with feed.changed:
-                if feed.ended:
+                if feed.ended or not (feed.has_what_was_there if ends is None else feed.covers(ends)):
                     return False
-                subscriber.follow(feed, 0)
+                if subscriber.whole:
+                    subscriber.go_on_at(feed)
+                else:
+                    subscriber.follow(feed, 0)
                 return True
 
     def _behind(self, subscriber: LocalSubscription, after: str) -> None:
@@ -101,12 +114,13 @@ class Feeds:
         try:
             begin = wish.places.behind(token)
         except TokenExpired:
+            if wish.start != "snapshot":
+                raise ReaderTooSlow from None
             if not wish.places.is_table:
                 raise
-            subscriber.snapshot = True
+            subscriber.goes_on, subscriber.snapshot = False, True
             self._from_the_start(subscriber)
             return
-        subscriber.goes_on = True
         self._begin(subscriber, begin, patient=True)
 
     def _join_behind(self, subscriber: LocalSubscription, key: FeedKey, after: str) -> bool:
@@ -119,16 +133,23 @@ class Feeds:
                     if tick is not None:
                         subscriber.follow(shared, tick)
                         return True
-                    before = shared.before.get(after)
+        subscriber.goes_on = True
+        return self._join_at(subscriber, key, after)
+
+    def _join_at(self, subscriber: LocalSubscription, key: FeedKey, begin: Hashable) -> bool:
+        """Join a feed that began at a place (see `Begin.key`), where one still has all that it told since."""
+        with self._lock:
+            shared = self._shared.get(key)
+            if shared is not None:
+                with shared.changed:
+                    before = shared.before.get(begin)
                     if before is not None and not shared.ended and shared.dropped <= before.handover:
                         shared.admit(subscriber, before.handover)
-                        subscriber.goes_on = True
                         subscriber.follow(before, 0)
                         return True
             for feed in self._running.values():
                 with feed.changed:
-                    if feed.key == key and not feed.ended and feed.begins_behind(after):
-                        subscriber.goes_on = True
+                    if feed.key == key and feed.has_all_since(begin):
                         subscriber.follow(feed, 0)
                         return True
         return False
@@ -139,10 +160,11 @@ class Feeds:
         feed = Feed(
             plan, query.shape, query.statement, begin, self._buffer_bytes, patient, self._note, self._resume, self._stop
         )
-        self._pushes.admit(feed)
+        self._listed.admit_feed(feed, counts=not subscriber.named)
         with self._lock:
             self._running[feed.query_id] = feed
-            if not patient:
+            feed.patient |= feed.key in self._shared
+            if not feed.patient:
                 self._shared[feed.key] = feed
             with feed.changed:
                 subscriber.follow(feed, 0)
@@ -177,7 +199,7 @@ class Feeds:
             return [feed] if not feed.readers and self._forget(feed) else []
 
     def go_on(self, subscriber: LocalSubscription) -> None:
-        self._pushes.later(self._again, subscriber)
+        self._listed.later(self._again, subscriber)
 
     def _again(self, subscriber: LocalSubscription) -> None:
         """A subscriber that fell behind, as if it had come again."""
@@ -204,7 +226,7 @@ class Feeds:
         """Nobody joins it any more; whether it was known. With `_lock` held."""
         if self._shared.get(feed.key) is feed:
             del self._shared[feed.key]
-        self._pushes.forget(feed.query_id)
+        self._listed.forget(feed.query_id)
         return self._running.pop(feed.query_id, None) is not None
 
     def _finish(self, feed: Feed, error: Exception | None = None) -> None:
@@ -225,7 +247,7 @@ class Feeds:
         self._finish(feed, None if reason is None else QueryFailed(feed.query_id, reason))
 
     def _resume(self, feed: Feed) -> None:
-        self._pushes.later(self._let_go_on, feed)
+        self._listed.later(self._let_go_on, feed)
 
     def _let_go_on(self, feed: Feed) -> None:
         with contextlib.suppress(SsqlError):  # it may have ended in the meantime
@@ -249,7 +271,7 @@ class Feeds:
         for reader in readers:
             reader.wake()
         if feed.ended and feed.successor is None:
-            self._pushes.later(self._finish, feed)
+            self._listed.later(self._finish, feed)
 
     def _of_key(self, feed: Feed) -> list[Feed]:
         with self._lock:
@@ -271,4 +293,4 @@ class Feeds:
                     return
                 feed.hand_over(shared)
             self._forget(feed)
-        self._pushes.later(self._drop, feed)
+        self._listed.later(self._drop, feed)

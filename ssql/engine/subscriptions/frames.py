@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
 from ssql.engine.api import Frame
 from ssql.engine.subscriptions import tokens
-from ssql.engine.subscriptions.net import net_changes
+from ssql.engine.subscriptions.net import net_changes, visible_changes, without_deletions
 from ssql.engine.subscriptions.wanted import Index, Wanted
 from ssql.planner.steps import Emit, QueryPlan
 from ssql.runtime.api import Offsets, Reached
 from ssql.runtime.arrangement import View
 from ssql.runtime.delta import concat
 from ssql.types import Column
+
+#: How a table's changes are told. NET: their net effect since what was told last. EVERY: each, the old rows at -1.
+#: UPSERTS: each, an update as its new row alone. ROWS: the same without deletions.
+Telling = Literal["net", "every", "upserts", "rows"]
 
 #: What an entry takes beside its values (bytes): Arrow's and Python's objects, about 1 kB a column.
 _BATCH_BYTES = 1024
@@ -55,7 +60,24 @@ class Shape:
 
     @cached_property
     def no_changes(self) -> pa.RecordBatch:
-        return pa.RecordBatch.from_pylist([], schema=self.schema.append(pa.field("_diff", pa.int8())))
+        marks = [pa.field("_diff", pa.int8()), pa.field("_seq", pa.int64())]
+        return self.kept(pa.RecordBatch.from_pylist([], schema=pa.schema([*self.schema, *marks])))
+
+    @cached_property
+    def _kept(self) -> list[str]:
+        # Which change of a table replaces which is told by its place in the epoch.
+        return [*self.schema.names, "_diff", *(["_seq"] if self.is_table else [])]
+
+    def kept(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """What is kept of an epoch's rows."""
+        return rows.select(self._kept)
+
+    def told(self, changes: pa.RecordBatch, telling: Telling) -> pa.RecordBatch:
+        """Changes of one epoch, each."""
+        if not self.is_table or telling == "every":
+            return changes
+        seen = visible_changes(changes, self.keys)
+        return without_deletions(seen) if telling == "rows" else seen
 
     def show(self, changes: pa.RecordBatch) -> pa.RecordBatch:
         return pa.RecordBatch.from_arrays([changes.column(n) for n in self.shown.names], schema=self.shown)
@@ -88,6 +110,10 @@ class Place:
         """What leads to it."""
         rows = pa.RecordBatch.from_pylist([], schema=self.shape.shown) if changes is None else self.shape.show(changes)
         return Frame(rows, False, self.frontier, self.token)
+
+    def some(self, changes: pa.RecordBatch) -> Frame | None:
+        """The same, where there are any changes."""
+        return self.frame(changes) if changes.num_rows else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,18 +148,18 @@ def net_frame(entries: Sequence[Entry]) -> Frame | None:
 
 
 def _net(place: Place, changes: pa.RecordBatch) -> Frame | None:
-    left = net_changes(changes, place.shape.keys, upserts=place.shape.visible)
-    return place.frame(left) if left.num_rows else None
+    return place.some(net_changes(changes, place.shape.keys, upserts=place.shape.visible))
 
 
-def wanted_frame(entries: Sequence[Entry], wanted: Wanted, *, every: bool) -> Frame | None:
-    """What entries that follow each other say of the wanted rows, each change or their net effect; None for nothing."""
+def wanted_frame(entries: Sequence[Entry], wanted: Wanted, telling: Telling) -> Frame | None:
+    """What entries that follow each other (one of them, unless their net effect is told) say of the wanted rows; None
+    for nothing."""
     found = [wanted.rows(entry.changes, entry.index(wanted.columns)) for entry in entries]
     changes = [rows for rows in found if rows is not None]
     if not changes:
         return None
     place, whole = entries[-1].place, concat(changes)
-    frame = place.frame(whole) if every else _net(place, whole)
+    frame = _net(place, whole) if telling == "net" else place.some(place.shape.told(whole, telling))
     return None if frame is None else wanted.marked(frame)
 
 

@@ -1,4 +1,4 @@
-"""The net effect of changes: what is left of them for somebody who knows what was before, and wants what is after."""
+"""Changes as readers want them: their net effect; or each, an update as its new row alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def net_changes(changes: pa.RecordBatch, keys: Sequence[str], *, upserts: bool) 
     both = np.flatnonzero(was & is_)
     if len(both):
         old, new = (changes.take(pa.array(at[both])) for at in (groups.first, groups.last))
-        values = [n for n in changes.schema.names if n != "_diff"]
+        values = [n for n in changes.schema.names if n not in {"_diff", "_seq"}]
         same = both[equal_rows([old.column(n) for n in values], [new.column(n) for n in values])]
         was[same] = is_[same] = False
     gone = was if not upserts else was & ~is_
@@ -40,7 +40,7 @@ def net_changes(changes: pa.RecordBatch, keys: Sequence[str], *, upserts: bool) 
 def _of_few(changes: pa.RecordBatch, keys: Sequence[str], upserts: bool) -> pa.RecordBatch:
     diff = changes.column("_diff").to_pylist()
     columns = [changes.column(k) for k in keys]
-    values = [changes.column(n) for n in changes.schema.names if n != "_diff"]
+    values = [changes.column(n) for n in changes.schema.names if n not in {"_diff", "_seq"}]
     first: dict[tuple[pa.Scalar, ...], int] = {}
     last: dict[tuple[pa.Scalar, ...], int] = {}
     for row in range(len(diff)):
@@ -59,3 +59,23 @@ def _of_few(changes: pa.RecordBatch, keys: Sequence[str], upserts: bool) -> pa.R
         if is_:
             told.append(end)
     return picked(changes, told)
+
+
+def visible_changes(changes: pa.RecordBatch, keys: Sequence[str]) -> pa.RecordBatch:
+    """A table's changes, each: an update is its +1 only, a deletion its -1.
+
+    A -1 is left out where the same place of the epoch (`_seq`) has a +1 for the same key. Cost: O(changes).
+    """
+    diff = changes.column("_diff").to_numpy(zero_copy_only=False)
+    if (diff > 0).all():
+        return changes
+    groups = group_rows([changes.column("_seq"), *(changes.column(k) for k in keys)], len(diff)).ids
+    replaced = np.zeros(len(diff), dtype=bool)
+    replaced[groups[diff > 0]] = True
+    return changes.filter(pa.array((diff > 0) | ~replaced[groups]))
+
+
+def without_deletions(changes: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows at +1."""
+    there = changes.column("_diff").to_numpy(zero_copy_only=False) > 0
+    return changes if there.all() else changes.filter(pa.array(there))

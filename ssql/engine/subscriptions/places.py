@@ -7,9 +7,10 @@ before, in silence, and tells changes from just there.
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ssql.engine.subscriptions import tokens
 from ssql.errors import TokenExpired
@@ -30,13 +31,21 @@ _GIVE_UP_S = 10.0
 class Begin:
     """`offsets`: where each partition is read from; all before `quiet` is not told. `origin`: where streams were begun,
     for a query whose result depends on that. `own`: what the worker itself wrote before these is not read. `after`: the
-    token that is gone on from."""
+    token that is gone on from. `ends`: where the topics ended when this was found out."""
 
     offsets: Offsets
     quiet: Offsets
     origin: Offsets
     own: Offsets = field(default_factory=dict)
     after: tokens.Token | None = None
+    ends: Offsets = field(default_factory=dict)
+
+    @cached_property
+    def key(self) -> Hashable:
+        """Queries alike that begin at the same place tell the same."""
+        if self.after is not None:
+            return self.after.text()
+        return tuple(sorted(self.offsets.items())), tuple(sorted(self.quiet.items()))
 
 
 class Places:
@@ -63,16 +72,17 @@ class Places:
             for number in range(topic.partitions)
         }
 
-    def anew(self, *, earliest: bool) -> Begin:
-        """From the beginning, or streams from their end. Of a table's query all that is there by now comes as one
-        snapshot, so that it is quiet until then."""
+    def anew(self, *, earliest: bool, history: bool = False) -> Begin:
+        """From the beginning, or streams from their end. What a table's query makes of all that is there by now is not
+        told, as it comes as one snapshot; with `history` it is."""
         bounds = self.bounds()
         offsets = {
             (topic, p): begin if earliest or topic in self._tables else end
             for (topic, p), (begin, end) in bounds.items()
         }
-        quiet = {place: end for place, (_, end) in bounds.items()} if self.is_table else {}
-        return Begin(offsets, quiet, self._streams(offsets) if self.remembers else {})
+        ends = {place: end for place, (_, end) in bounds.items()}
+        quiet = ends if self.is_table and not history else {}
+        return Begin(offsets, quiet, self._streams(offsets) if self.remembers else {}, ends=ends)
 
     def behind(self, token: tokens.Token) -> Begin:
         """Just behind a token. Raises `TokenExpired` where that is no longer there."""
@@ -92,9 +102,10 @@ class Places:
             place: begin if place[0] in self._tables else origin.get(place, frontier.get(place, begin))
             for place, (begin, _) in bounds.items()
         }
+        ends = {place: end for place, (_, end) in bounds.items()}
         if silent:
-            return Begin(offsets, frontier, origin, after=token)
-        return Begin(offsets, {}, origin, own, token)
+            return Begin(offsets, frontier, origin, after=token, ends=ends)
+        return Begin(offsets, {}, origin, own, token, ends)
 
     def _streams(self, offsets: Offsets) -> Offsets:
         return {place: at for place, at in offsets.items() if place[0] not in self._tables}

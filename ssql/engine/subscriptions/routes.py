@@ -23,6 +23,10 @@ class Reader(Protocol):
     def wanted(self) -> Wanted | None:
         """The rows that it wants; None: all."""
 
+    @property
+    def named(self) -> bool:
+        """Whether it is listed under an id of its own."""
+
     def wake(self) -> None: ...
 
 

@@ -24,7 +24,9 @@ from ssql.sql.statements import Select, Statement
 def start(request: Request, text: str, *, after: str | None, snapshot: bool, every_change: bool) -> LocalSubscription:
     """Follow a query. Raises what is wrong with the statement, and what `Engine.subscribe` says."""
     wish = _wish(request, text)
-    return request.core.feeds.subscribe(replace(wish, snapshot=snapshot, every_change=every_change), after)
+    return request.core.feeds.subscribe(
+        replace(wish, snapshot=snapshot, telling="every" if every_change else "net"), after
+    )
 
 
 def _wish(request: Request, text: str) -> Wish:
@@ -56,14 +58,19 @@ def _planned(request: Request, statement: Statement, catalog: Catalog) -> Wish:
             hint="Leave LIMIT away, and stop reading when you have enough.",
         )
     analysis = analyse(query, catalog, options=planning.options(catalog.types, request.config, core.log))
-    query_id = planning.transient_id(query)
+    return wish_of(request, analysis, planning.transient_id(query), statement.text)
+
+
+def wish_of(request: Request, analysis: Analysis, query_id: str, statement: str) -> Wish:
+    """An analysed query, to be followed; `query_id`: what the ids of those that compute it begin with."""
+    catalog, core = request.catalog, request.core
 
     def wish(followed: Analysis, wanted: Wanted | None = None, among_many: Wish | None = None) -> Wish:
         steps = planning.built(followed, query_id, None, request.config)
         return Wish(
             steps,
             Shape.of(steps, followed.schema.columns, _lifetime(catalog, followed)),
-            statement.text,
+            statement,
             Places(core.log, steps, writer=f"{request.config[SERVICE_ID]}{MAIN}"),
             earliest=request.config[AUTO_OFFSET_RESET] == "earliest",
             wanted=wanted,

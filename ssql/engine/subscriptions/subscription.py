@@ -6,15 +6,18 @@ import time as clock
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ssql.engine.api import Frame
 from ssql.engine.subscriptions.feed import Feed
-from ssql.engine.subscriptions.frames import Entry, Shape, wanted_frame
+from ssql.engine.subscriptions.frames import Entry, Shape, Telling, wanted_frame
 from ssql.engine.subscriptions.places import Places
 from ssql.engine.subscriptions.wanted import Wanted
+from ssql.errors import ReaderTooSlow
 from ssql.planner.steps import QueryPlan
 from ssql.types import Column
+
+Start = Literal["snapshot", "log", "now"]
 
 
 class Feeds(Protocol):
@@ -29,15 +32,24 @@ class Feeds(Protocol):
 
 @dataclass(frozen=True)
 class Wish:
-    """A query, and how it is to be followed: as for `Engine.subscribe`. `earliest`: where streams are begun."""
+    """A query, and how it is to be followed. `earliest`: where streams are begun.
+
+    `start`: "snapshot" is what tables hold, then what changes; "log" is all that the log has of tables, and of streams
+    from where they are begun, then what comes; "now" is what comes. In the latter two nothing is told anew: who cannot
+    go on where it was is told so.
+    """
 
     plan: QueryPlan
     shape: Shape
     statement: str
     places: Places
     earliest: bool
+    start: Start = "snapshot"
+    telling: Telling = "net"
+    #: of the start "snapshot": whether tables' rows that are there already are told
     snapshot: bool = True
-    every_change: bool = False
+    #: whether who follows is listed under an id of its own
+    named: bool = False
     #: of its rows, those that are wanted; None: all
     wanted: Wanted | None = None
     #: the same as a query for many, of whose rows some are wanted
@@ -59,7 +71,7 @@ class LocalSubscription:
         self.starts = self.whole = False
         #: whether it goes on behind a token, which the feed may not have come to
         self.goes_on = False
-        self.snapshot = wish.snapshot
+        self.snapshot = wish.snapshot and wish.start == "snapshot"
         self._parts: deque[Frame] = deque()
         self._waits = False
         self._wake: Callable[[], None] | None = None
@@ -70,13 +82,23 @@ class LocalSubscription:
     def wanted(self) -> Wanted | None:
         return self.wish.wanted
 
+    @property
+    def named(self) -> bool:
+        return self.wish.named
+
     # --- set by those who run feeds --------------------------------------------
+
+    def go_on_at(self, feed: Feed) -> None:
+        """Follow `feed` from where it is. With `feed.changed` held."""
+        assert feed.place is not None
+        self.starts, self.token = False, feed.place.token
+        self.follow(feed, feed.place.reached.tick)
 
     def follow(self, feed: Feed, tick: int) -> None:
         """Go on with the entries of `feed` after a tick. With `feed.changed` held."""
         self.feed, self.tick, self._waits = feed, tick, False
         # Who starts is told of what the feed has come to: nothing that came before is looked through for it.
-        feed.admit(self, feed.newest if self.starts else tick)
+        feed.admit(self, feed.newest if self.starts and not self.whole else tick)
 
     def wake(self) -> None:
         if self._wake is not None:
@@ -93,7 +115,10 @@ class LocalSubscription:
 
     @property
     def query_id(self) -> str:
-        return self.feed.query_id
+        feed = self.feed
+        while feed.successor is not None:  # it may have gone over, though its readers have not taken the rest yet
+            feed = feed.successor
+        return feed.query_id
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -106,6 +131,11 @@ class LocalSubscription:
     @property
     def ended(self) -> bool:
         return self._ended
+
+    @property
+    def feed_ended(self) -> bool:
+        """Whether no more comes, though what has come may be to be taken yet."""
+        return self._ended or (self.feed.ended and self.feed.successor is None)
 
     @property
     def error(self) -> Exception | None:
@@ -154,6 +184,9 @@ class LocalSubscription:
         if self.goes_on and feed.begun:
             self.goes_on = False
             # What the log still has leads to other rows than the client has: it gets them anew.
+            if not feed.exact and self.wish.start != "snapshot":
+                self._ended, self._error = True, ReaderTooSlow()
+                return None
             self.starts = self.snapshot = not feed.exact
         if self.starts and feed.begun:
             return self._first(feed)
@@ -182,20 +215,20 @@ class LocalSubscription:
         return lambda: [place.frame(None) if wanted is None else wanted.marked(place.frame(None))]
 
     def _changes(self, feed: Feed, entries: list[Entry]) -> Callable[[], Sequence[Frame]]:
-        every = self.wish.every_change or not feed.shape.is_table
-        told = entries[:1] if every else entries
+        telling = self.wish.telling if feed.shape.is_table else "every"
+        told = entries if telling == "net" else entries[:1]
         self.tick = told[-1].tick
         feed.taken()
         wanted = self.wanted
         if wanted is not None:
-            return lambda: [frame] if (frame := wanted_frame(told, wanted, every=every)) is not None else []
-        if every:
-            return lambda: [feed.every(told[0])]
-        return lambda: [net] if (net := feed.net(told)) is not None else []
+            return lambda: [frame] if (frame := wanted_frame(told, wanted, telling)) is not None else []
+        if telling != "net":
+            return lambda: [frame] if (frame := feed.each(told[0], telling)) is not None else []
+        return lambda: [frame] if (frame := feed.net(told)) is not None else []
 
     def _fell_behind(self) -> None:
         """What comes next is no longer kept. Of a table the rows as they are now say it all; else it is read again."""
-        if self.feed.shape.is_table and not self.wish.every_change:
+        if self.feed.shape.is_table and self.wish.telling == "net":
             self.snapshot = True
             return
         self._waits = True

@@ -22,9 +22,6 @@ IDLE_MS = 200.0
 #: Waits (s) between tries of what the log could not do.
 RETRY_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 
-#: Where partitions are read from, and the offsets before which nothing is told.
-Starts = tuple[dict[TopicPartition, int], dict[TopicPartition, int]]
-
 
 def pause(attempt: int) -> None:
     """Wait before what the log could not do is tried again, the longer the more often that was so."""

@@ -7,22 +7,9 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from ssql.errors import LogUnavailable
-from ssql.runtime.api import MAIN, Demand, Follower, Listener, Reached
+from ssql.runtime.api import MAIN, Demand, Follower, Reached
 from ssql.runtime.worker.commits import Commits
 from ssql.runtime.worker.flows import Flow, Flows
-
-
-class Rows:
-    """A listener as a follower: it is told rows alone."""
-
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-
-    def told(self, rows: pa.RecordBatch | None, reached: Reached) -> Demand:
-        return Demand.MORE if rows is None or reached.quiet else self._listener(rows, None)
-
-    def failed(self, reason: str) -> None:
-        self._listener(None, reason)
 
 
 class Followers:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import pyarrow as pa
 
 from ssql.errors import LogUnavailable, RegistryUnavailable, SsqlError
 from ssql.planner.steps import QueryPlan
-from ssql.runtime.api import MAIN, Demand, Follower, QueryStatus, ReaderStart, Start
+from ssql.runtime.api import MAIN, Demand, Follower, QueryStatus, Start
 from ssql.runtime.dataflow import Outputs, Query
 from ssql.runtime.frontier import DataflowFrontier
 from ssql.runtime.inputs import SchemaAwaited, TopicPartition
 from ssql.runtime.state import StateFile, restore
 from ssql.runtime.statistics import Statistics
 from ssql.runtime.worker.commits import Commits
-from ssql.runtime.worker.flows import Flow, Flows, Starts
+from ssql.runtime.worker.flows import Flow, Flows
 from ssql.runtime.worker.followers import Followers
 from ssql.runtime.worker.published import Published
 from ssql.runtime.worker.splicing import Splicer
@@ -56,7 +56,7 @@ class Queries:
                 self._go_on(name, filed, again)
         if fresh:
             queries = [self._flows.query(p, durable=True) for p in fresh]
-            self._begin_side(queries, *self.starts(queries, start))
+            self._begin_side(queries, self._starts(queries, start))
 
     def _go_on(self, name: str, filed: DataflowFrontier, plans: Sequence[QueryPlan]) -> None:
         """Queries that ran before: their state is read back, and they go on where they stopped."""
@@ -97,22 +97,23 @@ class Queries:
         self,
         plan: QueryPlan,
         follower: Follower,
-        places: Callable[[Query], Starts],
-        own: Mapping[TopicPartition, int] = NOWHERE,
+        begin: Mapping[TopicPartition, int],
+        quiet: Mapping[TopicPartition, int],
+        own: Mapping[TopicPartition, int],
     ) -> None:
         query = self._flows.query(plan, durable=False)
         self._followers.all[plan.query_id] = follower
         try:
-            self._begin_side([query], *places(query), own)
+            earliest = self._starts([query], "earliest")
+            positions = {tp: max(at, begin.get(tp, at)) for tp, at in earliest.items()}
+            self._begin_side([query], positions, quiet, own)
         except SsqlError:
             del self._followers.all[plan.query_id]
             raise
 
-    def starts(self, queries: Sequence[Query], start: ReaderStart) -> Starts:
-        """Where queries begin to read, streams from `start` and tables from their beginning; and the offsets before
-        which nothing is told."""
+    def _starts(self, queries: Sequence[Query], start: Start) -> dict[TopicPartition, int]:
+        """Where queries begin to read, streams from `start` and tables from their beginning."""
         positions: dict[TopicPartition, int] = {}
-        quiet: dict[TopicPartition, int] = {}
         for query in queries:
             for scan in query.scans:
                 topic = self._flows.log.topic(scan.relation.topic)
@@ -122,18 +123,17 @@ class Queries:
                     begin, end = self._flows.log.bounds(topic.name, partition)
                     early = start == "earliest" or scan.relation.kind == "TABLE"
                     positions[topic.name, partition] = begin if early else end
-                    if early and start == "now":
-                        quiet[topic.name, partition] = end
-        return positions, quiet
+        return positions
 
     def _begin_side(
         self,
         queries: Sequence[Query],
         positions: dict[TopicPartition, int],
-        quiet: dict[TopicPartition, int],
+        quiet: Mapping[TopicPartition, int] = NOWHERE,
         own: Mapping[TopicPartition, int] = NOWHERE,
     ) -> None:
-        """Start queries on the side, at these places; `own`: where what main wrote to their topics is seen already."""
+        """Start queries on the side, at these places; what comes before `quiet` is not told, and what main itself wrote
+        to their topics before `own` is seen already."""
         flow = self._flows.new_side() if any(q.durable for q in queries) else self._flows.new_reader()
         try:
             self._open(queries)
@@ -144,7 +144,7 @@ class Queries:
         flow.dataflow.inputs.next_seq = self._flows.main.dataflow.inputs.next_seq
         if own:
             flow.dataflow.inputs.pass_own(own, self._flows.main.dataflow.writer_name)
-        flow.quiet, flow.own = quiet, dict(own)
+        flow.quiet, flow.own = dict(quiet), dict(own)
         flow.note()
         for query in queries:
             self._flows.of[query.id] = flow.name

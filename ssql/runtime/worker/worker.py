@@ -14,16 +14,16 @@ from ssql.config import BATCH_MAX_ROWS, Config
 from ssql.errors import InternalError, LogError, LogFenced, LogUnavailable, RegistryUnavailable, SsqlError
 from ssql.log.api import Log
 from ssql.planner.steps import QueryPlan
-from ssql.runtime.api import MAIN, Cut, Follower, Listener, Offsets, QueryStatus, ReaderStart, Start, Throughput
-from ssql.runtime.dataflow import Outputs, Query, QueryFailure
+from ssql.runtime.api import MAIN, Cut, Follower, Offsets, QueryStatus, Start, Throughput
+from ssql.runtime.dataflow import Outputs, QueryFailure
 from ssql.runtime.inputs import Bounds, SchemaAwaited
 from ssql.runtime.progress import STILL, Course, QueryProgress, Restoring, of_query
 from ssql.runtime.state import expect
 from ssql.runtime.statistics import Statistics
 from ssql.runtime.worker.calls import Calls
 from ssql.runtime.worker.commits import Commits
-from ssql.runtime.worker.flows import IDLE_MS, Flow, Flows, Starts, pause
-from ssql.runtime.worker.followers import Followers, Rows
+from ssql.runtime.worker.flows import IDLE_MS, Flow, Flows, pause
+from ssql.runtime.worker.followers import Followers
 from ssql.runtime.worker.published import Published
 from ssql.runtime.worker.queries import Queries
 from ssql.schemas.api import SchemaRegistry
@@ -81,17 +81,8 @@ class DataflowWorker:
     def add(self, plans: Sequence[QueryPlan], *, start: Start) -> None:
         self._calls.call(lambda: self._queries.add(plans, start))
 
-    def subscribe(self, plan: QueryPlan, listener: Listener, *, start: ReaderStart) -> None:
-        self._calls.call(
-            lambda: self._queries.follow(plan, Rows(listener), lambda query: self._queries.starts([query], start))
-        )
-
     def follow(self, plan: QueryPlan, follower: Follower, *, begin: Offsets, quiet: Offsets, own: Offsets) -> None:
-        def places(query: Query) -> Starts:
-            earliest, _ = self._queries.starts([query], "earliest")
-            return {tp: max(at, begin.get(tp, at)) for tp, at in earliest.items()}, dict(quiet)
-
-        self._calls.call(lambda: self._queries.follow(plan, follower, places, own))
+        self._calls.call(lambda: self._queries.follow(plan, follower, begin, quiet, own))
 
     def replace(self, plan: QueryPlan, *, paused: bool) -> None:
         self._calls.call(lambda: self._queries.replace(plan, paused))
