@@ -1,54 +1,23 @@
-"""The prompt's commands in psql's manner. One entry of `BACKSLASH` a command."""
+"""Commands in psql's manner: how rows are shown, and the session. One entry of `ROWS` or `SESSION` a command."""
 
 from __future__ import annotations
 
 import glob
 import os
-import shlex
+import re
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from ssql.errors import BadCommand, FileUnwritable
+from ssql.errors import BadCommand, FileUnreadable, FileUnwritable
 from ssql_cli.catalog import Names
 from ssql_cli.live_charts import Wanted
 from ssql_cli.output import FORMATS, SUFFIXES, TEXT_FORMATS
 from ssql_cli.prompt import Command, Prompt, one_of, say
 
 _ON_OFF = one_of("on", "off")
-#: Seconds between two answers of \\watch.
-_WATCH_S = 2.0
-
-
-def _statements(*statements: str) -> Callable[[Prompt, str], None]:
-    """A command that carries these statements out, or with a name after it the last of them for that name."""
-
-    def handler(prompt: Prompt, rest: str) -> None:
-        text = statements[-1].format(_quoted(rest)) if rest else " ".join(s for s in statements if "{}" not in s)
-        prompt.runner.run(text)
-
-    return handler
-
-
-def _quoted(name: str) -> str:
-    """A name as SQL takes it: what is no plain name needs quotes."""
-    name = name.rstrip(";").strip()
-    return name if name.isidentifier() or name[:1] == "`" else f"`{name}`"
-
-
-def _described(prompt: Prompt, rest: str) -> None:
-    if rest:
-        prompt.runner.run(f"DESCRIBE {_quoted(rest)};")
-    else:
-        prompt.runner.run("SHOW STREAMS; SHOW TABLES;")
-
-
-def _query(prompt: Prompt, rest: str) -> None:
-    prompt.runner.run(f"EXPLAIN {rest.rstrip(';')};" if rest else "SHOW QUERIES;")
 
 
 def _switched(what: str, rest: str, now: bool) -> bool:
@@ -91,42 +60,6 @@ def _to_file(prompt: Prompt, rest: str) -> None:
         raise FileUnwritable(str(path), (bad.strerror or str(bad)).lower()) from None
     runner.form = SUFFIXES.get(path.suffix.lower(), runner.form)
     say(prompt, f"rows go to {path} as {runner.form}")
-
-
-def _watch(prompt: Prompt, rest: str) -> None:
-    """Carry the last statements out again and again, until Ctrl-C."""
-    try:
-        pause_s = float(rest) if rest else _WATCH_S
-    except ValueError:
-        pause_s = -1.0
-    if pause_s < 0:
-        raise BadCommand("\\watch", "a number of seconds")
-    if not prompt.last:
-        say(prompt, "nothing was carried out yet that could be watched")
-        return
-    paging, prompt.runner.paging = prompt.runner.paging, False
-    try:
-        while True:
-            prompt.runner.out.write(f"{time.strftime('%H:%M:%S')} (every {pause_s:g} s)\n")
-            prompt.runner.run(prompt.last)
-            time.sleep(pause_s)
-    finally:
-        prompt.runner.paging = paging
-
-
-def _edit(prompt: Prompt, rest: str) -> None:
-    """The last statements, or a file, in the editor; what comes back stands at the prompt."""
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(rest).expanduser() if rest else Path(directory, "statement.sql")
-        if not rest:
-            path.write_text(prompt.last + "\n", encoding="utf-8")
-        try:
-            code = subprocess.run([*shlex.split(editor), str(path)], check=False).returncode
-        except OSError as bad:
-            raise BadCommand("\\e", f'an editor that can be run, and "{editor}" cannot: {bad.strerror}') from None
-        if code == 0:
-            prompt.prefill = path.read_text(encoding="utf-8").strip()
 
 
 def _include(prompt: Prompt, rest: str) -> None:
@@ -200,35 +133,47 @@ def _place(prompt: Prompt, _rest: str) -> None:
     say(prompt, f"working on {prompt.runner.backend.place}")
 
 
+def _copy(prompt: Prompt, rest: str) -> None:
+    """COPY as psql has it: a command of one line."""
+    prompt.runner.run(f"COPY {rest.rstrip(';')};")
+
+
+def _shell(_prompt: Prompt, rest: str) -> None:
+    """A command of the system, or its shell."""
+    shell = os.environ.get("SHELL") or "/bin/sh"
+    subprocess.run([shell, "-c", rest] if rest else [shell], check=False)
+
+
+def _folder(prompt: Prompt, rest: str) -> None:
+    path = Path(rest.strip("'\"") or "~").expanduser()
+    try:
+        os.chdir(path)
+    except OSError as bad:
+        raise FileUnreadable(str(path), (bad.strerror or str(bad)).lower()) from None
+    say(prompt, f"working in {Path.cwd()}")
+
+
+def _echo(prompt: Prompt, rest: str) -> None:
+    known = {name.upper(): value for name, value in prompt.runner.backend.variables.items()} if "${" in rest else {}
+    text = re.sub(r"\$\{(\w+)\}", lambda found: known.get(found[1].upper(), found[0]), rest)
+    prompt.runner.out.write(text + "\n")
+
+
+def _encoding(prompt: Prompt, _rest: str) -> None:
+    say(prompt, "UTF-8, always")
+
+
+def _connect(prompt: Prompt, rest: str) -> None:
+    if rest:
+        prompt.connect(rest)
+    _place(prompt, rest)
+
+
 def _files(_names: Names) -> Iterable[str]:
     return sorted(glob.glob("*.sql"))
 
 
-def _sources(names: Names) -> Iterable[str]:
-    return names.sources
-
-
-BACKSLASH: dict[str, Command] = {
-    "\\d": Command("streams and tables, or one of them with its columns: \\d name", _described, _sources),
-    "\\d+": Command(
-        "the same, with statistics: \\d+ name",
-        _statements("SHOW STREAMS EXTENDED;", "SHOW TABLES EXTENDED;", "DESCRIBE {} EXTENDED;"),
-        _sources,
-    ),
-    "\\dt": Command("tables", _statements("SHOW TABLES;", "DESCRIBE {};"), lambda n: n.tables),
-    "\\ds": Command("streams", _statements("SHOW STREAMS;", "DESCRIBE {};"), lambda n: n.streams),
-    "\\dq": Command("queries, or the plan of one: \\dq id", _query, lambda n: n.queries),
-    "\\df": Command(
-        "functions, or one of them: \\df name", _statements("SHOW FUNCTIONS;", "DESCRIBE FUNCTION {};"), free=True
-    ),
-    "\\l": Command("topics", _statements("SHOW TOPICS;")),
-    "\\e": Command("edit the last statement, or a file, in $EDITOR: \\e, \\e file", _edit, _files),
-    "\\i": Command("carry out the statements of a file: \\i file", _include, _files),
-    "\\o": Command(
-        "rows go to a file from now on (.csv .json .md .arrow .parquet): \\o file; \\o ends it", _to_file, free=True
-    ),
-    "\\watch": Command("carry out the last statement every N seconds: \\watch 2", _watch, free=True),
-    "\\timing": Command("tell how long statements take: \\timing on, off", _timing, _ON_OFF),
+ROWS: dict[str, Command] = {
     "\\x": Command(
         "a row a block of lines: \\x on, off, auto (where columns do not fit)", _expanded, one_of("on", "off", "auto")
     ),
@@ -237,12 +182,24 @@ BACKSLASH: dict[str, Command] = {
         _pset,
         one_of(*_OPTIONS, *FORMATS),
     ),
+    "\\o": Command(
+        "rows go to a file from now on (.csv .json .md .arrow .parquet): \\o file; \\o ends it", _to_file, free=True
+    ),
+    "\\timing": Command("tell how long statements take: \\timing on, off", _timing, _ON_OFF),
+    "\\chart": Command(
+        "the column that live views draw, as bars or over time: \\chart total, \\chart total time", _chart, _columns
+    ),
+}
+SESSION: dict[str, Command] = {
+    "\\i": Command("carry out the statements of a file: \\i file", _include, _files),
+    "\\copy": Command("rows of a file into a stream, or out: \\copy name from 'file', \\copy name to 'file'", _copy,
+        lambda n: n.sources),
     "\\set": Command("variables for ${name}, or set one: \\set name value", _set, free=True),
     "\\unset": Command("forget a variable: \\unset name", _unset, free=True),
-    "\\chart": Command(
-        "the column that live views draw, as bars or over time: \\chart total, \\chart total time",
-        _chart,
-        _columns,
-    ),
+    "\\echo": Command("show a text, with the values of ${name}: \\echo text", _echo, free=True),
     "\\conninfo": Command("where it works", _place),
-}
+    "\\c": Command("work on another server: \\c http://host:port", _connect, free=True),
+    "\\!": Command("a command of the system, or its shell: \\! ls", _shell, free=True),
+    "\\cd": Command("change the folder that files are found in: \\cd folder", _folder, free=True),
+    "\\encoding": Command("how text is encoded", _encoding),
+}  # fmt: skip

@@ -25,6 +25,7 @@ class Names:
     topics: tuple[str, ...] = ()
     queries: tuple[str, ...] = ()
     properties: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -77,9 +78,10 @@ def read_names(backend: Backend) -> Names:
         tuple(streams),
         tuple(tables),
         streams | tables,
-        _listed(backend, "SHOW TOPICS;", "topics", "name"),
-        _listed(backend, "SHOW QUERIES;", "queries", "id"),
-        _listed(backend, "SHOW PROPERTIES;", "properties", "name"),
+        topics=_listed(backend, "SHOW TOPICS;", "topics", "name"),
+        queries=_listed(backend, "SHOW QUERIES;", "queries", "id"),
+        functions=_listed(backend, "SHOW FUNCTIONS;", "functions", "name"),
+        properties=_listed(backend, "SHOW PROPERTIES;", "properties", "name"),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from ssql_cli.backend import AnswerColumn, Entity, Row
@@ -42,6 +43,21 @@ _SOURCES = (
 )
 
 LISTINGS: Mapping[str, Listing] = {
+    "sources": Listing(lambda e: e["sources"], (_SOURCES[0], _text("TYPE", "type"), *_SOURCES[1:])),
+    "sources_extended": Listing(
+        lambda e: e["sources"],
+        (
+            _text("NAME", "name"),
+            _text("TYPE", "type"),
+            ("COLUMNS", "INTEGER", lambda s: len(s.get("fields") or ())),
+            ("FORMATS", "STRING", lambda s: f"{s.get('keyFormat')}, {s.get('valueFormat')}"),
+            ("WINDOW", "STRING", lambda s: s.get("windowType") or ""),
+            _text("TOPIC", "topic"),
+            ("PARTITIONS", "INTEGER", _of("partitions")),
+            ("WRITTEN_BY", "STRING", lambda s: _joined(q["id"] for q in s.get("writeQueries") or ())),
+            ("READ_BY", "INTEGER", lambda s: len(s.get("readQueries") or ())),
+        ),
+    ),
     "streams": Listing(lambda e: e["streams"], _SOURCES),
     "tables": Listing(lambda e: e["tables"], _SOURCES),
     "queries": Listing(
@@ -118,6 +134,24 @@ def write_entity(entity: Entity, form: str, out: Out, notices: Out, style: Style
         out.write(json_text(entity) + "\n")
     out.flush()
     notices.flush()
+
+
+def matching(entity: Entity, pattern: str) -> Entity | None:
+    """A list with only the elements whose name (or id) matches, whatever its case; None where there are none.
+
+    `*` stands for any characters, `?` for one.
+    """
+    shown = dict(entity)
+    found = False
+    for key, elements in entity.items():
+        if isinstance(elements, list) and elements and isinstance(elements[0], dict):
+            shown[key] = [e for e in elements if fnmatchcase(_name(e).upper(), pattern.upper())]
+            found = found or bool(shown[key])
+    return shown if found else None
+
+
+def _name(element: Mapping[str, Any]) -> str:
+    return str(element.get("name", element.get("id", "")))
 
 
 def _write_listing(listing: Listing, entity: Entity, form: str, out: Out, style: Style | None) -> None:

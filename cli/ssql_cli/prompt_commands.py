@@ -10,10 +10,13 @@ import re
 import sys
 from dataclasses import replace
 from pathlib import Path
+from textwrap import indent
 
 from ssql import __version__
-from ssql.errors import FileUnwritable
-from ssql_cli.backslash import BACKSLASH
+from ssql.errors import FileUnwritable, nearest
+from ssql_cli.again import AGAIN
+from ssql_cli.backslash import ROWS, SESSION
+from ssql_cli.looking import LOOKING
 from ssql_cli.output import TEXT_FORMATS, Tee
 from ssql_cli.prompt import Command, Leave, Prompt, one_of, say
 
@@ -46,20 +49,22 @@ def of_half(text: str) -> tuple[Command, str] | None:
 
 
 def _unknown(name: str) -> Command:
-    return Command("", lambda prompt, _: say(prompt, f"there is no command {name}; \\? lists them"))
+    close = nearest(name, COMMANDS)
+    hint = f"; there is {close}" if close else ""
+    return Command("", lambda prompt, _: say(prompt, f"there is no command {name}{hint}; \\? lists them"))
 
 
 def _help(prompt: Prompt, _rest: str) -> None:
     width = max(map(len, COMMANDS))
-    lines = [f"{name:<{width}}  {command.help}" for name, command in COMMANDS.items()]
+    lines = []
+    for title, commands in GROUPS.items():
+        lines += [title, *(f"  {name:<{width}}  {command.help}" for name, command in commands.items()), ""]
     lines += [
-        "",
-        "Everything else is SQL, up to a semicolon: CREATE STREAM, CREATE TABLE ... AS SELECT, INSERT INTO, SELECT,",
-        "SELECT ... EMIT CHANGES, SHOW STREAMS, SHOW TABLES, SHOW QUERIES, SHOW FUNCTIONS, DESCRIBE, EXPLAIN, PRINT,",
-        "DROP, TERMINATE, SET, DEFINE. Ctrl-C stops a query, Ctrl-D leaves, Tab completes, Ctrl-R searches what was",
-        "entered before.",
+        "Everything else is SQL, up to a semicolon; \\h shows how statements are written. Ctrl-C stops a query, Ctrl-D",
+        "leaves, Tab completes, Ctrl-R searches what was entered before.",
     ]
-    prompt.runner.out.write("\n".join(lines) + "\n")
+    with prompt.runner.paged() as out:
+        out.write("\n".join(lines) + "\n")
 
 
 def _leave(_prompt: Prompt, _rest: str) -> None:
@@ -73,7 +78,9 @@ def _clear(_prompt: Prompt, _rest: str) -> None:
 
 
 def _history(prompt: Prompt, _rest: str) -> None:
-    prompt.runner.out.write("".join(f"{n:>5}  {text}\n" for n, text in enumerate(prompt.history(), 1)))
+    with prompt.runner.paged() as out:
+        for number, text in enumerate(prompt.history(), 1):
+            out.write(f"{number:>5}  {indent(text, ' ' * 7).lstrip()}\n")
 
 
 def _output(prompt: Prompt, rest: str) -> None:
@@ -149,21 +156,31 @@ def _pipelining(prompt: Prompt, _rest: str) -> None:
     say(prompt, "request-pipelining has no effect: a statement always sees what those before it did")
 
 
-COMMANDS: dict[str, Command] = {
-    **BACKSLASH,
-    "\\?": Command("this list", _help),
-    "\\q": Command("leave", _leave),
-    "help": Command("this list", _help),
-    "output": Command("show or choose the form of rows: output json", _output, one_of(*TEXT_FORMATS)),
-    "run script": Command("carry out the statements of a file: run script 'file'", _run_script, free=True),
-    "spool": Command("write what is shown to a file, too: spool 'file', spool off", _spool, free=True),
-    "history": Command("what was entered before", _history),
-    "server": Command("show the server, or work on another one: server http://host:port", _server, free=True),
-    "set cli column-width": Command("how wide columns are (0: as needed)", _column_width, free=True),
-    "set cli wrap": Command("wrap or cut what is wider: set cli wrap on, off", _wrap, one_of("on", "off")),
-    "request-pipelining": Command("of no effect; for scripts of ksqlDB", _pipelining, one_of("on", "off")),
-    "version": Command("the version, and where it works", _version),
-    "clear": Command("clear the screen", _clear),
-    "exit": Command("leave (also quit, Ctrl-D)", _leave),
-    "quit": Command("leave", _leave),
+#: All commands, under the titles that the list of them has.
+GROUPS: dict[str, dict[str, Command]] = {
+    "What there is": LOOKING,
+    "The last statement": AGAIN,
+    "Rows": ROWS,
+    "Session": {
+        **SESSION,
+        "\\s": Command("what was entered before", _history),
+        "\\?": Command("this list", _help),
+        "\\q": Command("leave", _leave),
+    },
+    "ksqlDB's": {
+        "help": Command("this list", _help),
+        "output": Command("show or choose the form of rows: output json", _output, one_of(*TEXT_FORMATS)),
+        "run script": Command("carry out the statements of a file: run script 'file'", _run_script, free=True),
+        "spool": Command("write what is shown to a file, too: spool 'file', spool off", _spool, free=True),
+        "history": Command("what was entered before", _history),
+        "server": Command("show the server, or work on another one: server http://host:port", _server, free=True),
+        "set cli column-width": Command("how wide columns are (0: as needed)", _column_width, free=True),
+        "set cli wrap": Command("wrap or cut what is wider: set cli wrap on, off", _wrap, one_of("on", "off")),
+        "request-pipelining": Command("of no effect; for scripts of ksqlDB", _pipelining, one_of("on", "off")),
+        "version": Command("the version, and where it works", _version),
+        "clear": Command("clear the screen", _clear),
+        "exit": Command("leave (also quit, Ctrl-D)", _leave),
+        "quit": Command("leave", _leave),
+    },
 }
+COMMANDS: dict[str, Command] = {name: command for group in GROUPS.values() for name, command in group.items()}

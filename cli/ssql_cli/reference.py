@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from importlib.resources import files
 from pathlib import Path
 from unittest import mock
 
@@ -113,9 +114,15 @@ def _cell(text: str) -> str:
 
 
 #: Path below `docs`, and what makes its lines.
+def statements() -> Iterator[str]:
+    """The manual of statements, of which the prompt shows parts."""
+    yield from files("ssql_cli").joinpath("statements.md").read_text(encoding="utf-8").splitlines()
+
+
 PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "functions.md": functions,
     "reference/settings.md": settings,
+    "reference/statements.md": statements,
     "reference/errors.md": errors,
     "reference/command-line.md": command_line,
     "reference/http-api.md": http_api,

@@ -81,9 +81,9 @@ class Runner:
                 self._copy(piece.text)
             case Kind.OTHER:
                 entities = self.backend.execute(piece.text)
-                with self._paged() as out:
+                with self.paged() as out:
                     for entity in entities:
-                        write_entity(entity, self.form, out, self.notices, self._look())
+                        write_entity(entity, self.form, out, self.notices, self.look())
 
     def script(self, path: Path) -> None:
         """Carry out the statements of a file."""
@@ -123,7 +123,7 @@ class Runner:
         if self.viewer is not None and unlimited and is_push(sql) and self.form == "table" and self.viewer(self, sql):
             return
         answer = self.backend.query(sql)
-        with self._timed(answer), contextlib.nullcontext(self.out) if answer.live else self._paged() as out:
+        with self._timed(answer), contextlib.nullcontext(self.out) if answer.live else self.paged() as out:
             count = self._write_rows(answer, out)
         if self.chatty:
             self.notices.write(f"{count} {'row' if count == 1 else 'rows'}\n")
@@ -132,7 +132,7 @@ class Runner:
         self.notices.flush()
 
     def _write_rows(self, answer: Answer, out: Out) -> int:
-        writer = row_writer(self.form, out, answer.columns, live=answer.live, style=self._look())
+        writer = row_writer(self.form, out, answer.columns, live=answer.live, style=self.look())
         count = 0
         for rows in _first(answer, self.row_limit):
             count += len(rows)
@@ -154,12 +154,13 @@ class Runner:
                 alarm.cancel()
             answer.close()
 
-    def _paged(self) -> contextlib.AbstractContextManager[Out]:
+    def paged(self) -> contextlib.AbstractContextManager[Out]:
+        """Where text goes that may be longer than the screen."""
         if self.paging and self.form in TEXT_FORMATS and is_terminal(self.out):
             return Paged(self.out)
         return contextlib.nullcontext(self.out)
 
-    def _look(self) -> Style:
+    def look(self) -> Style:
         """The style, for the terminal as wide as it is now."""
         if not is_terminal(self.out):
             return self.style

@@ -24,6 +24,7 @@ from prompt_toolkit.styles import Style
 from ssql import __version__
 from ssql.errors import InternalError, SsqlError
 from ssql_cli import prompt_commands
+from ssql_cli.again import AGAIN, tail
 from ssql_cli.backend import Backend, remote
 from ssql_cli.catalog import Catalog
 from ssql_cli.completion import SqlCompleter
@@ -118,9 +119,13 @@ class Shell:
         pieces = split(text)
         if not pieces:
             return
-        self.last = text
+        ending = tail(text)
+        self.last = text if ending is None else ending[0]
         try:
-            self.runner.run(text)
+            if ending is None:
+                self.runner.run(text)
+            else:
+                AGAIN[ending[1]].handler(self, ending[2])
         finally:
             if any(piece.kind in (Kind.OTHER, Kind.SCRIPT) for piece in pieces):
                 self.catalog.refresh()
@@ -172,7 +177,8 @@ def _keys() -> KeyBindings:
     @keys.add("enter", filter=~completion_is_selected & has_focus(DEFAULT_BUFFER))
     def _(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
-        if not buffer.text.strip() or prompt_commands.find(buffer.text)[0] is not None or is_complete(buffer.text):
+        text = buffer.text
+        if not text.strip() or prompt_commands.find(text)[0] is not None or is_complete(text) or tail(text):
             buffer.validate_and_handle()
         else:
             buffer.insert_text("\n")

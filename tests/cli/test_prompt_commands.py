@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from ssql_cli import prompt_commands
+from ssql_cli import looking, prompt_commands
+from ssql_cli.again import tail
 from ssql_cli.backend import Backend
 from ssql_cli.output import Style, Tee
 from ssql_cli.prompt import Leave
 from ssql_cli.prompt_commands import COMMANDS, find
 from ssql_cli.runner import Runner
 
-from ssql.errors import BadCommand, FileUnwritable, ServerUnavailable
+from ssql.errors import BadCommand, FileUnreadable, FileUnwritable, ServerUnavailable
 
 
 class Backing:
@@ -26,10 +27,12 @@ class Backing:
 
     def __init__(self) -> None:
         self.carried_out: list[str] = []
+        self.entities: dict[str, dict[str, Any]] = {}
+        self.variables = {"WHO": "ada"}
 
     def execute(self, text: str) -> list[dict[str, Any]]:
         self.carried_out.append(text)
-        return []
+        return [self.entities[text]] if text in self.entities else []
 
 
 class Prompt:
@@ -42,7 +45,7 @@ class Prompt:
         self.last = self.prefill = ""
 
     def history(self) -> Iterable[str]:
-        return ["SHOW STREAMS;", "help"]
+        return ["SHOW\nSTREAMS;", "help"]
 
     def connect(self, url: str) -> None:
         if url == "nowhere":
@@ -94,7 +97,7 @@ def test_help_names_every_command() -> None:
 
 
 def test_the_history_is_numbered() -> None:
-    assert Prompt().enter("history") == ("    1  SHOW STREAMS;\n    2  help\n", "")
+    assert Prompt().enter("history") == ("    1  SHOW\n       STREAMS;\n    2  help\n", "")
 
 
 def test_leaving() -> None:
@@ -183,6 +186,11 @@ def test_the_file_is_closed_when_the_prompt_ends(tmp_path: Path) -> None:
         ("\\ds", ["SHOW STREAMS;"]),
         ("\\dq", ["SHOW QUERIES;"]),
         ("\\dq CTAS_T_1", ["EXPLAIN CTAS_T_1;"]),
+        ("\\dt o*", ["SHOW TABLES;"]),
+        ("\\dT", ["SHOW TYPES;"]),
+        ("\\de mine", ["DESCRIBE ENDPOINT mine;"]),
+        ("\\dc", ["SHOW CONNECTORS;"]),
+        ("\\l+", ["SHOW TOPICS EXTENDED;"]),
         ("\\df", ["SHOW FUNCTIONS;"]),
         ("\\df abs", ["DESCRIBE FUNCTION abs;"]),
         ("\\l", ["SHOW TOPICS;"]),
@@ -237,3 +245,102 @@ def test_rows_go_to_a_file_in_the_form_of_its_name(tmp_path: Path) -> None:
     assert file.read_text() == "A\n"
     with pytest.raises(FileUnwritable):
         to_file(prompt, f"{tmp_path}/no/such/file.csv")
+
+
+def source(name: str) -> dict[str, Any]:
+    return {"name": name, "topic": name.lower(), "keyFormat": "KAFKA", "valueFormat": "JSON", "isWindowed": False}
+
+
+@pytest.fixture
+def shop() -> Prompt:
+    """A prompt where two streams and a table are."""
+    prompt = Prompt()
+    prompt.backing.entities = {
+        "SHOW STREAMS;": {"@type": "streams", "streams": [source("ORDERS"), source("my clicks")]},
+        "SHOW TABLES;": {"@type": "tables", "tables": [source("ORDER_SUMS")]},
+    }
+    return prompt
+
+
+def test_streams_and_tables_are_one_list(shop: Prompt) -> None:
+    lines = shop.enter("\\d")[0].splitlines()
+    assert [line.split("|")[0].strip() for line in lines] == ["NAME", "-" * 11 + "+" + "-" * 8 + "+" + "-" * 12
+        + "+" + "-" * 12 + "+" + "-" * 14 + "+" + "-" * 9, "ORDERS", "my clicks", "ORDER_SUMS"]  # fmt: skip
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["STREAM", "STREAM", "TABLE"]
+
+
+def test_a_pattern_shows_what_matches(shop: Prompt) -> None:
+    assert [line.split()[0] for line in shop.enter("\\ds *o*;")[0].splitlines()[2:]] == ["ORDERS"]
+    assert shop.enter("\\dt x*") == ("", "nothing matches x*\n")
+    assert shop.enter("\\d x?")[1] == "nothing matches x?\n"
+    shop.backing.carried_out.clear()
+    shop.enter("\\d *s")
+    assert shop.backing.carried_out[2:] == ["DESCRIBE `ORDERS`;", "DESCRIBE `my clicks`;", "DESCRIBE `ORDER_SUMS`;"]
+
+
+def test_how_a_statement_is_written_is_shown() -> None:
+    assert "FROM source [join ...]" in Prompt().enter("\\h select")[0]
+    created = Prompt().enter("\\h create table;")[0]
+    assert created.startswith("CREATE STREAM, CREATE TABLE\n\nCREATE [OR REPLACE]")
+    assert "```" not in created
+    assert "\n  INSERT INTO\n" in Prompt().enter("\\h")[0]
+    assert Prompt().enter("\\h cook")[1] == "no statement begins with COOK; \\h lists them\n"
+    for word in looking.STATEMENTS:
+        assert Prompt().enter(f"\\h {word.lower()}")[0], word
+
+
+def test_the_last_statement_is_carried_out_again(tmp_path: Path, shop: Prompt) -> None:
+    assert shop.enter("\\g")[1] == "nothing was carried out yet\n"
+    shop.last = "SHOW STREAMS;"
+    again, rest = find(f"\\g {tmp_path}/found.csv")
+    assert again is not None
+    again.handler(shop, rest)
+    assert (tmp_path / "found.csv").read_text().startswith("NAME,TOPIC")
+    assert shop.runner.form == "table"
+    assert shop.enter("\\gx")[0].startswith("-[ row 1 ]")
+    assert shop.runner.style.expanded == "auto"
+    assert shop.enter("\\p") == ("SHOW STREAMS;\n", "")
+    shop.enter(f"\\w {tmp_path}/last.sql")
+    assert (tmp_path / "last.sql").read_text() == "SHOW STREAMS;\n"
+    shop.backing.carried_out.clear()
+    shop.enter("\\watch 0 3")
+    assert shop.backing.carried_out == ["SHOW STREAMS;"] * 3
+    shop.enter("\\watch i=0 c=1")
+    assert len(shop.backing.carried_out) == 4
+    shop.enter("\\r")
+    assert shop.last == ""
+    for line in ("\\watch 1 0", "\\watch 1 2 3", "\\w"):
+        with pytest.raises(BadCommand):
+            shop.enter(line)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SELECT 1 \\gx", ("SELECT 1;", "\\gx", "")),
+        ("SELECT 1;\n\\g out.csv\n", ("SELECT 1;", "\\g", "out.csv")),
+        ("SELECT 1 \\watch 2 5", ("SELECT 1;", "\\watch", "2 5")),
+        ("SELECT 1 \\G", ("SELECT 1;", "\\G", "")),
+        ("SELECT '\\g", None),
+        ("SELECT '\\gx';", None),
+        ("\\gx", None),
+        ("SELECT 1 \\gone", None),
+    ],
+)
+def test_a_statement_may_end_with_a_command(text: str, expected: tuple[str, str, str] | None) -> None:
+    assert tail(text) == expected
+
+
+def test_small_commands_of_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt = Prompt()
+    assert prompt.enter("\\echo it is ${who}, not ${nobody}")[0] == "it is ada, not ${nobody}\n"
+    assert prompt.enter("\\c http://other:1")[1] == "working on somewhere\n"
+    assert prompt.connected == ["http://other:1"]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    assert prompt.enter("\\cd sub")[1] == f"working in {tmp_path / 'sub'}\n"
+    with pytest.raises(FileUnreadable):
+        prompt.enter("\\cd nowhere")
+    prompt.enter("\\! touch made")
+    assert (tmp_path / "sub" / "made").exists()
+    assert prompt.enter("\\wach")[1].startswith("there is no command \\wach; there is \\watch;")

@@ -22,7 +22,7 @@ SSQL = [str(Path(sys.executable).with_name("ssql"))]
 
 
 def prompt(url: str, tmp_path: Path) -> Terminal:
-    return Terminal([*SSQL, "--server", url], {**os.environ, "SSQL_HISTORY": str(tmp_path / "history")})
+    return Terminal([*SSQL, "--server", url], {**os.environ, "SSQL_HISTORY": str(tmp_path / "history"), "PAGER": ""})
 
 
 def test_a_statement_over_several_lines_is_carried_out_at_its_semicolon(tmp_path: Path) -> None:

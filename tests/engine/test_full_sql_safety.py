@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -149,3 +152,17 @@ def test_reads_do_not_see_each_other(database: ReadDatabase) -> None:
     with pytest.raises(Failed) as caught:
         database.run("SELECT * FROM x", {}, None)
     assert isinstance(caught.value.error, duckdb.CatalogException)
+
+
+def test_ctrl_c_ends_a_read_that_is_computed() -> None:
+    database = ReadDatabase(Config())
+    try:
+        database.run("SELECT 1", {}, None)  # whatever is done once is done
+        alarm = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+        alarm.start()
+        with pytest.raises(KeyboardInterrupt):
+            database.run("SELECT count(*) FROM range(100000000000) a, range(1000) b", {}, 10.0)
+        alarm.join()
+        assert database.run("SELECT 1", {}, None).rows.num_rows == 1
+    finally:
+        database.close()

@@ -41,6 +41,9 @@ _LOCKED = (
     "SET lock_configuration = true",
 )
 
+#: What DuckDB makes of a Ctrl-C.
+_BY_CTRL_C = "Query interrupted"
+
 
 class Failed(Exception):
     """DuckDB could not bind or run a statement; `placed`: the place that it gives is one in the statement's text."""
@@ -134,6 +137,7 @@ class ReadDatabase:
 
         Raises:
             Failed: as DuckDB says it; with an InterruptException when it took longer than `timeout_s`.
+            KeyboardInterrupt: Ctrl-C, while DuckDB computed.
         """
         cursor = self.cursor()
         placed = True
@@ -150,6 +154,10 @@ class ReadDatabase:
                 rows = found.to_arrow_table()
         except duckdb.Error as error:
             raise Failed(error, placed=placed) from None
+        except RuntimeError as stopped:
+            if str(stopped) == _BY_CTRL_C:
+                raise KeyboardInterrupt from None
+            raise
         finally:
             cursor.close()
         return Answer(columns, as_declared(rows, columns))
