@@ -13,7 +13,7 @@ from ssql.client.connection import RECONNECT_S, Changes
 from ssql.client.following import PASSING, Follower
 from ssql.client.parameters import Parameters
 from ssql.client.results import Ack, Delta, Result
-from ssql.client.rows import Rows, as_objects
+from ssql.client.rows import Rows
 from ssql.client.sessions import ClientSession
 from ssql.client.targets import Options, Server, Target, opened
 from ssql.errors import ConnectionClosed
@@ -56,7 +56,7 @@ class AsyncConnection:
 
     async def insert(self, target: str, rows: Rows) -> list[Ack]:
         """Append rows; each has its outcome."""
-        return await (await self._backend()).insert(target, as_objects(rows), dict(self.session.properties))
+        return await (await self._backend()).insert(target, rows, dict(self.session.properties))
 
     def subscribe(
         self,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from ssql.client.results import Ack
+from ssql.client.rows import Rows
 
 #: An answer of `execute`: a JSON object with `@type`.
 Entity = dict[str, Any]
@@ -63,7 +64,7 @@ class Backend(Protocol):
 
     def query(self, statement: Statement) -> pa.Table: ...
 
-    def insert(self, target: str, rows: Sequence[dict[str, Any]], properties: Mapping[str, object]) -> list[Ack]: ...
+    def insert(self, target: str, rows: Rows, properties: Mapping[str, object]) -> list[Ack]: ...
 
     def follow(self, start: Start) -> Pieces:
         """Raises what is no fault of the line at once; `ServerUnavailable` where the line is lost, now or later."""
@@ -76,9 +77,7 @@ class AsyncBackend(Protocol):
 
     async def query(self, statement: Statement) -> pa.Table: ...
 
-    async def insert(
-        self, target: str, rows: Sequence[dict[str, Any]], properties: Mapping[str, object]
-    ) -> list[Ack]: ...
+    async def insert(self, target: str, rows: Rows, properties: Mapping[str, object]) -> list[Ack]: ...
 
     async def follow(self, start: Start) -> AsyncPieces: ...
 

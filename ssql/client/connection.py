@@ -12,7 +12,7 @@ from ssql.client.backends import Backend, Entity, Pieces, Start
 from ssql.client.following import PASSING, Follower
 from ssql.client.parameters import Parameters
 from ssql.client.results import Ack, Delta, Result
-from ssql.client.rows import Rows, as_objects
+from ssql.client.rows import Rows
 from ssql.client.sessions import ClientSession
 from ssql.client.targets import Options, Server, Target, opened
 from ssql.errors import ConnectionClosed
@@ -91,15 +91,17 @@ class Connection:
         return Result(self._backend.query(self.session.statement(sql, parameters)))
 
     def insert(self, target: str, rows: Rows) -> list[Ack]:
-        """Append rows to a stream or table: mappings by column name, or anything in Arrow's form (an Arrow table, a
-        frame of pandas or polars). A row that does not fit is refused, the others are appended; each has its outcome.
+        """Append rows to a stream or table: mappings by column name, or anything in Arrow's form (an Arrow table or
+        reader, a frame of pandas or polars), which goes in batch by batch. A row that does not fit is refused, the
+        others are appended; each has its outcome.
 
-        Names ignore case unless back-quoted; what is missing is NULL. Returns once the rows are durable.
+        Names ignore case unless back-quoted (columns in Arrow's form: unless a column has just that name); what is
+        missing is NULL. Returns once the rows are durable.
 
         Raises:
             ServerUnavailable: the line was lost: the rows that were not acknowledged may be there, or not.
         """
-        return self._backend.insert(target, as_objects(rows), dict(self.session.properties))
+        return self._backend.insert(target, rows, dict(self.session.properties))
 
     def subscribe(
         self,

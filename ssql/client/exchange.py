@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 import pyarrow as pa
 
 from ssql.client.backends import Entity, Start, Statement
 from ssql.client.results import Ack
+from ssql.client.rows import BATCH_ROWS, Rows, as_batches, as_objects
 from ssql.errors import ServerUnavailable, SsqlError, from_json
 
 T = TypeVar("T")
@@ -94,9 +96,34 @@ def _table(content: bytes) -> pa.Table:
 
 
 def insert(
+    target: str, rows: Rows, properties: Mapping[str, object]
+) -> Generator[Call[list[dict[str, Any]]], list[dict[str, Any]], list[Ack]]:
+    """The calls that append rows: yields each, is sent its answer, returns the outcomes by row."""
+    batches = as_batches(rows)
+    if batches is None:
+        return (yield from _insert_objects(target, as_objects(rows), properties))
+    asked = {"into": target, "properties": msgspec.json.encode(properties).decode(), "errors": BATCH_ROWS}
+    path = f"/insert?{urlencode(asked)}"
+    acks: list[Ack] = []
+    for batch in batches:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, batch.schema) as stream:
+            stream.write_batch(batch)
+        said = yield Call(path, sink.getvalue().to_pybytes(), "application/json", ARROW_TYPE, _refused)
+        refused = {int(error["row"]) - 1: from_json(error) for error in said}
+        acks += [Ack(len(acks) + row, refused.get(row)) for row in range(batch.num_rows)]
+    return acks
+
+
+def _refused(content: bytes) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = msgspec.json.decode(content, type=dict[str, Any]).get("errors", [])
+    return found
+
+
+def _insert_objects(
     target: str, rows: Sequence[Mapping[str, Any]], properties: Mapping[str, object]
 ) -> Generator[Call[list[dict[str, Any]]], list[dict[str, Any]], list[Ack]]:
-    """The calls that append rows: yields each, is sent its answer, returns the outcomes by row.
+    """As `insert`, of rows that are JSON objects.
 
     A server stops at the first row that it refuses, having carried out what was before it; what it said nothing of it
     did not append, and is sent again.

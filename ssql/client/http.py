@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
 from os import PathLike, fspath
 from typing import Any, TypedDict, TypeVar
 
@@ -17,6 +17,7 @@ from ssql.client.arrow_frames import FrameReader
 from ssql.client.backends import AsyncPieces, Entity, Piece, Pieces, Start, Statement
 from ssql.client.exchange import Call
 from ssql.client.results import Ack
+from ssql.client.rows import Rows
 from ssql.client.targets import Server, Verify
 from ssql.errors import BadTarget, ServerUnavailable
 
@@ -99,7 +100,7 @@ class HttpBackend:
     def query(self, statement: Statement) -> pa.Table:
         return self._answer(exchange.query(statement))
 
-    def insert(self, target: str, rows: Sequence[dict[str, Any]], properties: Mapping[str, object]) -> list[Ack]:
+    def insert(self, target: str, rows: Rows, properties: Mapping[str, object]) -> list[Ack]:
         calls = exchange.insert(target, rows, properties)
         call = next(calls)
         while True:
@@ -184,7 +185,7 @@ class AsyncHttpBackend:
     async def query(self, statement: Statement) -> pa.Table:
         return await self._answer(exchange.query(statement))
 
-    async def insert(self, target: str, rows: Sequence[dict[str, Any]], properties: Mapping[str, object]) -> list[Ack]:
+    async def insert(self, target: str, rows: Rows, properties: Mapping[str, object]) -> list[Ack]:
         calls = exchange.insert(target, rows, properties)
         call = next(calls)
         while True:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from ssql.client.backends import AsyncPieces, Entity, Piece, Pieces, Start, Statement
 from ssql.client.results import Ack
+from ssql.client.rows import Rows, as_batches, as_objects
 from ssql.client.targets import Local, Server
 from ssql.engine.api import Engine, PullResult, Session, Subscription
+from ssql.engine.rows_json import stored_name
 from ssql.errors import BadParameter
 
 if TYPE_CHECKING:
@@ -68,9 +70,17 @@ class LocalBackend:
             raise BadParameter("the query does not end", hint="Follow it with subscribe().")
         return answer.rows
 
-    def insert(self, target: str, rows: Sequence[dict[str, Any]], properties: Mapping[str, object]) -> list[Ack]:
-        acks = self.engine.insert(target, rows, Session(dict(properties)))
-        return [Ack(ack.seq, ack.error) for ack in acks]
+    def insert(self, target: str, rows: Rows, properties: Mapping[str, object]) -> list[Ack]:
+        session = Session(dict(properties))
+        batches = as_batches(rows)
+        if batches is None:
+            return [Ack(a.seq, a.error) for a in self.engine.insert(target, as_objects(rows), session)]
+        self.engine.insert(target, [], session)  # an unknown target is refused, whether there are rows or not
+        acks: list[Ack] = []
+        for batch in batches:
+            refused = self.engine.insert_batch(stored_name(target), batch, session)
+            acks += [Ack(len(acks) + row, refused.get(row)) for row in range(batch.num_rows)]
+        return acks
 
     def subscribe(self, start: Start) -> Subscription:
         return self.engine.subscribe(
@@ -107,7 +117,7 @@ class ThreadedBackend:
     async def query(self, statement: Statement) -> pa.Table:
         return await asyncio.to_thread(self._backend.query, statement)
 
-    async def insert(self, target: str, rows: Sequence[dict[str, Any]], properties: Mapping[str, object]) -> list[Ack]:
+    async def insert(self, target: str, rows: Rows, properties: Mapping[str, object]) -> list[Ack]:
         return await asyncio.to_thread(self._backend.insert, target, rows, properties)
 
     async def follow(self, start: Start) -> AsyncPieces:

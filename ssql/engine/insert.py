@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from ssql.config import INSERT_VALUES_ENABLED
 from ssql.engine.api import InsertAck
 from ssql.engine.context import Request
+from ssql.engine.fitting import fitting
 from ssql.engine.relations import is_read_only
 from ssql.engine.rows_json import typed_rows
 from ssql.errors import (
@@ -73,28 +74,30 @@ def insert_rows(request: Request, target: str, rows: Sequence[Mapping[str, Any]]
 
 
 def insert_batch(request: Request, target: str, batch: pa.RecordBatch) -> dict[int, SsqlError]:
-    """Append rows given as columns under their own names (ROWTIME: ms); answers the rows that were refused, by index.
+    """Append rows given as columns under their own names (in any case where no other is meant; ROWTIME: ms, or times);
+    answers the rows that were refused, by index.
 
     Raises:
         ColumnNotFound: the target has no such column.
-        InvalidStatement: a column's values do not fit its type.
+        InvalidStatement: a column is there twice, or its values can never be of the target's type.
     """
     name = target[1:-1] if target[:1] == "`" == target[-1:] else target
     relation = _target(request, name, None)
     columns = {c.name: c for c in (*relation.schema.columns, _ROWTIME)}
     headers = {h.name for h in relation.headers}
-    arrays = []
-    for given in batch.schema.names:
-        if given in headers:
-            raise InvalidStatement(f"Cannot insert into HEADER columns: {given}")
-        if given not in columns:
+    found: dict[str, pa.Array] = {}
+    errors: dict[int, SsqlError] = {}
+    for given, array in zip(batch.schema.names, batch.columns, strict=True):
+        stored = given if given in columns else given.upper()
+        if stored in headers:
+            raise InvalidStatement(f"Cannot insert into HEADER columns: {stored}")
+        if stored not in columns:
             raise ColumnNotFound(given, candidates=columns)
-        try:
-            arrays.append(batch.column(given).cast(columns[given].type.arrow))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            raise InvalidStatement(f"values of column {quote(given)} are no {columns[given].type}") from None
-    typed = pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
-    return _append(request, relation, typed, {}) if batch.num_rows else {}
+        if stored in found:
+            raise InvalidStatement(f"column {quote(stored)} is named twice")
+        found[stored] = fitting(array, columns[stored], errors)
+    typed = pa.RecordBatch.from_arrays(list(found.values()), names=list(found))
+    return _append(request, relation, typed, errors) if batch.num_rows else {}
 
 
 def _target(request: Request, name: str, span: Span | None) -> Relation:

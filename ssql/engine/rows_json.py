@@ -55,7 +55,7 @@ def _renamed(row: Mapping[str, Any], names: dict[str, str | None], columns: Mapp
     found: dict[str, Any] = {}
     for written, value in row.items():
         if written not in names:
-            name = _stored_name(written)
+            name = stored_name(written)
             names[written] = name if name in columns else None
         known = names[written]
         if known is None:
@@ -66,7 +66,8 @@ def _renamed(row: Mapping[str, Any], names: dict[str, str | None], columns: Mapp
     return found
 
 
-def _stored_name(written: str) -> str:
+def stored_name(written: str) -> str:
+    """The name that a written one means: upper case unless it stands in back quotes."""
     if len(written) > 2 and written[0] == "`" and written[-1] == "`":
         return written[1:-1].replace("``", "`")
     return written.upper()

@@ -98,6 +98,7 @@ from ssql.errors.prompt import BadCommand, FileUnwritable, NeedsFile, PageNotFou
 from ssql.errors.requests import (
     BadRequest,
     BodyTooLarge,
+    BodyTypeRefused,
     Forbidden,
     HostRefused,
     MethodNotAllowed,
@@ -170,6 +171,7 @@ __all__ = [
     "BadRequest",
     "BadTarget",
     "BodyTooLarge",
+    "BodyTypeRefused",
     "ColumnNotFound",
     "CommandsUnreadable",
     "ConfigError",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ssql.errors.base import Span, SqlError, SsqlError
 
@@ -34,6 +34,17 @@ class Unauthorized(SsqlError):
 
     def __init__(self) -> None:
         super().__init__("you are not authorized: a user and password, or an API key, are needed")
+
+
+class BodyTypeRefused(SsqlError):
+    """The body of a request is of a content type that is not taken there."""
+
+    code = "body_type_refused"
+    status = 415
+    ksql_code = 41500
+
+    def __init__(self, content_type: str, taken: Sequence[str]) -> None:
+        super().__init__(f'a body of the type "{content_type}" is not taken here', hint=f"Send {', or '.join(taken)}.")
 
 
 class Forbidden(SqlError):

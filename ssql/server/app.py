@@ -17,6 +17,7 @@ from ssql.server.cors import Cors
 from ssql.server.failures import errors_as_json
 from ssql.server.health import get_healthcheck, get_live, get_ready
 from ssql.server.info import get_info, get_metadata, get_metadata_id, get_root
+from ssql.server.insert import post_insert
 from ssql.server.inserts_stream import post_inserts_stream
 from ssql.server.ksql import post_ksql
 from ssql.server.progress import get_progress, tell
@@ -65,6 +66,7 @@ ROUTES = (
     web.get("/endpoints", endpoints.get_endpoints),
     web.get("/endpoints/{name}", endpoints.get_endpoint),
     web.post("/endpoints/{name}", endpoints.post_endpoint),
+    web.post("/insert", post_insert),
     web.get("/sql", get_sql, allow_head=False),
     web.post("/sql", post_sql),
     web.get("/subscribe", get_subscribe, allow_head=False),

@@ -47,11 +47,15 @@ def error_body(error: BaseException) -> dict[str, Any]:
     return body
 
 
-def error_response(error: BaseException) -> web.Response:
+def error_response(error: BaseException, **more: object) -> web.Response:
+    """The answer that an error is; `more`: members of its body."""
     status = error.status if isinstance(error, SsqlError) else 500
     headers = {"Allow": ", ".join(error.allowed)} if isinstance(error, MethodNotAllowed) else _HEADERS.get(status)
     return web.Response(
-        status=status, body=msgspec.json.encode(error_body(error)), content_type="application/json", headers=headers
+        status=status,
+        body=msgspec.json.encode({**error_body(error), **more}),
+        content_type="application/json",
+        headers=headers,
     )
 
 

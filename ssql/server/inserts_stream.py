@@ -74,6 +74,14 @@ def decoded_rows(lines: Sequence[bytes]) -> tuple[list[dict[str, Any]], SsqlErro
     return rows, None
 
 
+def decoded_row(line: bytes) -> dict[str, Any] | None:
+    """The row that a line is; None where it is no JSON object."""
+    try:
+        return _ROWS.decode(line)
+    except _NO_JSON:
+        return None
+
+
 class Acks:
     """How acknowledgements are written: a line each, or as one JSON array."""
 

@@ -214,17 +214,34 @@ def test_a_row_that_does_not_fit_is_refused_and_the_others_are_there(shop: Any, 
     assert shop.insert("orders", []) == []
 
 
-@pytest.mark.parametrize("form", ["table", "batch", "pandas"])
+@pytest.mark.parametrize("form", ["table", "batch", "reader", "pandas"])
 def test_rows_in_the_form_of_arrow(shop: Any, engine: LocalEngine, form: str) -> None:
     rows: Any = pa.table({"customer": ["eve", "eve"], "price": [1.0, 2.0]})
     if form == "batch":
         (rows,) = rows.to_batches()
+    elif form == "reader":
+        rows = pa.RecordBatchReader.from_batches(rows.schema, (b for b in rows.to_batches(max_chunksize=1)))
     elif form == "pandas":
         pytest.importorskip("pandas")
         rows = rows.to_pandas()
     assert [a.ok for a in shop.insert("orders", rows)] == [True, True]
     assert engine.caught_up(10)
     assert shop.query("SELECT total FROM spent WHERE customer = 'eve';").one().total == 3
+
+
+def test_a_row_in_the_form_of_arrow_that_does_not_fit_is_refused(shop: Any, engine: LocalEngine) -> None:
+    first = pa.record_batch({"Customer": ["eve", "eve"], "price": ["1.5", "cheap"]})
+    rows = pa.Table.from_batches([first, first.slice(0, 1)])
+    acks = shop.insert("orders", rows)
+    assert [(a.seq, a.ok) for a in acks] == [(0, True), (1, False), (2, True)]
+    assert isinstance(acks[1].error, SsqlError)
+    assert "cheap" in str(acks[1].error)
+    assert engine.caught_up(10)
+    assert shop.query("SELECT total FROM spent WHERE customer = 'eve';").one().total == 3
+    with pytest.raises(SourceNotFound):
+        shop.insert("nowhere", rows)
+    with pytest.raises(ColumnNotFound):
+        shop.insert("orders", pa.table({"prise": [1]}))
 
 
 def test_a_query_without_an_end_is_no_answer(shop: Any) -> None:

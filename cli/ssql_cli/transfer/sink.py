@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 import pyarrow as pa
 
 from ssql.client.http import HttpBackend
-from ssql.client.rows import as_objects
 from ssql.client.targets import Server
 from ssql.types import quote
 from ssql_cli.backend import Backend
@@ -30,8 +29,7 @@ def inserter(backend: Backend) -> Insert:
     http, properties = HttpBackend(Server(backend.place, backend.credentials)), backend.properties
 
     def over_http(target: str, batch: pa.RecordBatch) -> Mapping[int, Exception]:
-        named = batch.rename_columns([quote(name) for name in batch.schema.names])
-        acks = http.insert(quote(target), as_objects(pa.Table.from_batches([named])), properties)
+        acks = http.insert(quote(target), batch, properties)
         return {ack.seq: ack.error for ack in acks if ack.error is not None}
 
     return over_http
