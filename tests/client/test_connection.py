@@ -234,7 +234,6 @@ def test_a_row_in_the_form_of_arrow_that_does_not_fit_is_refused(shop: Any, engi
     rows = pa.Table.from_batches([first, first.slice(0, 1)])
     acks = shop.insert("orders", rows)
     assert [(a.seq, a.ok) for a in acks] == [(0, True), (1, False), (2, True)]
-    assert isinstance(acks[1].error, SsqlError)
     assert "cheap" in str(acks[1].error)
     assert engine.caught_up(10)
     assert shop.query("SELECT total FROM spent WHERE customer = 'eve';").one().total == 3

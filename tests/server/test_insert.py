@@ -116,28 +116,28 @@ async def test_lines_go_in_and_a_bad_one_holds_up_no_other(
 
 
 @pytest.mark.parametrize(
-    ("into", "body", "form", "status", "code"),
+    ("into", "body", "form", "expected"),
     [
-        ("nowhere", b"", ARROW, 400, "source_not_found"),
-        ("", b"", ARROW, 400, "bad_request"),
-        ("s", b"", "text/html", 415, "body_type_refused"),
-        ("s", b"", ARROW, 400, "bad_request"),
-        ("s", b"nonsense", ARROW, 400, "bad_request"),
-        ("s", b"\xff\xff\xff\xff\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", ARROW, 400, "bad_request"),
-        ("s", b"\xff\xff\xff\xff\xff\xff\xff\x7f", ARROW, 413, "body_too_large"),
-        ("s", stream_of(pa.record_batch({"nn": [1]})), ARROW, 400, "column_not_found"),
-        ("s", stream_of(pa.record_batch({"n": [[1]]})), ARROW, 400, "invalid_statement"),
-        ("s", stream_of(pa.record_batch({"n": [1], "N": [1]})), ARROW, 400, "invalid_statement"),
-        ("s", stream_of(pa.record_batch({"n": [1]}))[:-60], ARROW, 400, "bad_request"),
+        ("nowhere", b"", ARROW, (400, "source_not_found")),
+        ("", b"", ARROW, (400, "bad_request")),
+        ("s", b"", "text/html", (415, "body_type_refused")),
+        ("s", b"", ARROW, (400, "bad_request")),
+        ("s", b"nonsense", ARROW, (400, "bad_request")),
+        ("s", b"\xff\xff\xff\xff\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", ARROW, (400, "bad_request")),
+        ("s", b"\xff\xff\xff\xff\xff\xff\xff\x7f", ARROW, (413, "body_too_large")),
+        ("s", stream_of(pa.record_batch({"nn": [1]})), ARROW, (400, "column_not_found")),
+        ("s", stream_of(pa.record_batch({"n": [[1]]})), ARROW, (400, "invalid_statement")),
+        ("s", stream_of(pa.record_batch({"n": [1], "N": [1]})), ARROW, (400, "invalid_statement")),
+        ("s", stream_of(pa.record_batch({"n": [1]}))[:-60], ARROW, (400, "bad_request")),
     ],
 )
 @in_loop
 async def test_a_wrong_request_is_told(
-    engine: LocalEngine, into: str, body: bytes, form: str, status: int, code: str
+    engine: LocalEngine, into: str, body: bytes, form: str, expected: tuple[int, str]
 ) -> None:
     async with serving(engine) as client:
         found, said = await sent(client, into, body, form)
-    assert (found, said["code"]) == (status, code)
+    assert (found, said["code"]) == expected
     assert rows_of(engine, "SELECT id FROM s;") == []
 
 
