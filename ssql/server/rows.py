@@ -22,7 +22,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ssql.types import BIGINT, BOOLEAN, DOUBLE, INTEGER, STRING, Array, Column, Decimal, Map, Primitive, SqlType, Struct
+from ssql.types import (
+    BIGINT,
+    BOOLEAN,
+    DOUBLE,
+    INTEGER,
+    INTEGRAL,
+    STRING,
+    Array,
+    Column,
+    Decimal,
+    Map,
+    Primitive,
+    SqlType,
+    Struct,
+)
 
 #: Characters that JSON does not allow in a string as they are.
 _ESCAPED = np.zeros(256, dtype=bool)
@@ -101,7 +115,8 @@ def _one_by_one(  # noqa: PLR0917
 def _value_texts(array: pa.Array, sql_type: SqlType) -> list[str]:
     """As `json_text`, as a list."""
     write = _VALUES.get(sql_type)
-    if write is None or array.type != sql_type.arrow:
+    fits = array.type == sql_type.arrow or (sql_type in INTEGRAL and pa.types.is_integer(array.type))
+    if write is None or not fits:
         found: list[str] = json_text(array, sql_type).to_pylist()
         return found
     values = [array[i].as_py() for i in range(len(array))]

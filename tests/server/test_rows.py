@@ -217,6 +217,9 @@ def test_deleted_rows_keep_their_key_alone() -> None:
     assert render_rows(arrays, columns, "[", "]", pa.array([False, True]), "!]") == b'["x",1]["y",null!]'
 
 
-def test_values_in_a_wider_arrow_type_are_taken() -> None:
+def test_values_in_another_arrow_type_are_taken() -> None:
+    columns = (Column("_diff", INTEGER), Column("A", STRING))
+    arrays = [pa.array([1, -1, None], pa.int8()), pa.array(["x", "y", "z"], pa.large_string())]
+    assert render_rows(arrays, columns, "[", "]") == b'[1,"x"][-1,"y"][null,"z"]'
     assert json_text(pa.array(["x"], pa.large_string()), STRING).to_pylist() == ['"x"']
     assert json_text(pa.chunked_array([[1], [2]], pa.int64()), BIGINT).to_pylist() == ["1", "2"]

@@ -269,7 +269,7 @@ class Feed:
     def after(self, reader: Reader) -> list[Entry]:
         """The entries that a reader has not taken: those that have something for it, where that is known."""
         slot = self._slot(reader)
-        return self._after(reader.tick) if slot is None else [e for e in slot.entries if e.tick > reader.tick]
+        return self._after(reader.tick, self.entries if slot is None else slot.entries)
 
     def is_behind(self, reader: Reader) -> bool:
         """Whether something that it has not taken is no longer there."""
@@ -280,8 +280,10 @@ class Feed:
         route = None if reader.wanted is None else self._routes.get(reader.wanted.columns)
         return None if route is None or reader.wanted is None else route.slot(reader, reader.wanted)
 
-    def _after(self, tick: int) -> list[Entry]:
-        found = list(itertools.takewhile(lambda entry: entry.tick > tick, reversed(self.entries)))
+    def _after(self, tick: int, entries: deque[Entry] | None = None) -> list[Entry]:
+        """Those of `entries` (all) behind a tick: a reader has taken most of what is there."""
+        newest_first = reversed(self.entries if entries is None else entries)
+        found = list(itertools.takewhile(lambda entry: entry.tick > tick, newest_first))
         found.reverse()
         return found
 
