@@ -34,7 +34,7 @@ def test_shells_complete_sub_commands(shell: str, capsys: pytest.CaptureFixture[
 def test_pages_are_listed_and_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["docs"]) == Exit.OK
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert listed[:2] == ["README", "tutorial"]
+    assert listed[:3] == ["README", "install", "tutorial"]
     assert {"functions", "prompt", "reference/errors"} <= set(listed)
     assert main(["docs", "reference/errors"]) == Exit.OK
     assert capsys.readouterr().out.startswith("# Error codes")
