@@ -172,6 +172,7 @@ class Inputs:
         self._reader = log.reader()
         #: in order of name
         self._topics: dict[str, _Topic] = {}
+        self._ends: dict[TopicPartition, int] = {}
         self.next_seq = 0
 
     # --- what is read ---------------------------------------------------------
@@ -214,6 +215,7 @@ class Inputs:
         if not topic.decoders:
             for number in topic.partitions:
                 self._reader.unassign(relation.topic, number)
+                del self._ends[relation.topic, number]
             del self._topics[relation.topic]
 
     def _restart(self, name: str) -> None:
@@ -223,6 +225,7 @@ class Inputs:
             partition.pieces.clear()
             partition.fetched, partition.ahead = partition.position, partition.time
             partition.paused, partition.behind_since = False, None
+            self._note_end(name, number)
             self._assign(name, number, partition.position)
 
     def _assign(self, name: str, number: int, at: int) -> None:
@@ -261,11 +264,13 @@ class Inputs:
     def ends(self) -> dict[TopicPartition, int]:
         """Where each partition ends as far as is known. Of a topic in which our own records are passed over that is
         how far it is read: what else is there is not known before."""
-        return {
-            (n, p): s.end if t.skip_writer is None else s.fetched
-            for n, t in self._topics.items()
-            for p, s in t.partitions.items()
-        }
+        return self._ends.copy()
+
+    def _note_end(self, name: str, number: int) -> None:
+        """Kept up as it changes: it is asked for in each epoch, and there may be thousands of partitions."""
+        topic = self._topics[name]
+        partition = topic.partitions[number]
+        self._ends[name, number] = partition.end if topic.skip_writer is None else partition.fetched
 
     def times(self) -> dict[TopicPartition, int]:
         """The greatest time processed of each partition that any was processed of."""
@@ -357,6 +362,7 @@ class Inputs:
                 elif now - partition.behind_since > GIVE_UP_S:
                     LOGGER.warning("nothing comes of topic %s, partition %d: going on without it", name, number)
                     partition.end, missed = partition.fetched, False
+                    self._note_end(name, number)
                 behind |= missed
                 if until <= limit and partition.fetched >= until:
                     continue
@@ -382,6 +388,7 @@ class Inputs:
                 read_again.add((fetch.topic, fetch.partition))
             partition.end = max(partition.end, fetch.end_offset)
             partition.fetched = fetch.next_offset
+            self._note_end(fetch.topic, fetch.partition)
             if not fetch.batch.num_rows:
                 if not partition.pieces:
                     partition.position = fetch.next_offset

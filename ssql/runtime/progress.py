@@ -10,6 +10,7 @@ import time as clock
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -206,18 +207,35 @@ class Course:
     behind: bool
     samples: tuple[tuple[float, Offsets], ...]
 
+    @cached_property
+    def partitions(self) -> Mapping[str, list[tuple[str, int]]]:
+        """The partitions by topic."""
+        found: dict[str, list[tuple[str, int]]] = {}
+        for tp in self.seen:
+            found.setdefault(tp[0], []).append(tp)
+        return found
 
-def of_query(query_id: str, subject: Subject, course: Course, *, idle: int, now: float, now_ms: int) -> QueryProgress:
-    """How far a query is. `idle`: so many records are no backlog; `now` is the samples' clock (s)."""
-    mine = [tp for tp in course.seen if tp[0] in subject.topics]
+    def of(self, topics: Collection[str]) -> list[tuple[str, int]]:
+        """The partitions of topics."""
+        return [tp for topic in topics for tp in self.partitions.get(topic, ())]
+
+    def speed(self, topics: Collection[str], now: float) -> float:
+        """Records a second that are read of topics."""
+        if self.state in STILL:
+            return 0.0
+        mine = self.of(topics)
+        return rate(self.samples, lambda seen: sum(seen.get(tp, 0) for tp in mine), now)
+
+
+def of_query(query_id: str, subject: Subject, course: Course, *, idle: int, speed: float, now_ms: int) -> QueryProgress:
+    """How far a query is. `idle`: so many records are no backlog; `speed`: how many of its topics' come a second."""
+    mine = course.of(subject.topics)
     places = tuple(
         PartitionLag(topic, partition, course.seen[topic, partition], _end(course, (topic, partition)))
         for topic, partition in sorted(mine)
     )
     lag = sum(place.lag for place in places)
     read = sum(max(0, course.seen[tp] - subject.begun.get(tp, course.seen[tp])) for tp in mine)
-    still = course.state in STILL
-    speed = 0.0 if still else rate(course.samples, lambda seen: _records(seen, mine), now)
     state = course.state
     if state is QueryState.RUNNING and course.behind and lag > idle:
         state = QueryState.CATCHING_UP
@@ -238,7 +256,3 @@ def of_query(query_id: str, subject: Subject, course: Course, *, idle: int, now:
 
 def _end(course: Course, tp: tuple[str, int]) -> int:
     return max(course.ends.get(tp, 0), course.seen[tp])
-
-
-def _records(seen: Offsets, of: Collection[tuple[str, int]]) -> int:
-    return sum(seen.get(tp, 0) for tp in of)

@@ -96,7 +96,8 @@ def course(state: QueryState = QueryState.CATCHING_UP, *, behind: bool = False) 
 
 
 def told(course: Course, *, idle: int = 5) -> QueryProgress:
-    return of_query("Q", SUBJECT, course, idle=idle, now=104.0, now_ms=90_000)
+    speed = course.speed(SUBJECT.topics, 104.0)
+    return of_query("Q", SUBJECT, course, idle=idle, speed=speed, now_ms=90_000)
 
 
 def test_a_query_counts_only_what_it_reads_itself() -> None:

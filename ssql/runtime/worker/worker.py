@@ -100,14 +100,18 @@ class DataflowWorker:
         return self._calls.call(self._queries.status)
 
     def progress(self) -> Sequence[QueryProgress]:
-        committed, found = self._calls.committed, []
+        committed, found, idle = self._calls.committed, [], self._flows.config[BATCH_MAX_ROWS]
+        now, now_ms = clock.monotonic(), int(clock.time() * 1000)
+        # Many queries read the same topics.
+        speeds: dict[tuple[str, frozenset[str]], float] = {}
         for query_id, name in committed.of.items():
             subject, course = committed.subjects[query_id], committed.courses[name]
             if subject.durable:
                 course = replace(course, ends=self._ends(course)) if course.state in STILL else course
-                idle = self._flows.config[BATCH_MAX_ROWS]
-                now, now_ms = clock.monotonic(), int(clock.time() * 1000)
-                found.append(of_query(query_id, subject, course, idle=idle, now=now, now_ms=now_ms))
+                speed = speeds.get((name, subject.topics))
+                if speed is None:
+                    speed = speeds[name, subject.topics] = course.speed(subject.topics, now)
+                found.append(of_query(query_id, subject, course, idle=idle, speed=speed, now_ms=now_ms))
         return found
 
     def _ends(self, course: Course) -> Offsets:
