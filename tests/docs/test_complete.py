@@ -9,9 +9,11 @@ import shlex
 from ssql_cli.help import EXAMPLES, EXIT_CODES
 from ssql_cli.main import DATAGEN, make_parser
 from ssql_cli.output import FORMATS
+from ssql_cli.pieces import split
 from ssql_cli.prompt_commands import COMMANDS
 
 from ssql.functions import REGISTRY
+from ssql.sql.parser import parse_script
 
 from .pages import DOCS
 
@@ -88,6 +90,18 @@ def test_every_command_line_of_the_pages_is_one_that_the_command_takes() -> None
             assert taken(words), f"{page}: ssql{line}"
             seen += 1
     assert seen > 60
+
+
+def test_every_statement_of_the_pages_can_be_read() -> None:
+    seen = 0
+    for page, text in PAGES.items():
+        for block in re.findall(r"```sql\n(.*?)```", text, re.DOTALL):
+            for piece in split(block):
+                # These are of the command, of files of tests, and of DuckDB, and are run by tests of theirs.
+                if not re.match(r"COPY|ASSERT (?!TOPIC|SCHEMA)|WITH", piece.text):
+                    assert parse_script(piece.text), page
+                    seen += 1
+    assert seen > 30
 
 
 def taken(words: list[str]) -> bool:
