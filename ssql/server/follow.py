@@ -14,7 +14,8 @@ from aiohttp import web
 
 from ssql.errors import ServerStopping, SubscriptionStartsOver
 from ssql.server.failures import error_body, log_error
-from ssql.server.pump import INLINE_ROWS, taken
+from ssql.server.pump import taken
+from ssql.server.rendered import rendered
 from ssql.server.state import STATE, in_thread
 
 if TYPE_CHECKING:
@@ -124,26 +125,9 @@ class Follower:
         return clock() - begin > BEHIND_S
 
     async def _rendered(self, frame: Frame) -> bytes:
-        """The frame in the form: made by whoever is first to ask, in a thread if it is large."""
-        name = self.form.name
-        text: bytes | None = frame.rendered.get(name)
-        if text is not None:
-            return text
-        columns = self.subscription.columns
-        if frame.rows.num_rows <= INLINE_ROWS:
-            text = frame.rendered[name] = self.form.frame(frame, columns)
-            return text
-        making = self._state.rendering.get((frame, name))
-        if making is None:
-            making = asyncio.ensure_future(in_thread(self.request, self.form.frame, frame, columns))
-            self._state.rendering[frame, name] = making
-            making.add_done_callback(lambda done: self._keep(frame, done))
-        return await asyncio.shield(making)  # others wait for it too
-
-    def _keep(self, frame: Frame, done: asyncio.Future[bytes]) -> None:
-        self._state.rendering.pop((frame, self.form.name), None)
-        if not done.cancelled() and done.exception() is None:
-            frame.rendered[self.form.name] = done.result()
+        """The frame in the form."""
+        form, columns, rows = self.form, self.subscription.columns, frame.rows.num_rows
+        return await rendered(self.request, frame.rendered, form.name, rows, lambda: form.frame(frame, columns))
 
     async def _wait(self) -> None:
         """Until there is news; the client hears from us now and then."""

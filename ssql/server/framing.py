@@ -41,6 +41,8 @@ class Framing(Protocol):
 
     #: Deleted rows that the form has no way to say.
     left_out: int
+    #: Where the rows of a push query have one form, whoever reads them: its name.
+    shared: str | None
 
     def header(self, query_id: str, columns: Sequence[Column], mark_keys: bool) -> bytes: ...
 
@@ -81,6 +83,7 @@ class V1:
     """One JSON array of objects; a deleted row of a table is a row with its key alone and `tombstone`."""
 
     left_out = 0
+    shared: str | None = "v1"
 
     def __init__(self, push: bool) -> None:
         self.before, self.after = ("", ",\n") if push else (",\n", "")
@@ -114,6 +117,8 @@ class V1:
 class Delimited:
     """One line an element. Deleted rows have no form here and are left out."""
 
+    shared: str | None = "delimited"
+
     def __init__(self) -> None:
         self.left_out = 0
 
@@ -134,6 +139,8 @@ class Delimited:
 
 class JsonArray:
     """The elements of `Delimited` as one JSON array."""
+
+    shared: str | None = "array"
 
     def __init__(self) -> None:
         self.left_out = 0
@@ -157,6 +164,7 @@ class Text:
     """The one column of a stream as lines; its last line is the error, where it ends in one."""
 
     left_out = 0
+    shared: str | None = None
 
     def header(self, query_id: str, columns: Sequence[Column], mark_keys: bool) -> bytes:  # noqa: ARG002
         return b""

@@ -25,6 +25,8 @@ _MESSAGE = (Column("MESSAGE", BYTES, key=True),)  # a key, as deleted rows have 
 class Protobuf(V1):
     """See the module. A deleted row of a table is a message of its key alone, and `tombstone`."""
 
+    shared: str | None = "protobuf"
+
     def __init__(self, push: bool) -> None:
         super().__init__(push)
         self._encoder: Encoder | None = None

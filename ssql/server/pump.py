@@ -12,7 +12,6 @@ takes nothing is cut off in the end: what it holds back is not held for ever.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
@@ -23,21 +22,17 @@ from aiohttp import web
 from ssql.errors import ReaderIdle
 from ssql.server.failures import error_body, log_error
 from ssql.server.lines import write_lines
+from ssql.server.rendered import INLINE_ROWS, rendered
 from ssql.server.state import STATE, engine_of, in_thread, logger
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from ssql.engine.api import PullResult, PushQuery, Session, Subscription
+    from ssql.engine.api import PullResult, PushQuery, PushRows, Session, Subscription
     from ssql.server.framing import Framing
 
 Write = Callable[[bytes], Awaitable[None]]
 
 #: Rows written at a time: large enough to be cheap, small enough to keep in memory for every slow client.
 ROWS_AT_ONCE = 4096
-
-#: Batches up to this size are rendered in the event loop: about 0.2 ms, less than a hop to a thread and back is worth.
-INLINE_ROWS = 512
 
 #: What a connection whose client has taken all takes at once (bytes); asyncio's own bound is 64 kB.
 SMALL_BYTES = 16 << 10
@@ -156,16 +151,11 @@ async def stream(
     return response
 
 
-async def _rendered(request: web.Request, framing: Framing, batch: pa.RecordBatch, columns: Any) -> bytes:
-    if batch.num_rows <= INLINE_ROWS:
-        return framing.rows(batch, columns)
-    return await in_thread(request, framing.rows, batch, columns)
-
-
 async def pull_rows(request: web.Request, result: PullResult, framing: Framing, write: Write) -> bytes:
     """Write the rows of a pull query; what is to be said last."""
     for batch in result.rows.to_batches(max_chunksize=ROWS_AT_ONCE):
-        await taken(request, write(await _rendered(request, framing, batch, result.columns)))
+        make = functools.partial(framing.rows, batch, result.columns)
+        await taken(request, write(await rendered(request, {}, "", batch.num_rows, make)))
     return framing.end(result.final_message)
 
 
@@ -201,21 +191,23 @@ class Pump:
         """Write rows until the end; what is to be said last (None: the form cannot say it)."""
         pumps = self.request.app[STATE].pumps
         pumps.add(self)
+        self._look_for_client()
         try:
             self.query.on_rows(self.wake)
             return await self._rows()
         finally:
+            self._clock.cancel()
             pumps.discard(self)
 
     async def _rows(self) -> bytes | None:
         while True:
             self._news.clear()  # before the look, so that rows that come after it are not missed
-            batch = self.query.take(ROWS_AT_ONCE, 0)
-            if batch is None:
+            rows = self.query.take_rows(ROWS_AT_ONCE, 0)
+            if rows is None:
                 break
-            if batch.num_rows:
-                text = await _rendered(self.request, self.framing, batch, self.query.columns)
-                await taken(self.request, self._write(text))
+            if rows.num_rows:
+                text = await self._text(rows)
+                await taken(self.request, self._write(text), len(text))
             else:
                 await self._wait()
         if self.query.error is not None:
@@ -223,14 +215,36 @@ class Pump:
             return self.framing.error(error_body(self.query.error))
         return self.framing.end(self.query.final_message or QUERY_COMPLETED)
 
+    async def _text(self, rows: PushRows) -> bytes:
+        """The rows in the form: of those that are given to others too, made once."""
+        framing, columns = self.framing, self.query.columns
+
+        def make() -> tuple[bytes, int]:
+            before = framing.left_out
+            text = framing.rows(rows.batch, columns)
+            left_out, framing.left_out = framing.left_out - before, before
+            return text, left_out
+
+        forms = {} if framing.shared is None else rows.rendered
+        key = framing.shared, rows.start, rows.stop
+        text, left_out = await rendered(self.request, forms, key, rows.num_rows, make)
+        framing.left_out += left_out
+        return text
+
     async def _wait(self) -> None:
-        while not self._news.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOST_CLIENT_CHECK_S):
-                    await self._news.wait()
-            transport = self.request.transport
-            if transport is None or transport.is_closing():
-                raise ConnectionResetError("the client is gone")
+        await self._news.wait()
+        if self._client_is_gone():
+            raise ConnectionResetError("the client is gone")
+
+    def _client_is_gone(self) -> bool:
+        transport = self.request.transport
+        return transport is None or transport.is_closing()
+
+    def _look_for_client(self) -> None:
+        """One timer for as long as it runs: one a wait would cost as much as what is waited for."""
+        if self._client_is_gone():
+            self._news.set()
+        self._clock = asyncio.get_running_loop().call_later(LOST_CLIENT_CHECK_S, self._look_for_client)
 
 
 async def send_pull(

@@ -7,7 +7,7 @@ import contextvars
 import functools
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
@@ -21,7 +21,7 @@ from ssql.errors import ServerStarting, ServerStopping, ServerTerminated
 from ssql.server.doorbell import Doorbell
 
 if TYPE_CHECKING:
-    from ssql.engine.api import Engine, Frame
+    from ssql.engine.api import Engine
     from ssql.engine.opening import Opening
 
 logger = logging.getLogger("ssql.server")
@@ -63,8 +63,8 @@ class ServerState:
     #: Set when the engine is open, or could not be opened (then with the error).
     opened: asyncio.Future[None] | None = None
     pumps: set[Open] = field(default_factory=set)
-    #: Frames that are being rendered, by the name of the form.
-    rendering: dict[tuple[Frame, str], asyncio.Future[bytes]] = field(default_factory=dict)
+    #: What is being rendered (see `rendered.py`).
+    rendering: dict[tuple[int, Hashable], asyncio.Future[Any]] = field(default_factory=dict)
     _bell: Doorbell | None = None
     #: commandStatus by commandId, of the statements carried out last.
     statuses: OrderedDict[str, dict[str, Any]] = field(default_factory=OrderedDict)

@@ -42,6 +42,7 @@ class Tabular:
     """
 
     left_out = 0
+    shared: str | None = None
 
     def __init__(self, *, changes: bool) -> None:
         self._changes = changes
@@ -96,6 +97,8 @@ class JsonTable(Tabular):
 class JsonLines(Tabular):
     """An error in the middle is the last line: an object with `_error` alone."""
 
+    shared = "push ndjson"
+
     def head(self, columns: Sequence[Column]) -> bytes:  # noqa: ARG002
         return b""
 
@@ -108,6 +111,8 @@ class JsonLines(Tabular):
 
 class Csv(Tabular):
     """See the module."""
+
+    shared = "push csv"
 
     def head(self, columns: Sequence[Column]) -> bytes:
         return _csv([pa.array([], pa.string())] * len(columns), columns, header=True)
@@ -138,6 +143,8 @@ def _csv(arrays: Sequence[pa.Array], columns: Sequence[Column], *, header: bool)
 
 class ArrowStream(Tabular):
     """See the module."""
+
+    shared = "push arrow"
 
     def head(self, columns: Sequence[Column]) -> bytes:
         return _bytes_of(arrow_schema(columns).serialize())

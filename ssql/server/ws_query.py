@@ -37,6 +37,7 @@ class Messages:
     """The rows of one query as messages, a line each (a `Framing`); `code` and `reason` close the connection."""
 
     left_out = 0
+    shared: str | None = "websocket"
 
     def __init__(self, *, prints: bool) -> None:
         self.code = int(WSCloseCode.OK)

@@ -16,7 +16,7 @@ from aiohttp import ClientTimeout
 from aiohttp.test_utils import TestClient, TestServer
 
 from ssql.config import IDLE_TIMEOUT_S, Config
-from ssql.engine.api import Entity, Frame, InsertAck, Metrics, PullResult, PushQuery, Session
+from ssql.engine.api import Entity, Frame, InsertAck, Metrics, PullResult, PushQuery, PushRows, Session
 from ssql.engine.opening import Opening
 from ssql.engine.progress import OpeningProgress, Progress, Stage
 from ssql.errors import SourceNotFound
@@ -71,6 +71,10 @@ class FakePush:
             self.taken += batch.num_rows
             return batch
         return None if self._ended else changes(columns=self.columns)
+
+    def take_rows(self, max_rows: int = 10_000, timeout_s: float | None = None) -> PushRows | None:
+        batch = self.take(max_rows, timeout_s)
+        return batch if batch is None else PushRows(batch, 0, batch.num_rows)
 
     def close(self) -> None:
         self.closings += 1

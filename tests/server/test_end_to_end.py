@@ -13,6 +13,7 @@ import pytest
 
 from ssql.config import BATCH_MAX_ROWS, DATA_DIR, PUSH_BUFFER_BYTES, Config
 from ssql.engine.engine import LocalEngine
+from ssql.server.framing import V1, Delimited
 
 from .fake import Client, happens, in_loop, serving
 
@@ -148,6 +149,30 @@ async def test_a_query_that_is_closed_is_gone_when_the_answer_comes(engine: Loca
         assert len(running(engine) - before) == 1
         assert (await client.post("/close-query", json={"queryId": query_id})).status == 200
         assert running(engine) == before
+
+
+@pytest.mark.parametrize("path", ["/query", "/query-stream"])
+@in_loop
+async def test_what_many_are_given_is_made_into_bytes_once(
+    engine: LocalEngine, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    for form in (V1, Delimited):
+        rows = form.rows
+        monkeypatch.setattr(form, "rows", lambda *args, rows=rows: made.append(args[1].num_rows) or rows(*args))
+    async with defined(engine) as client:
+        sql = "SELECT * FROM totals EMIT CHANGES;"
+        many = [await client.post(path, json={"ksql": sql, "sql": sql}) for _ in range(20)]
+        for push in many:
+            await push.content.readline()
+        await client.post("/ksql", json={"ksql": "INSERT INTO orders VALUES ('1', 'tea', 2);"})
+        lines = {await push.content.readline() for push in many}
+        assert len(lines) == 1
+        assert b'"tea",1,2' in lines.pop()
+        # Those who still read what came before they went over to the shared rows read the same.
+        assert sum(made) <= 2
+        for push in many:
+            push.close()
 
 
 @in_loop

@@ -17,7 +17,7 @@ from ssql.config import HEARTBEAT_S
 from ssql.engine.api import Session
 from ssql.errors import QueryFailed, TokenExpired
 from ssql.server.frames import FORMS, Events, frontier_json
-from ssql.server.pump import INLINE_ROWS
+from ssql.server.rendered import INLINE_ROWS
 from ssql.server.state import STATE
 from ssql.server.websocket import MAX_MESSAGE_BYTES
 
