@@ -7,11 +7,12 @@ until its answer is there, what was known before is offered.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ssql.errors import SsqlError
+from ssql.errors import ServerStarting, ServerUnavailable, SsqlError
 from ssql_cli.backend import Backend
 
 
@@ -40,11 +41,19 @@ class Catalog:
         self._lock = threading.Lock()
         self._running = self._again = False
         self._idle = threading.Event()
+        self._asked: float | None = None
         self.names = Names()
 
-    def refresh(self) -> None:
-        """Ask again, in a thread; returns at once. A call during an answer has it asked once more after that."""
+    def refresh(self, older_than_s: float = 0.0) -> None:
+        """Ask again, in a thread, where the last time was so long ago; returns at once.
+
+        A call during an answer has it asked once more after that.
+        """
+        now = time.monotonic()
         with self._lock:
+            if self._asked is not None and now - self._asked < older_than_s:
+                return
+            self._asked = now
             self._again = True
             self._idle.clear()
             if self._running:
@@ -72,7 +81,7 @@ class Catalog:
 
 
 def read_names(backend: Backend) -> Names:
-    """Ask a backend for all names. What it refuses to tell is left out."""
+    """Ask a backend for all names. What it refuses to tell is left out; raises `SsqlError` where it is away."""
     streams, tables = (_described(backend, f"DESCRIBE {kind};") for kind in ("STREAMS", "TABLES"))
     return Names(
         tuple(streams),
@@ -99,6 +108,8 @@ def _listed(backend: Backend, statement: str, key: str, name: str) -> tuple[str,
 def _elements(backend: Backend, statement: str, key: str) -> list[dict[str, Any]]:
     try:
         entities = backend.execute(statement)
+    except (ServerUnavailable, ServerStarting):
+        raise
     except SsqlError:
         return []
     return [element for entity in entities for element in entity.get(key) or ()]

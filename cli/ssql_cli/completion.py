@@ -6,7 +6,7 @@ The text before the cursor is cut into words, not parsed: it is half a statement
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
@@ -33,6 +33,19 @@ _OPTIONS = (
     "RETENTION_MS", "WRAP_SINGLE_VALUE", "VALUE_DELIMITER", "KEY_DELIMITER", "WINDOW_TYPE", "WINDOW_SIZE",
     "VALUE_SCHEMA_ID", "KEY_SCHEMA_ID",
 )  # fmt: skip
+#: What can follow a word, where that is little.
+_LISTED = (
+    "STREAMS", "TABLES", "QUERIES", "TOPICS", "FUNCTIONS", "PROPERTIES", "TYPES", "VARIABLES", "ENDPOINTS",
+    "CONNECTORS",
+)  # fmt: skip
+_DEFINED = ("STREAM", "TABLE", "TYPE", "ENDPOINT", "CONNECTOR")
+_AFTER: Mapping[str, Sequence[str]] = {
+    "EMIT": ("CHANGES", "FINAL"), "WINDOW": ("TUMBLING", "HOPPING", "SESSION"), "GRACE": ("PERIOD",),
+    "ADVANCE": ("BY",), "GROUP": ("BY",), "ORDER": ("BY",), "PARTITION": ("BY",), "INSERT": ("INTO",),
+    "LEFT": ("JOIN",), "RIGHT": ("JOIN",), "FULL": ("JOIN", "OUTER"), "INNER": ("JOIN",), "OUTER": ("JOIN",),
+    "SHOW": (*_LISTED, "ALL"), "LIST": _LISTED, "CREATE": (*_DEFINED, "OR", "SOURCE"), "DROP": _DEFINED,
+    "ALTER": ("STREAM", "TABLE"), "PRIMARY": ("KEY",),
+}  # fmt: skip
 _FORMATS = ("JSON", "DELIMITED", "KAFKA", "AVRO", "PROTOBUF", "PROTOBUF_NOSR", "JSON_SR", "NONE")
 _RESETS = ("earliest", "latest")
 
@@ -88,9 +101,14 @@ class SqlCompleter(Completer):
             yield from names.streams if last == "STREAM" else names.tables
         elif last in _BEFORE_QUERY:
             yield from names.queries
+            if last != "EXPLAIN":
+                yield "ALL"
         elif last == "PRINT":
             yield from names.topics
-        elif "WITH" in words and words[words.index("WITH") + 1 : words.index("WITH") + 2] == ["("]:
+        elif last in _AFTER:
+            yield from _AFTER[last]
+            return
+        elif _in_options(words):
             yield from _OPTIONS
         else:
             yield from _columns(whole, names)
@@ -151,6 +169,14 @@ def _columns(whole: str, names: Names) -> Iterator[str]:
     for source in names.sources:
         if source in mentioned:
             yield from names.columns.get(source, ())
+
+
+def _in_options(words: Sequence[str]) -> bool:
+    """Whether the bracket of a WITH is still open."""
+    if "WITH" not in words:
+        return False
+    after = words[words.index("WITH") + 1 :]
+    return after[:1] == ["("] and after.count("(") > after.count(")")
 
 
 def _stored(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ssql_cli.backend import AnswerColumn
 from ssql_cli.live_charts import CHART_WIDTH, Chart, History, bars_of, sparkline
-from ssql_cli.live_lines import ByKey, ByValues, LineId, Lines, sort_key
+from ssql_cli.live_lines import ByKey, ByValues, LineId, Lines, hashable, sort_key
 from ssql_cli.output import NULL, Style, plain
 from ssql_cli.tables import Grid, cut, padded, printable, right_aligned
 
@@ -42,6 +42,8 @@ class LiveRows:
         self._counts: deque[tuple[float, int]] = deque()
         self._frontier: Mapping[tuple[str, int], int] = {}
         self._last: str = ""
+        self._by: int | None = None
+        self._descending = False
         self._chart: Chart | None = None
         self._history: History | None = None
 
@@ -63,7 +65,7 @@ class LiveRows:
             if self._history is not None:
                 self._history.note(line, old, row, now)
             if row is not None:
-                if old is None:
+                if old is None or self._by is not None:
                     self._order = None
                 self._rows[line] = row
                 if not snapshot:
@@ -105,9 +107,7 @@ class LiveRows:
         """The screen: a head, the rows from number `start` on in the order of their keys, a footer."""
         self.marked(now)
         room = max(1, height - 3)
-        if self._order is None:
-            self._order = sorted(self._rows, key=sort_key)
-        order = self._order[start : start + room]
+        order = self._ordered()[start : start + room]
         beside = 0 if self._chart is None else min(CHART_WIDTH, width // 3) + 1
         cells = [cells_of_values(self._rows[line]) for line in order]
         grid = Grid(self.columns, cells, Style(terminal=width - beside))
@@ -132,8 +132,26 @@ class LiveRows:
         return [sparkline(self._history.of(line, self._rows[line], now), width) for line in order]
 
     def table(self, height: int) -> list[Sequence[Any]]:
-        """The first rows in the order of their keys."""
-        return [self._rows[line] for line in sorted(self._rows, key=sort_key)[:height]]
+        """The first rows."""
+        return [self._rows[line] for line in self._ordered()[:height]]
+
+    def sort_by_next(self) -> None:
+        """Order the rows by the next column; behind the last one, by their keys again."""
+        self._by = 0 if self._by is None else self._by + 1
+        if self._by == len(self.columns):
+            self._by = None
+        self._order = None
+
+    def turn(self) -> None:
+        """Order the rows the other way round."""
+        self._descending, self._order = not self._descending, None
+
+    def _ordered(self) -> list[LineId]:
+        if self._order is None:
+            by = self._by
+            key = sort_key if by is None else lambda line: sort_key((hashable(self._rows[line][by]), *line))
+            self._order = sorted(self._rows, key=key, reverse=self._descending)
+        return self._order
 
     def _footer(self, start: int, count: int, now: float) -> str:
         while self._counts and now - self._counts[0][0] > _RATE_S:
@@ -142,13 +160,17 @@ class LiveRows:
         seen: dict[str, int] = {}
         for (topic, _), offset in self._frontier.items():
             seen[topic] = seen.get(topic, 0) + offset
+        by = "" if self._by is None else self.columns[self._by].name
+        if self._descending:
+            by = f"{by or 'key'} descending"
         parts = [
             f"{len(self._rows)} {'row' if len(self._rows) == 1 else 'rows'}",
             f"{start + 1}-{start + count}" if count < len(self._rows) else "",
             f"{rate:.1f} changes/s",
             ", ".join(f"{topic} read to {offset}" for topic, offset in sorted(seen.items())),
             self._last,
-            "q ends, c chart, t over time",
+            by and f"by {by}",
+            "q ends, c chart, t over time, s sort, r reverse",
         ]
         return " " + " | ".join(filter(None, parts))
 

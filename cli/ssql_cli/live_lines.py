@@ -54,7 +54,7 @@ class ByValues:
     def apply(self, rows: Iterable[Values], diffs: Iterable[int]) -> Iterator[tuple[LineId, Values | None]]:
         left: LineId | None = None  # the line of an old row, for what comes next
         for row, diff in zip(rows, diffs, strict=True):
-            values, key = tuple(map(_hashable, row)), _picked(row, self._key_at)
+            values, key = tuple(map(hashable, row)), _picked(row, self._key_at)
             if diff > 0:
                 if left is None or left[:-1] != key:
                     if left is not None:
@@ -90,8 +90,9 @@ def sort_key(line: LineId) -> tuple[tuple[int, Any], ...]:
 
 
 def _picked(row: Values, at: Sequence[int]) -> LineId:
-    return tuple(_hashable(row[i]) for i in at)
+    return tuple(hashable(row[i]) for i in at)
 
 
-def _hashable(value: Any) -> Any:
+def hashable(value: Any) -> Any:
+    """A value that can be a part of an id."""
     return plain(value) if isinstance(value, (list, dict)) else value

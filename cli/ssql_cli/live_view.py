@@ -37,7 +37,7 @@ _COLOURS = Colours.from_dict(
 
 class LiveView:
     """Shows a table until `q`, Ctrl-C or the end of the query. Arrows, PageUp, PageDown, Home, End scroll; `c` draws a
-    column, `t` draws it over time."""
+    column, `t` draws it over time, `s` orders by the next column, `r` the other way round."""
 
     def __init__(self, followed: Followed, wanted: Wanted | None = None) -> None:
         self._followed = followed
@@ -48,6 +48,7 @@ class LiveView:
             self.rows.draw(Chart(places[0], wanted.over_time) if places else None, time.monotonic())
         self._lock = threading.Lock()
         self._start = 0
+        self._left = False
         self._error: Exception | None = None
         self._again: asyncio.TimerHandle | None = None
         self._app: Application[None] = Application(
@@ -68,6 +69,7 @@ class LiveView:
         try:
             self._app.run(pre_run=thread.start)
         finally:
+            self.leave()
             self._followed.close()
         with self._lock:
             height = shutil.get_terminal_size().lines - 4
@@ -79,6 +81,10 @@ class LiveView:
             out.write(f"... {count - len(shown)} more\n")
         if self._error is not None:
             raise self._error
+
+    def leave(self) -> None:
+        """Nobody looks any more: what goes wrong from now on is not told."""
+        self._left = True
 
     def _read(self) -> None:
         """In a thread: take in what changes, and have it drawn."""
@@ -92,11 +98,10 @@ class LiveView:
                             step.rows, step.diffs, snapshot=step.snapshot, frontier=step.frontier, now=time.monotonic()
                         )
                 self._app.invalidate()
-        except SsqlError as error:
-            self._error = error
         except Exception as bug:
-            if self._app.is_running:  # else it is the connection that was closed under us
-                self._error = InternalError(f"unexpected {type(bug).__name__}: {bug}")
+            if not self._left:  # else it is the connection that was closed under us
+                known = isinstance(bug, SsqlError)
+                self._error = bug if known else InternalError(f"unexpected {type(bug).__name__}: {bug}")
         self._exit()
 
     def _exit(self) -> None:
@@ -129,6 +134,7 @@ class LiveView:
         @keys.add("c-c")
         @keys.add("c-d")
         def _(event: KeyPressEvent) -> None:
+            self.leave()
             event.app.exit()
 
         @keys.add("c")
@@ -145,6 +151,16 @@ class LiveView:
                 self._draw(replace(chart, over_time=not chart.over_time))
             elif numeric:
                 self._draw(Chart(numeric[0], over_time=True))
+
+        @keys.add("s")
+        def _(_event: KeyPressEvent) -> None:
+            with self._lock:
+                self.rows.sort_by_next()
+
+        @keys.add("r")
+        def _(_event: KeyPressEvent) -> None:
+            with self._lock:
+                self.rows.turn()
 
         def scroll(lines: int, pages: int) -> None:
             self._start += lines + pages * max(1, self._app.output.get_size().rows - 3)

@@ -38,6 +38,8 @@ from ssql_cli.runner import Runner, live_view
 
 PROMPT = "ssql> "
 CONTINUATION = "  ... "
+#: Seconds after which the names that completion knows are asked for again, with the next input.
+CATALOG_S = 10.0
 #: Names another file for the history of the prompt; empty: no file.
 HISTORY_VARIABLE = "SSQL_HISTORY"
 
@@ -90,6 +92,7 @@ class Shell:
                 self._progress.look()
                 text = self._session.prompt(default=prefill, pre_run=self._check_opened)
                 self.handle(text)
+                self.catalog.refresh(older_than_s=CATALOG_S)  # others define things too
             except KeyboardInterrupt:
                 continue
             except (EOFError, Leave):

@@ -12,6 +12,8 @@ from ssql_cli.backend import Backend
 from ssql_cli.catalog import Catalog, Names
 from ssql_cli.completion import SqlCompleter
 
+from ssql.errors import ServerUnavailable
+
 NAMES = Names(
     streams=("ORDERS", "CLICKS"),
     tables=("SPENT",),
@@ -47,7 +49,14 @@ def offered(before: str, after: str = "") -> list[str]:
         ("CREATE STREAM x (a INT) WITH (KAFKA_TOPIC = 'cl", ["clicks-raw"]),
         ("CREATE STREAM x (a INT) WITH (KAFKA_TOPIC = 'x', VALUE_FORMAT='A", ["AVRO"]),
         ("CREATE STREAM x (a INT) WITH (KAFKA_TOPIC = 'x', PARTI", ["PARTITIONS"]),
+        ("CREATE TABLE x WITH (FORMAT='JSON') AS SELECT * FROM orders WHERE PR", ["PRICE"]),
+        ("SELECT * FROM orders EMIT ", ["CHANGES", "FINAL"]),
+        ("select * from orders window t", ["tumbling"]),
+        ("SHOW T", ["TABLES", "TOPICS", "TYPES"]),
+        ("DROP S", ["STREAM"]),
+        ("PAUSE ", ["CTAS_SPENT_1", "ALL"]),
         ("\\wat", ["\\watch"]),
+        ("\\h cr", ["create"]),
         ("\\d SP", ["SPENT"]),
         ("\\dq ", ["CTAS_SPENT_1"]),
         ("\\pset format mark", ["markdown"]),
@@ -87,8 +96,29 @@ def test_completion_does_not_wait_for_a_backend_that_does_not_answer() -> None:
 
 
 def test_a_backend_that_fails_leaves_what_was_known() -> None:
-    catalog = Catalog(lambda: cast("Backend", None))
+    class Away:
+        def execute(self, text: str) -> list[dict[str, Any]]:
+            raise ServerUnavailable("there", "no answer")
+
+    for backend in (None, Away()):
+        catalog = Catalog(lambda backend=backend: cast("Backend", backend))  # type: ignore[misc]
+        catalog.names = NAMES
+        catalog.refresh()
+        assert catalog.wait(20)
+        assert catalog.names is NAMES
+
+
+def test_names_that_are_old_are_asked_for_again() -> None:
+    class Here:
+        def execute(self, text: str) -> list[dict[str, Any]]:
+            return []
+
+    catalog = Catalog(lambda: cast("Backend", Here()))
     catalog.names = NAMES
-    catalog.refresh()
+    catalog.refresh(older_than_s=3600.0)
+    assert catalog.wait(20)
+    assert catalog.names != NAMES
+    catalog.names = NAMES
+    catalog.refresh(older_than_s=3600.0)
     assert catalog.wait(20)
     assert catalog.names is NAMES

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
+import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
 from ssql_cli.backend import AnswerColumn
+from ssql_cli.follow import Step
 from ssql_cli.live import MARKED_S, Line, LiveRows
 from ssql_cli.live_charts import CHART_WIDTH, Chart, bars_of, sparkline
+from ssql_cli.live_view import LiveView
 from ssql_cli.tables import display_width
+
+from ssql.errors import ServerUnavailable
 
 COLUMNS = (AnswerColumn("ID", "STRING"), AnswerColumn("N", "BIGINT"), AnswerColumn("X", "DOUBLE"))
 WIDTH, HEIGHT = 60, 8
@@ -155,3 +164,51 @@ def test_keys_of_every_type_have_an_order() -> None:
         *((["l"], 1), ("a", 9), ("a", 10)),
         *(("b", 2), ("b", None), (None, 1)),
     ]
+
+
+def test_rows_are_ordered_by_another_column_and_the_other_way_round() -> None:
+    rows = table(["a", 2, None], ["b", 3, Decimal("0.5")], ["c", 1, None])
+
+    def shown() -> str:
+        return "".join(text[0] for _, text in body(rows.lines(90, HEIGHT, 0, 0.0)))
+
+    rows.turn()
+    assert shown() == "cba"
+    assert "key descending" in rows.lines(150, HEIGHT, 0, 0.0)[-1][1]
+    rows.turn()
+    rows.sort_by_next()
+    rows.sort_by_next()
+    assert shown() == "cab"
+    change(rows, (1, ["c", 9, None]), now=1.0)
+    assert shown() == "abc"
+    assert "by N" in rows.lines(150, HEIGHT, 0, 0.0)[-1][1]
+    rows.sort_by_next()
+    assert shown() == "bac"  # NULL comes last
+    rows.sort_by_next()
+    assert shown() == "abc"
+
+
+class Broken:
+    """A table whose server goes away at once."""
+
+    columns, keys, whole = COLUMNS, ("ID",), True
+
+    def __iter__(self) -> Iterator[Step | None]:
+        yield None
+        raise ServerUnavailable("there", "the connection was lost")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_a_view_that_was_left_ends_without_the_error_of_its_connection(left: bool) -> None:
+    out = io.StringIO()
+    with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
+        view = LiveView(Broken())
+        if left:
+            view.leave()
+            view.run(out)
+        else:
+            with pytest.raises(ServerUnavailable):
+                view.run(out)
