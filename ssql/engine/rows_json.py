@@ -35,7 +35,7 @@ def typed_rows(
         try:
             renamed = _renamed(row, names, by_name)
             for name in temporal.keys() & renamed.keys():
-                renamed[name] = _as_number(renamed[name], temporal[name])
+                renamed[name] = as_number(renamed[name], temporal[name])
             texts.append(msgspec.json.encode(renamed))
         except SsqlError as bad:
             errors[index] = bad
@@ -84,18 +84,18 @@ def _holds_time(t: SqlType) -> bool:
     return t in (DATE, TIME, TIMESTAMP)
 
 
-def _as_number(value: Any, t: SqlType) -> Any:
+def as_number(value: Any, t: SqlType) -> Any:
     """Dates and times given as text, as the JSON format's numbers; everything else as it is."""
     match t, value:
         case _, None:
             return None
         case Array(element), list():
-            return [_as_number(v, element) for v in value]
+            return [as_number(v, element) for v in value]
         case Map(_, member), dict():
-            return {k: _as_number(v, member) for k, v in value.items()}
+            return {k: as_number(v, member) for k, v in value.items()}
         case Struct(fields), dict():
             types = {name.upper(): field for name, field in fields}
-            return {k: _as_number(v, types[k.upper()]) if k.upper() in types else v for k, v in value.items()}
+            return {k: as_number(v, types[k.upper()]) if k.upper() in types else v for k, v in value.items()}
         case _, str() if t in (DATE, TIME, TIMESTAMP):
             parsed = parse_temporal(value, t)
             if parsed is None:

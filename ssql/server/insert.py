@@ -1,4 +1,4 @@
-"""POST /insert?into=NAME: rows as an Arrow stream or NDJSON, appended batch by batch as they come.
+"""POST /insert?into=NAME: rows as an Arrow stream, NDJSON or CSV, appended batch by batch as they come.
 
 A batch is one transaction: a record batch of Arrow, or the lines that have arrived while the one before was written. A
 row that does not fit is refused, the others are in. While a batch is written nothing more is read than the connection's
@@ -11,16 +11,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 from aiohttp import web
 
 from ssql.arrow_messages import Messages, TooLong
-from ssql.errors import BadRequest, BodyTooLarge, BodyTypeRefused
+from ssql.errors import BadRequest, BodyTooLarge, BodyTypeRefused, SsqlError
 from ssql.rights import Right
+from ssql.server.csv_rows import CsvRows
 from ssql.server.described import BYTES, TEXT, Query, described
 from ssql.server.failures import error_body, error_response, log_error
-from ssql.server.framing import ARROW_TYPE, JSON_TYPE, LINES_TYPE
-from ssql.server.inserts_stream import decoded_row, line_batches
+from ssql.server.framing import ARROW_TYPE, CSV_TYPE, JSON_TYPE, LINES_TYPE
+from ssql.server.inserts_stream import MAX_LINE_BYTES, decoded_row, line_batches
 from ssql.server.requests import json_parameter, negotiated, session_of
 from ssql.server.state import engine_of, in_thread, to_the_end
 from ssql.types import quote
@@ -63,6 +65,12 @@ class _Insert:
             raise BadRequest(f"the record batch is not valid: {bad}") from None
         self._note(batch.num_rows, self._engine.insert_batch(self._target, batch, self._session))
 
+    def texts(self, batch: pa.RecordBatch, bad: Mapping[int, SsqlError]) -> None:
+        """Append rows of text but for the bad ones."""
+        left = np.setdiff1d(np.arange(batch.num_rows), list(bad))
+        refused = self._engine.insert_batch(self._target, batch.take(pa.array(left)) if bad else batch, self._session)
+        self._note(batch.num_rows, {**bad, **{int(left[row]): error for row, error in refused.items()}})
+
     def lines(self, lines: list[bytes]) -> None:
         """Append rows that are JSON objects."""
         decoded = [decoded_row(line) for line in lines]
@@ -93,14 +101,14 @@ class _Insert:
         "properties": Query({"type": "string"}, "Settings for this request, as a JSON object."),
         "errors": Query({"type": "integer", "minimum": 0, "default": TOLD_ROWS}, "How many refused rows are told."),
     },
-    body={ARROW_TYPE: BYTES, LINES_TYPE: TEXT},
+    body={ARROW_TYPE: BYTES, LINES_TYPE: TEXT, CSV_TYPE: TEXT},
     answers={JSON_TYPE: Inserted},
     errors=(403, 413, 415),
     tag="sql",
     right=Right.WRITE,
 )
 async def post_insert(request: web.Request) -> web.Response:
-    """Append rows, given as an Arrow stream or as NDJSON; columns are found by their names.
+    """Append rows, given as an Arrow stream, NDJSON or CSV; columns are found by their names.
 
     The answer says how many rows are in, how many were refused, and why the first of these were. Where the request
     breaks off, or is wrong from some batch on, the error has `rows` and `refused` too: what came before it is in.
@@ -143,6 +151,16 @@ async def _take_arrow(request: web.Request, insert: _Insert) -> None:
         raise BadRequest("the Arrow IPC stream breaks off")
 
 
+async def _take_csv(request: web.Request, insert: _Insert) -> None:
+    rows = CsvRows(MAX_LINE_BYTES)
+    while True:
+        part = await request.content.readany()
+        for batch, bad in rows.feed(part):
+            await to_the_end(request, insert.texts, batch, bad)
+        if not part:
+            return
+
+
 async def _take_lines(request: web.Request, insert: _Insert) -> None:
     async for lines in line_batches(request.content):
         for start in range(0, len(lines), ROWS_AT_ONCE):
@@ -154,6 +172,7 @@ _TAKEN: Mapping[str, Callable[[web.Request, _Insert], Awaitable[None]]] = {
     ARROW_TYPE: _take_arrow,
     LINES_TYPE: _take_lines,
     JSON_TYPE: _take_lines,
+    CSV_TYPE: _take_csv,
 }
 
 

@@ -115,6 +115,56 @@ async def test_lines_go_in_and_a_bad_one_holds_up_no_other(
     assert rows_of(engine, "SELECT id, n, `low` FROM s ORDER BY id;") == [("a", 1, None), ("c", None, 2.0)]
 
 
+@in_loop
+async def test_csv_has_the_names_of_columns_in_its_first_line(engine: LocalEngine) -> None:
+    text = (
+        '\ufeffid,AT,n,low,tags\r\na,2024-01-31T01:02:03Z,1,0.5,"[""x"",null]"\r\n"",,,,\n"b\n,",2024-02-01,,1e3,[]\n'
+        "c,soon,2,,\nd,,3\ne,,many,,\nf,,,,nonsense\ng,,9,,"
+    ).encode()
+
+    async def pieces() -> Any:
+        for at in range(0, len(text), 5):
+            yield text[at : at + 5]
+
+    async with serving(engine) as client:
+        for body in (text, pieces()):
+            status, said = await sent(client, "s", body, "text/csv")
+            assert (status, said["rows"], said["refused"]) == (200, 4, 4), said
+            assert [(e["row"], e["message"]) for e in said["errors"]] == [
+                (4, "the value of column `AT` is no TIMESTAMP: soon"),
+                (5, "the row has 3 fields, the first line 5"),
+                (6, "the value of column `N` is no INTEGER: many"),
+                (7, "the value of column `TAGS` is no ARRAY<STRING>: nonsense"),
+            ]
+    found = rows_of(engine, "SELECT id, n, at, tags FROM s ORDER BY id;")
+    assert found[::2] == [
+        ("", None, None, None),
+        ("a", 1, datetime(2024, 1, 31, 1, 2, 3), ["x", None]),
+        ("b\n,", None, datetime(2024, 2, 1), []),
+        ("g", 9, None, None),
+    ]
+
+
+@in_loop
+async def test_texts_are_read_as_the_types_of_columns(engine: LocalEngine) -> None:
+    engine.execute(
+        "CREATE STREAM typed (b BYTES, d DATE, t TIME, ts TIMESTAMP, x DECIMAL(6, 2), y BOOLEAN, z BIGINT,"
+        " m MAP<STRING, INT>, st STRUCT<a INT>) WITH (kafka_topic='typed', value_format='JSON', partitions=1);"
+    )
+    sql = "SELECT b, d, t, ts, x, y, z, m, st FROM typed;"
+    row = "aGk=,2024-02-29,23:59:58.123,2020-01-31T23:59:58.123,-1.50,true,-9007199254740993"
+    text = "b,d,t,ts,x,y,z,m,st\n" + row + ',"{""k"": 1}","{""a"": 2}"\n'
+    async with serving(engine) as client:
+        assert (await sent(client, "typed", text, "text/csv"))[1] == {"rows": 1, "refused": 0, "errors": []}
+        # What is asked for as CSV goes in as CSV.
+        answer = await client.get("/sql", params={"sql": sql}, headers={"Accept": "text/csv"})
+        assert (await sent(client, "typed", await answer.read(), "text/csv"))[1]["rows"] == 1
+    first, second = rows_of(engine, sql)
+    assert first == second
+    assert first[0] == b"hi"
+    assert first[6:] == (-9007199254740993, [("k", 1)], {"A": 2})
+
+
 @pytest.mark.parametrize(
     ("into", "body", "form", "expected"),
     [
@@ -125,6 +175,9 @@ async def test_lines_go_in_and_a_bad_one_holds_up_no_other(
         ("s", b"nonsense", ARROW, (400, "bad_request")),
         ("s", b"\xff\xff\xff\xff\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", ARROW, (400, "bad_request")),
         ("s", b"\xff\xff\xff\xff\xff\xff\xff\x7f", ARROW, (413, "body_too_large")),
+        ("s", b"id,,n\na,b,1\n", "text/csv", (400, "bad_request")),
+        ("s", b"id\n\xff\n", "text/csv", (400, "bad_request")),
+        ("s", b"id,nn\na,b\n", "text/csv", (400, "column_not_found")),
         ("s", stream_of(pa.record_batch({"nn": [1]})), ARROW, (400, "column_not_found")),
         ("s", stream_of(pa.record_batch({"n": [[1]]})), ARROW, (400, "invalid_statement")),
         ("s", stream_of(pa.record_batch({"n": [1], "N": [1]})), ARROW, (400, "invalid_statement")),
