@@ -175,7 +175,6 @@ class LocalEngine:
         try:
             kept.begin_all(worker, catalog)
             _resume(worker, catalog)
-            opening.restoring.over()
             worker.start()
         except BaseException:
             worker.close()

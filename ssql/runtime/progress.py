@@ -137,10 +137,10 @@ def time_left(left: float, per_second: float) -> float | None:
 
 
 class Restoring:
-    """What is read back of the state when a worker starts. `expected`: the topics and their bounds."""
+    """What is read back of the state when a worker starts."""
 
     def __init__(self, now: Callable[[], float] = clock.monotonic) -> None:
-        self.expected: Mapping[str, tuple[int, int]] = {}
+        self._expected: Mapping[str, tuple[int, int]] = {}
         self._done: set[str] = set()
         #: records of state topics, rows and bytes in them
         self._read = (0, 0, 0)
@@ -148,8 +148,13 @@ class Restoring:
         self._over = False
 
     def expect(self, bounds: Mapping[str, tuple[int, int]]) -> None:
-        self.expected = dict(bounds)
+        """There are these topics of state, with these bounds."""
+        self._expected = dict(bounds)
         self._trail.add(self._read)
+
+    def bounds(self, topic: str) -> tuple[int, int] | None:
+        """The bounds of a topic; None where they are not known, or may have moved since."""
+        return None if self._over else self._expected.get(topic)
 
     def read(self, records: int, rows: int, size: int) -> None:
         """So many more records of state came, with so many rows and bytes in them."""
@@ -167,13 +172,13 @@ class Restoring:
 
     def progress(self) -> RestoreProgress:
         records, rows, size = self._read
-        expected = sum(end - begin for begin, end in self.expected.values())
+        expected = sum(end - begin for begin, end in self._expected.values())
         total = records if self._over else max(expected, records)
         done = len(self._done)
         speed = self._trail.rate(lambda read: read[0])
         return RestoreProgress(
             tables=done,
-            tables_total=done if self._over else max(len(self.expected), done),
+            tables_total=done if self._over else max(len(self._expected), done),
             records=records,
             records_total=total,
             rows=rows,

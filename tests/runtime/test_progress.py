@@ -129,5 +129,8 @@ def test_restoring_counts_to_the_end() -> None:
     restoring.read(4, 400, 9000)
     restoring.whole("x")
     assert restoring.progress() == RestoreProgress(1, 2, 4, 10, 400, 9000, 200.0, 3.0)
+    assert restoring.bounds("y") == (2, 8)
+    assert restoring.bounds("z") is None
     restoring.over()  # the rest was of a query that is no more
     assert restoring.progress() == RestoreProgress(1, 1, 4, 4, 400, 9000, 200.0, 0.0)
+    assert restoring.bounds("y") is None  # more may have been written since

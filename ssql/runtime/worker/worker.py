@@ -64,6 +64,7 @@ class DataflowWorker:
         for flow in list(self._flows.all.values()):
             if flow.name != MAIN and not flow.dataflow.queries:
                 self._flows.end(flow)
+        self._flows.restoring.over()
         self._queries.running = True
         for flow in self._flows.all.values():
             flow.note()
