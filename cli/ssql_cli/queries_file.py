@@ -8,53 +8,87 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ssql.engine.api import Engine, Session
-from ssql.errors import InvalidStatement, SsqlError
+from ssql.errors import InvalidStatement, Span, SsqlError
 from ssql.sql.parser import substitute
-from ssql_cli.pieces import Kind, Piece, located, script_path, split
+from ssql_cli.pieces import Kind, Piece, is_push, located, script_path, split
 from ssql_cli.settings import read_text
 
 
-def carry_out(engine: Engine, text: str, session: Session | None = None, reads: list[Piece] | None = None) -> None:
+@dataclass(frozen=True)
+class Read:
+    """A query of a file that only reads, to be answered later."""
+
+    piece: Piece
+    text: str
+    file: str
+
+    def placed(self, error: SsqlError) -> SsqlError:
+        """An error of this query, with its place in the file."""
+        return _placed(error, self.piece, self.text, self.file)
+
+
+def carry_out(engine: Engine, file: str, session: Session | None = None, reads: list[Read] | None = None) -> None:
     """Carry out the statements of a file in order, in one session.
 
-    `reads`: takes the queries that only read (SELECT), to be answered later; None: they are refused.
+    `reads`: takes the queries that only read (SELECT); None: they are refused.
 
     Raises:
         SsqlError: the first statement that is refused, with its place in the file.
+        FileUnreadable: the file cannot be read.
     """
-    _carry_out(engine, text, session or Session(), _known(engine), above=(), reads=reads)
+    _carry_out(engine, Path(file), session or Session(), _known(engine), above=(), reads=reads)
 
 
 def _carry_out(
     engine: Engine,
-    text: str,
+    file: Path,
     session: Session,
     known: Collection[str],
     *,
     above: tuple[Path, ...],
-    reads: list[Piece] | None,
+    reads: list[Read] | None,
 ) -> None:
-    """`above`: the scripts that this text is run by."""
+    """`above`: the scripts that this file is run by."""
+    text = read_text(file)
+    if file.resolve() in above:
+        raise InvalidStatement(f'script "{file}" runs itself')
     for piece in split(text):
         if _normal(_said(piece.text, session)) in known:
             continue
         try:
-            if piece.kind is Kind.QUERY and reads is not None:
-                reads.append(piece)
-                continue
-            if piece.kind is not Kind.SCRIPT:
+            if piece.kind is Kind.SCRIPT:
+                _carry_out(engine, script_path(piece), session, known, above=(*above, file.resolve()), reads=reads)
+            elif piece.kind is Kind.QUERY:
+                if reads is None:
+                    raise InvalidStatement(
+                        "a SELECT is not answered here",
+                        hint="ssql run --until-caught-up answers it. A query that goes on is CREATE ... AS SELECT.",
+                    )
+                if is_push(piece.text):
+                    raise InvalidStatement(
+                        "a query with EMIT has no end to wait for",
+                        hint="Leave EMIT CHANGES away: what the query has come to is told.",
+                    )
+                reads.append(Read(piece, text, str(file)))
+            else:
                 engine.execute(piece.text, session)
-                continue
-            path = script_path(piece).resolve()
-            if path in above:
-                raise InvalidStatement(f'script "{path}" runs itself')
-            _carry_out(engine, read_text(path), session, known, above=(*above, path), reads=reads)
         except SsqlError as error:
-            raise located(error, piece, text) from None
+            raise _placed(error, piece, text, str(file)) from None
+
+
+def _placed(error: SsqlError, piece: Piece, text: str, file: str) -> SsqlError:
+    """An error with its place in the file; one that has a file already is of a script that this file runs."""
+    if error.file is None:
+        if error.text is None or error.span is None:
+            error.text, error.span = piece.text, Span(0, len(piece.text))
+        located(error, piece, text)
+        error.file = file
+    return error
 
 
 def _said(text: str, session: Session) -> str:

@@ -93,6 +93,8 @@ class SsqlError(Exception):
         self.hint = hint
         self.span = span
         self.text: str | None = None
+        #: The file that `text` is, where it is one.
+        self.file: str | None = None
         self.statement: str | None = None
         #: What the statements before this one in the same request answered.
         self.entities: list[dict[str, Any]] = []
@@ -121,9 +123,11 @@ class SsqlError(Exception):
         return f"{self.step}{place}{self.message}"
 
     def render(self) -> str:
-        """The error as text: message and code, the line with a caret, the hint."""
+        """The error as text: file and line, message and code, the line with a caret, the hint."""
         first, *more = self.message.split("\n")
-        lines = [f"error: {first}  [{self.code}]", *more]
+        at = self.position
+        place = "" if self.file is None else f"{self.file}: " if at is None else f"{self.file}:{at.line}: "
+        lines = [f"{place}error: {first}  [{self.code}]", *more]
         if self.text is not None and self.span is not None:
             lines.append(caret_lines(self.text, self.span))
         if self.hint:

@@ -64,6 +64,7 @@ def test_wrong_statements_and_arguments(tmp_path: Path) -> None:
     (tmp_path / "q.sql").write_text(ORDERS)
     refused = ssql(tmp_path, "run", "q.sql", "--until-caught-up")
     assert refused.returncode == Exit.FAILED
+    assert refused.stderr.splitlines()[0].startswith("q.sql:4: error: ")
     assert "LINE 4:" in refused.stderr
     assert ssql(tmp_path, "run", "q.sql", "--export", "out").returncode == Exit.USAGE
     assert ssql(tmp_path, "run", "none.sql", "--until-caught-up").returncode == Exit.USAGE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from ssql_cli.local import LocalBackend
+from ssql_cli.output import CsvWriter
 from ssql_cli.transfer.files import RowsFile, format_of
 from ssql_cli.transfer.load import LoadOptions, create_statement, load, summary
 from ssql_cli.transfer.statement import parse_copy
@@ -83,6 +85,21 @@ def test_parquet_goes_out_and_comes_back(backend: LocalBackend, tmp_path: Path) 
     assert (tmp_path / "ids.csv").read_text() == "ID\n1\n2\n"
     with pytest.raises(FileUnwritable):
         store(backend, all_of("A"), tmp_path / "a.doc")
+
+
+def test_what_is_not_whole_takes_no_files_place(
+    backend: LocalBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(writer: CsvWriter, rows: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "a.csv").write_text("what was there")
+    load(backend, file(tmp_path, "b.csv", CSV), "A", LoadOptions())
+    monkeypatch.setattr(CsvWriter, "rows", full)
+    with pytest.raises(FileUnwritable, match="no space left"):
+        store(backend, all_of("A"), tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_text() == "what was there"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "b.csv", "data"]
 
 
 def test_what_does_not_fit_is_refused(backend: LocalBackend, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,13 +17,12 @@ from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, Config
 from ssql.engine.api import Engine, Session
 from ssql.engine.lock import DirectoryLock
 from ssql.engine.opening import Opening
-from ssql.errors import ConfigError
+from ssql.errors import ConfigError, FileUnwritable, SsqlError
 from ssql.types import quote
 from ssql_cli import settings
 from ssql_cli.exits import Exit
 from ssql_cli.local import LocalBackend
-from ssql_cli.pieces import Piece
-from ssql_cli.queries_file import carry_out
+from ssql_cli.queries_file import Read, carry_out
 from ssql_cli.runner import Runner
 from ssql_cli.status_line import StatusLine, Watch
 
@@ -42,7 +42,8 @@ def run(args: argparse.Namespace) -> Exit:
         raise ConfigError("--export needs --until-caught-up", hint="A query that goes on has no final table.")
     config = settings.load(args.config, data=args.data, kafka=args.kafka)
     logs.set_up(config, level=logging.WARNING)
-    texts = [settings.read_text(Path(file)) for file in args.files]
+    for file in args.files:
+        settings.read_text(Path(file))  # one that cannot be read is told before anything is done
     session = Session(variables=settings.variables(args.define, os.environ), full_sql=True)
     lock = None if config[KAFKA_BOOTSTRAP] else DirectoryLock(Path(config[DATA_DIR]))
     stop = threading.Event()
@@ -55,15 +56,19 @@ def run(args: argparse.Namespace) -> Exit:
         with Watch(opening.progress):
             engine = LocalEngine(config, opening=opening)
         try:
-            reads: list[Piece] | None = [] if args.until_caught_up else None
-            for text in texts:
-                carry_out(engine, text, session, reads)
+            reads: list[Read] | None = [] if args.until_caught_up else None
+            for file in args.files:
+                carry_out(engine, file, session, reads)
             print(f"running {', '.join(args.files)}", file=sys.stderr, flush=True)
             with Watch(engine.progress) as line:
                 if reads is None:
                     return _watch(engine, stop, line)
                 ended = _catch_up(engine, stop, line)
-            return _results(engine, config, session, reads, args) if ended is Exit.OK else ended
+            if ended is not Exit.OK:
+                return ended
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.default_int_handler)  # a query that is answered looks at no flag
+            return _results(engine, config, session, reads, args)
         finally:
             engine.close()
     finally:
@@ -84,28 +89,42 @@ def _catch_up(engine: Engine, stop: threading.Event, line: StatusLine) -> Exit:
     return Exit.OK
 
 
-def _results(
-    engine: Engine, config: Config, session: Session, reads: Sequence[Piece], args: argparse.Namespace
-) -> Exit:
+def _results(engine: Engine, config: Config, session: Session, reads: Sequence[Read], args: argparse.Namespace) -> Exit:
     """Answer the files' SELECTs, and write the tables."""
     backend = LocalBackend(config, engine=engine)
     backend.session = session
     runner = Runner(backend, args.output, sys.stdout, sys.stderr)
-    for piece in reads:
-        runner.run(piece.text)
-    if args.export is not None:
-        folder = Path(args.export)
+    for read in reads:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for table in _made_tables(engine):
-                # A name may hold what a file's may not.
-                path = folder / (table.replace("/", "_") + _ENDINGS[args.export_format])
-                with path.open("w", encoding="utf-8", newline="") as out:
-                    Runner(backend, args.export_format, out, sys.stderr).run(f"SELECT * FROM {quote(table)};")
-                print(f"wrote {path}", file=sys.stderr, flush=True)
-        except OSError as bad:
-            raise ConfigError(f'cannot write to "{folder}": {(bad.strerror or str(bad)).lower()}') from None
+            runner.run(read.piece.text)
+        except SsqlError as error:
+            raise read.placed(error) from None
+    if args.export is not None:
+        _export(backend, Path(args.export), args.export_format)
     return Exit.OK
+
+
+def _export(backend: LocalBackend, folder: Path, form: str) -> None:
+    """Write each table that a query makes to a file. Files are put in their place once all are written.
+
+    Raises:
+        FileUnwritable: nothing was changed in the folder.
+    """
+    written: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".ssql-", dir=folder) as aside:
+            for table in _made_tables(backend.engine):
+                # A name may hold what a file's may not.
+                path = Path(aside) / (table.replace("/", "_") + _ENDINGS[form])
+                with path.open("w", encoding="utf-8", newline="") as out:
+                    Runner(backend, form, out, sys.stderr).run(f"SELECT * FROM {quote(table)};")
+                written.append(path)
+            for path in written:
+                path.replace(folder / path.name)
+                print(f"wrote {folder / path.name}", file=sys.stderr, flush=True)
+    except OSError as bad:
+        raise FileUnwritable(str(folder), (bad.strerror or str(bad)).lower()) from None
 
 
 def _made_tables(engine: Engine) -> list[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from pathlib import Path
 
 from ssql import logs
 from ssql.config import DATA_DIR, KAFKA_BOOTSTRAP, LISTEN, LOG_FORMAT, QUERIES_FILE
-from ssql.engine.api import Engine
+from ssql.engine.api import Engine, Session
 from ssql.engine.lock import DirectoryLock
 from ssql.engine.opening import Opening
 from ssql.errors import ConfigError
@@ -26,7 +27,8 @@ def run(args: argparse.Namespace) -> Exit:
     config = settings.load(args.config, data=args.data, kafka=args.kafka, listen=args.listen)
     logs.set_up(config, level=logging.INFO)
     queries = args.queries or config[QUERIES_FILE]
-    script = settings.read_text(Path(queries)) if queries else None
+    if queries:
+        settings.read_text(Path(queries))  # one that cannot be read is told before anything is opened
     lock = None if config[KAFKA_BOOTSTRAP] else DirectoryLock(Path(config[DATA_DIR]))
 
     opening = Opening()
@@ -35,11 +37,11 @@ def run(args: argparse.Namespace) -> Exit:
         from ssql.engine.engine import LocalEngine
 
         engine = LocalEngine(config, opening=opening)
-        if script is not None:
+        if queries:
             from ssql_cli.queries_file import carry_out
 
             try:
-                carry_out(engine, script)
+                carry_out(engine, str(queries), Session(variables=settings.variables([], os.environ)))
             except BaseException:
                 engine.close()
                 raise
@@ -54,7 +56,7 @@ def run(args: argparse.Namespace) -> Exit:
             print(f"ssql server is ready at {url}", file=sys.stderr, flush=True)
 
     # What a file defines, the file changes.
-    most = Right.ADMIN if script is None else Right.WRITE
+    most = Right.ADMIN if not queries else Right.WRITE
     try:
         serve(config, ready=ready, open_engine=open_engine, opening=opening, most=most)
     except OSError as bad:
