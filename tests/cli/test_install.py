@@ -1,4 +1,4 @@
-"""What people get: a wheel in an environment of its own, with the dependencies that it asks for."""
+"""What people get: a wheel in an environment of its own, with what it asks for; and the tests that the README shows."""
 
 from __future__ import annotations
 
@@ -65,16 +65,9 @@ def test_the_recipe_for_ci_works_in_an_environment_of_its_own(run: Run, tmp_path
     (tmp_path / "queries").mkdir()
     (tmp_path / "tests").mkdir()
     queries = tmp_path / "queries" / "spent.sql"
-    queries.write_text(
-        "CREATE STREAM orders (customer STRING KEY, price INT) WITH (KAFKA_TOPIC='orders', VALUE_FORMAT='JSON');\n"
-        "CREATE TABLE spent AS SELECT customer, SUM(price) AS total FROM orders GROUP BY customer;\n"
-    )
-    (tmp_path / "tests" / "spent.sql").write_text(
-        "RUN SCRIPT '../queries/spent.sql';\n"
-        "--@test: one order\n"
-        "INSERT INTO orders (ROWTIME, customer, price) VALUES (1000, 'ada', 4);\n"
-        "ASSERT TABLE spent (customer, total) VALUES ('ada', 4);\n"
-    )
+    tour, test = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    queries.write_text(tour.partition("INSERT")[0])
+    (tmp_path / "tests" / "spent.sql").write_text(test)
     for ends, wrong in ((0, 0), (1, 1)):
         if wrong:
             queries.write_text(queries.read_text().replace("SUM(price)", "SUM(prce)"))
@@ -82,7 +75,8 @@ def test_the_recipe_for_ci_works_in_an_environment_of_its_own(run: Run, tmp_path
         assert [one.returncode for one in ran] == [ends, ends], [one.stdout + one.stderr for one in ran]
         suite = ElementTree.parse(tmp_path / "results.xml").getroot()
         assert sum(1 for _ in suite.iter("failure")) + sum(1 for _ in suite.iter("error")) == wrong
-    assert "spent.sql:2" in ran[0].stderr
+    assert "queries/spent.sql:" in ran[0].stderr
+    assert "SUM(prce)" in ran[0].stderr
 
 
 def recipe() -> list[str]:
