@@ -35,7 +35,7 @@ from ssql.server.http2.choose import Site
 from ssql.server.http2.connection import MAX_RESETS
 from ssql.server.serve import _tls, serve
 
-from .fake import FakeEngine, FakePush, changes, happens, in_loop
+from .fake import FakeEngine, FakePush, FakeSubscription, changes, frame, happens, in_loop
 from .test_query import pull, push
 
 DELIMITED = "application/vnd.ksqlapi.delimited.v1"
@@ -436,3 +436,99 @@ async def test_our_client_speaks_what_it_is_told_and_checks_the_certificate(cert
         async with connect_async(url, http2=http2) as db:
             with pytest.raises(ServerUnavailable, match="certificate"):
                 await db.query("SELECT 1;")
+
+
+# --- WebSockets (RFC 8441) --------------------------------------------------------------------------------------
+
+
+def connect_to(client: Raw, path: str, **more: str) -> int:
+    """Ask for a WebSocket."""
+    stream: int = client.h2.get_next_available_stream_id()
+    head = [
+        (":method", "CONNECT"),
+        (":protocol", more.pop("protocol", "websocket")),
+        (":scheme", "http"),
+        (":path", path),
+        (":authority", "localhost"),
+        ("sec-websocket-version", "13"),
+        *more.items(),
+    ]
+    client.h2.send_headers(stream, head)
+    client.flush()
+    return stream
+
+
+async def message(client: Raw, stream: int) -> tuple[int, bytes]:
+    """The next message: its opcode and what it says. (They are short here, and come frame by frame.)"""
+    data: bytes = (await client.hear(DataReceived, stream)).data
+    length, at = (data[1], 2) if data[1] < 126 else (int.from_bytes(data[2:4]), 4)
+    assert len(data) == at + length
+    return data[0] & 0x0F, data[at:]
+
+
+def say(client: Raw, stream: int, opcode: int, text: bytes, *, end: bool = False) -> None:
+    client.h2.send_data(stream, bytes([0x80 | opcode, 0x80 | len(text), 0, 0, 0, 0]) + text, end_stream=end)
+    client.flush()
+
+
+@in_loop
+async def test_a_websocket_is_a_stream_beside_others() -> None:
+    engine, subscription = FakeEngine(), FakeSubscription()
+    engine.follow = lambda after: subscription
+    subscription.feed(frame(("a", 1, 1), snapshot=True, token="t1"))
+    async with serving(engine) as server, raw(server) as client:
+        stream = connect_to(client, "/subscribe?sql=SELECT+1")
+        answer = dict((await client.hear(ResponseReceived, stream)).headers)
+        assert answer[":status"] == "200"
+        assert client.h2.remote_settings.enable_connect_protocol == 1
+        assert not {"upgrade", "connection", "sec-websocket-accept"} & answer.keys()
+        opcode, text = await message(client, stream)
+        assert (opcode, json.loads(text)["token"]) == (1, "t1")
+        other = client.request("/info", None, method="GET")
+        assert dict((await client.hear(ResponseReceived, other)).headers)[":status"] == "200"
+        say(client, stream, 9, b"there?")
+        assert await message(client, stream) == (10, b"there?")
+        subscription.feed(frame(("b", 2, 1), token="t2"))
+        assert json.loads((await message(client, stream))[1])["token"] == "t2"
+        say(client, stream, 8, (1000).to_bytes(2), end=True)
+        assert (await message(client, stream))[0] == 8
+        await client.hear(StreamEnded, stream)
+        await happens(subscription.closed.is_set)
+
+
+@in_loop
+async def test_a_websocket_that_the_client_gives_up_is_closed() -> None:
+    engine, subscription = FakeEngine(), FakeSubscription()
+    engine.follow = lambda after: subscription
+    async with serving(engine) as server, raw(server) as client:
+        stream = connect_to(client, "/subscribe?sql=SELECT+1")
+        await client.hear(ResponseReceived, stream)
+        client.h2.reset_stream(stream, ErrorCodes.CANCEL)
+        client.flush()
+        await happens(subscription.closed.is_set)
+
+
+@in_loop
+async def test_a_websocket_that_is_not_taken_is_answered_as_a_request() -> None:
+    async with serving(FakeEngine()) as server, raw(server) as client:
+        page = connect_to(client, "/ws/query", origin="https://evil.example.com")
+        assert dict((await client.hear(ResponseReceived, page)).headers)[":status"] == "403"
+        nowhere = connect_to(client, "/nowhere")
+        assert dict((await client.hear(ResponseReceived, nowhere)).headers)[":status"] == "404"
+        other = connect_to(client, "/ws/query", protocol="connect-udp")
+        assert (await client.hear(StreamReset, other)).error_code is ErrorCodes.PROTOCOL_ERROR
+
+
+@in_loop
+async def test_a_server_that_stops_ends_its_websockets() -> None:
+    engine, subscription = FakeEngine(), FakeSubscription()
+    engine.follow = lambda after: subscription
+    async with serving(engine) as server, raw(server) as client:
+        stream = connect_to(client, "/subscribe?sql=SELECT+1")
+        await client.hear(ResponseReceived, stream)
+        subscription.end()
+        assert json.loads((await message(client, stream))[1])["type"] == "end"
+        opcode, code = await message(client, stream)
+        assert (opcode, int.from_bytes(code[:2])) == (8, 1000)
+        say(client, stream, 8, code[:2])
+        await client.hear(StreamEnded, stream)

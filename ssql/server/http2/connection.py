@@ -87,6 +87,7 @@ class Http2Connection(asyncio.Protocol):
                 SettingCodes.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
                 SettingCodes.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
                 SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEAD,
+                SettingCodes.ENABLE_CONNECT_PROTOCOL: 1,
             },
         )
         self._h2.initiate_connection()

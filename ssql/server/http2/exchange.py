@@ -3,11 +3,15 @@
 To aiohttp an `Exchange` is the transport of a connection that brings one request. Both directions have back pressure:
 what aiohttp does not read is not acknowledged to the client, and while the client does not read aiohttp is told to
 pause.
+
+A WebSocket (an extended CONNECT, RFC 8441) is an upgrade to aiohttp; once it has agreed, bytes pass as they are.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import os
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
@@ -28,6 +32,8 @@ LOW_WATER = 16 << 10
 _OF_A_CONNECTION = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade", b"te"}
 )
+#: How long (s) the server may take to end a WebSocket whose client has.
+_LAST_WORDS_S = 5.0
 #: What a request line cannot hold.
 _NOT_IN_A_PATH = frozenset(range(0x21)) | {0x7F}
 
@@ -66,6 +72,8 @@ class Exchange(asyncio.Transport):
         self._unread: list[bytes] = []
         self._unread_length = 0
         self._request_ended = False
+        #: it is a WebSocket; and aiohttp has agreed
+        self._tunnel = self._switched = False
         #: what is to be sent, each as aiohttp wrote it: that is a frame, where it fits into one
         self._out: deque[bytes] = deque()
         self._waiting = 0
@@ -85,7 +93,11 @@ class Exchange(asyncio.Transport):
         Raises:
             BadRequest: when there is no HTTP/1.1 for it.
         """
-        head = self._h11.send(_request(headers))
+        request = _request(headers)
+        head = self._h11.send(request) or b""
+        self._tunnel = any(name == b"upgrade" for name, _ in request.headers)
+        if self._tunnel:
+            head += self._h11.send(h11.EndOfMessage()) or b""
         handler = self._handler = server()
         handler.connection_made(self)
         self._hand_in(head)
@@ -94,7 +106,7 @@ class Exchange(asyncio.Transport):
         """Some of the request's body; `length` is what it took of the window, padding included."""
         if self._handler is None:
             return
-        framed = self._h11.send(h11.Data(data=data))
+        framed = data if self._tunnel else self._h11.send(h11.Data(data=data))
         self._unread_length += length
         self._unread.append(framed or b"")
         self._hand_on()
@@ -102,7 +114,11 @@ class Exchange(asyncio.Transport):
     def request_ended(self) -> None:
         if self._handler is None:
             return
-        self._unread.append(self._h11.send(h11.EndOfMessage()) or b"")
+        if self._tunnel:
+            # The client says no more, as it goes away: who has not heard that from the WebSocket itself hears it so.
+            asyncio.get_running_loop().call_later(_LAST_WORDS_S, self.abort)
+        else:
+            self._unread.append(self._h11.send(h11.EndOfMessage()) or b"")
         self._request_ended = True
         self._hand_on()
 
@@ -132,8 +148,12 @@ class Exchange(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._closing or not data:
             return
-        self._h11.receive_data(bytes(data))
-        self._take()
+        if self._switched:
+            self._out.append(bytes(data))
+            self._waiting += len(data)
+        else:
+            self._h11.receive_data(bytes(data))
+            self._take()
         self.send()
         if self._waiting > HIGH_WATER and not self._paused and self._handler is not None:
             self._paused = True
@@ -149,6 +169,14 @@ class Exchange(asyncio.Transport):
             match event:
                 case h11.InformationalResponse() if event.status_code != 101:
                     self._connection.send_headers(self._stream_id, _answer(event), end=False)
+                case h11.InformationalResponse():
+                    self._switched = True
+                    self._connection.send_headers(self._stream_id, _agreed(event), end=False)
+                    rest, _ = self._h11.trailing_data
+                    if rest:
+                        self._out.append(rest)
+                        self._waiting += len(rest)
+                    return
                 case h11.Response():
                     self._connection.send_headers(self._stream_id, _answer(event), end=False)
                 case h11.Data():
@@ -198,7 +226,9 @@ class Exchange(asyncio.Transport):
         if self._closing or self._ending:
             return
         self._ending = True
-        if not self._answered:  # an answer may end with its connection
+        if self._switched:
+            self._answered = True
+        elif not self._answered:  # an answer may end with its connection
             self._h11.receive_data(b"")
             with suppress(h11.RemoteProtocolError):
                 self._take()
@@ -265,13 +295,18 @@ def _request(headers: Iterable[tuple[bytes, bytes]]) -> h11.Request:
         elif name == b"host":
             pseudo.setdefault(b":authority", value)
     method, path = pseudo.get(b":method", b""), pseudo.get(b":path", b"")
+    connection = b"close"
+    if method == b"CONNECT" and pseudo.get(b":protocol") == b"websocket":
+        method, connection = b"GET", b"upgrade"
+        # The key keeps a cache from taking an upgrade for a request; here nothing stands between.
+        plain += [(b"upgrade", b"websocket"), (b"sec-websocket-key", base64.b64encode(os.urandom(16)))]
     if method == b"CONNECT" or not path or _NOT_IN_A_PATH.intersection(path):
         raise BadRequest(f"{method!r} {path!r}")
     if cookies:
         plain.append((b"cookie", b"; ".join(cookies)))
     if method not in (b"GET", b"HEAD") and not any(name == b"content-length" for name, _ in plain):
         plain.append((b"transfer-encoding", b"chunked"))
-    plain += [(b"host", pseudo.get(b":authority", b"")), (b"connection", b"close")]
+    plain += [(b"host", pseudo.get(b":authority", b"")), (b"connection", connection)]
     try:
         return h11.Request(method=method, target=path, headers=plain)
     except h11.LocalProtocolError as error:
@@ -282,3 +317,9 @@ def _answer(response: h11.Response | h11.InformationalResponse) -> list[tuple[by
     """The head of an answer as HTTP/2 has it."""
     plain = [(name, value) for name, value in response.headers if name not in _OF_A_CONNECTION]
     return [(b":status", b"%d" % response.status_code), *plain]
+
+
+def _agreed(response: h11.InformationalResponse) -> list[tuple[bytes, bytes]]:
+    """The head of the answer to a CONNECT that is taken."""
+    plain = [(n, v) for n, v in response.headers if n not in _OF_A_CONNECTION and n != b"sec-websocket-accept"]
+    return [(b":status", b"200"), *plain]
