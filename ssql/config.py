@@ -296,7 +296,8 @@ PUSH_V2 = setting(
 PUSH_BUFFER_BYTES = setting(
     "query.push.buffer.bytes",
     16 << 20,
-    "What may wait (bytes) for the reader of a push query before the query waits too.",
+    "How much of its last changes (bytes) a query that is followed keeps for its readers. Who is further behind reads "
+    "on from the log.",
     parse=int,
 )
 IDLE_TIMEOUT_S = setting(

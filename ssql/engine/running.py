@@ -69,6 +69,8 @@ class Running:
             self._feeds[feed.query_id] = feed
 
     def _check(self) -> None:
+        if len(self._feeds) + len(self._pushes) < self._limit:
+            return
         self._forget_ended()
         if sum(feed.listed for feed in self._feeds.values()) + len(self._pushes) >= self._limit:
             raise TooManyPushQueries(self._limit)

@@ -193,7 +193,7 @@ class ReaderTooSlow(SqlError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the query cannot go on: records that its reader has yet to see were deleted",
+            "the query cannot go on: records that its reader has yet to see were deleted or compacted",
             hint="Read faster, raise query.push.buffer.bytes, or keep the topic's records for longer.",
         )
 

@@ -25,26 +25,27 @@ LIMIT_REACHED = "Limit Reached"
 class Push:
     """See `ssql.engine.api.PushQuery`. Holds nothing but the frame of which not all was taken."""
 
-    def __init__(self, running: Running, query_id: str, statement: str, wish: Wish, limit: int | None) -> None:
+    def __init__(self, running: Running, query_id: str, statement: str, wish: Wish) -> None:
         self.query_id = query_id
         self.statement = statement
         self.reads = wish.plan.reads
         self.columns: tuple[Column, ...] = wish.shape.columns
         self._running = running
-        self._left = limit
+        self._wish = wish
+        self._left = wish.limit
         self._subscription: LocalSubscription | None = None
         self._rest: PushRows | None = None
-        self._nothing = Frame(pa.RecordBatch.from_pylist([], schema=wish.shape.shown), False, {}, None)
+        self._nothing = _rows(Frame(pa.RecordBatch.from_pylist([], schema=wish.shape.shown), False, {}, None))
         self._final_message: str | None = None
         self._ended = False
         # A query may be closed while its reader is in `take`.
         self._lock = threading.Lock()
 
-    def begin(self, subscribe: Callable[[Wish, str | None], LocalSubscription], wish: Wish) -> None:
+    def begin(self, subscribe: Callable[[Wish, str | None], LocalSubscription]) -> None:
         """Start it. Raises `TooManyPushQueries`, and what `subscribe` raises."""
         self._running.admit_push(self)
         try:
-            self._subscription = subscribe(wish, None)
+            self._subscription = subscribe(self._wish, None)
         except BaseException:
             self._running.forget(self.query_id)
             raise
@@ -99,11 +100,11 @@ class Push:
             if self._subscription.ended:
                 self._running.forget(self.query_id)
                 return None
-            return _rows(self._nothing)
+            return self._nothing
 
     def _taken(self, rows: PushRows, max_rows: int) -> PushRows:
         count = min(rows.num_rows, max_rows) if self._left is None else min(rows.num_rows, max_rows, self._left)
-        taken = rows.part(0, count)
+        taken = rows if count == rows.num_rows else rows.part(0, count)
         self._rest = rows.part(count, rows.num_rows) if count < rows.num_rows else None
         if self._left is not None:
             self._left -= count
@@ -133,5 +134,10 @@ class Push:
 
 
 def _rows(frame: Frame) -> PushRows:
-    diff, *columns = frame.rows.schema.names
-    return PushRows(frame.rows.select([*columns, diff]), 0, frame.rows.num_rows, frame.rendered)
+    """A frame's rows, with `_diff` behind their columns: once for all who take it."""
+    rows: PushRows | None = frame.rendered.get(PushRows)
+    if rows is None:
+        diff, *columns = frame.rows.schema.names
+        rows = PushRows(frame.rows.select([*columns, diff]), 0, frame.rows.num_rows)
+        frame.rendered[PushRows] = rows
+    return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
 
 from ssql.catalog.catalog import Catalog
@@ -31,9 +32,7 @@ def start(request: Request, text: str, *, after: str | None, snapshot: bool, eve
 
 def _wish(request: Request, text: str) -> Wish:
     """What is followed; planned once for all who ask for it in the same words."""
-    session, plans = request.session, request.core.feeds.plans
-    key = text, repr(sorted(session.properties.items())), repr(sorted(session.variables.items()))
-    catalog = request.catalog
+    plans, catalog, key = request.core.feeds.plans, request.catalog, plan_key(request, text, "subscription")
     known = plans.get(key, catalog)
     if known is not None:
         return known
@@ -45,6 +44,12 @@ def _wish(request: Request, text: str) -> Wish:
         raise
     plans.put(key, catalog, wish)
     return wish
+
+
+def plan_key(request: Request, text: str, kind: str) -> Hashable:
+    """What the plan of a query that is followed depends on, beside the catalog."""
+    session = request.session
+    return kind, text, repr(sorted(session.properties.items())), repr(sorted(session.variables.items()))
 
 
 def _planned(request: Request, statement: Statement, catalog: Catalog) -> Wish:

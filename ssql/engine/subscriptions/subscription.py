@@ -48,7 +48,8 @@ class Wish:
     telling: Telling = "net"
     #: of the start "snapshot": whether tables' rows that are there already are told
     snapshot: bool = True
-    #: whether who follows is listed under an id of its own
+    #: how many rows are told, of a push query; and whether who follows is listed under an id of its own
+    limit: int | None = None
     named: bool = False
     #: of its rows, those that are wanted; None: all
     wanted: Wanted | None = None
