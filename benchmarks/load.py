@@ -68,21 +68,21 @@ class Serving:
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
-def _serve(directory: str, told: Connection) -> None:
-    from ssql.config import DATA_DIR, LISTEN, MAX_PUSH_QUERIES, Config
+def _serve(directory: str, told: Connection, niceness: int) -> None:
+    from ssql.config import DATA_DIR, LISTEN, MAX_PUSH_QUERIES, WORKER_NICENESS, Config
     from ssql.server.serve import serve
 
     _many_files()
-    config = Config({DATA_DIR.key: directory, LISTEN.key: "127.0.0.1:0", MAX_PUSH_QUERIES.key: 100_000})
-    serve(config, ready=told.send)
+    settings = {DATA_DIR.key: directory, LISTEN.key: "127.0.0.1:0", MAX_PUSH_QUERIES.key: 100_000}
+    serve(Config(settings | {WORKER_NICENESS.key: niceness}), ready=told.send)
 
 
 @contextmanager
-def serving() -> Iterator[Serving]:
+def serving(niceness: int = 0) -> Iterator[Serving]:
     """A server on a directory of its own, with the table defined and a record of each key in it."""
     with tempfile.TemporaryDirectory() as directory:
         ours, theirs = _SPAWN.Pipe()
-        process = _SPAWN.Process(target=_serve, args=(directory, theirs), daemon=True)
+        process = _SPAWN.Process(target=_serve, args=(directory, theirs, niceness), daemon=True)
         process.start()
         assert process.pid is not None
         server = Serving(ours.recv(), Path(directory), process.pid)
@@ -163,14 +163,15 @@ def _look_up(address: tuple[str, int], told: Connection, path: str, http2: bool,
 def lookups(seconds: float = 10, at_once: int = 16, path: str = "/sql") -> None:
     """Look-ups by key while one writer appends as fast as it can to the topic of the table."""
     for http2 in (False, True):
-        for rate in (0, inf):
-            with serving() as server, writing(server, rate) as writer:
+        for rate, niceness in ((0, 0), (inf, 0), (inf, 5)):
+            with serving(niceness) as server, writing(server, rate) as writer:
                 time.sleep(1)  # what the writer began with is applied
                 begin, cpu = time.perf_counter(), server.cpu_s
                 delays = _asked(server, path, http2, at_once, seconds)
                 took, cpu = time.perf_counter() - begin, server.cpu_s - cpu
                 writer.send("end")
                 note = f"a writer at {writer.recv():,.0f} rows/s" if rate else "no writer"
+                note += f", worker.niceness={niceness}" if niceness else ""
                 print(
                     f"look-ups by key, {'HTTP/2' if http2 else 'HTTP/1.1'}, {at_once} at once, {note}: "
                     f"{len(delays) / seconds:,.0f}/s (aim 3,000), median {np.median(delays):.1f} ms, "

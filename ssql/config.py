@@ -134,6 +134,15 @@ SERVICE_ID = setting(
     parse=str,
     aliases=("ksql.service.id",),
 )
+
+
+def _niceness(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 19:
+        raise ValueError("expected a number from 0 to 19")
+    return value
+
+
 BATCH_MAX_ROWS = setting(
     "batch.max.rows",
     65536,
@@ -145,6 +154,13 @@ BATCH_MAX_MS = setting(
     0,
     "How long (ms) an epoch waits for more rows after its first (0: not at all).",
     parse=int,
+)
+WORKER_NICENESS = setting(
+    "worker.niceness",
+    0,
+    "How far the thread that moves queries gives way to requests and other programs (0 to 19, Linux): with 5, answers "
+    "stay quick while a backlog takes all of the processor, and it takes longer.",
+    parse=_niceness,
 )
 AUTO_OFFSET_RESET = setting(
     "auto.offset.reset",

@@ -15,6 +15,7 @@ it has seen just what `main` has seen. A query that fails or is paused is split 
     followers   who follows queries, and what they are told
     commits     the transaction, and what is filed in it
     published   the cut of all tables that others see
+    priority    what its thread leaves to others of the processor
 """
 
 from ssql.runtime.worker.worker import DataflowWorker

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ssql import tracing
-from ssql.config import BATCH_MAX_ROWS, Config
+from ssql.config import BATCH_MAX_ROWS, WORKER_NICENESS, Config
 from ssql.errors import InternalError, LogError, LogFenced, LogUnavailable, RegistryUnavailable, SsqlError
 from ssql.log.api import Log
 from ssql.planner.steps import QueryPlan
@@ -24,6 +24,7 @@ from ssql.runtime.worker.calls import Calls
 from ssql.runtime.worker.commits import Commits
 from ssql.runtime.worker.flows import IDLE_MS, Flow, Flows, pause
 from ssql.runtime.worker.followers import Followers
+from ssql.runtime.worker.priority import yield_to_others
 from ssql.runtime.worker.published import Published
 from ssql.runtime.worker.queries import Queries
 from ssql.schemas.api import SchemaRegistry
@@ -47,6 +48,7 @@ class DataflowWorker:
         restoring: Restoring | None = None,
     ) -> None:
         self._flows = Flows(log, config, schemas, restoring or Restoring())
+        self._niceness = config[WORKER_NICENESS]
         self._statistics = Statistics()
         self._epochs = tracing.Epochs()
         self._commits = Commits(self._flows, self._statistics)
@@ -145,6 +147,7 @@ class DataflowWorker:
         )
 
     def _loop(self) -> None:
+        yield_to_others(self._niceness)
         try:
             while not self._commits.stopping:
                 self._calls.run()
