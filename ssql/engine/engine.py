@@ -170,8 +170,8 @@ class LocalEngine:
         opening.stage = Stage.REPLAYING
         commands = CommandTopic(self._log, config[SERVICE_ID])
         catalog = commands.replay(empty_catalog(config[SERVICE_ID]), opening.replayed)
-        worker = make_worker(self._log, config, self._schemas, opening.restoring)
         opening.stage = Stage.RESTORING
+        worker = make_worker(self._log, config, self._schemas, opening.restoring)
         try:
             kept.begin_all(worker, catalog)
             _resume(worker, catalog)

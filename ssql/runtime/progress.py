@@ -146,6 +146,8 @@ class Restoring:
         self._read = (0, 0, 0)
         self._trail: Trail[tuple[int, int, int]] = Trail(now)
         self._over = False
+        #: the last rates, once all is there
+        self._speeds: tuple[float, float] | None = None
 
     def expect(self, bounds: Mapping[str, tuple[int, int]]) -> None:
         """There are these topics of state, with these bounds."""
@@ -169,13 +171,18 @@ class Restoring:
     def over(self) -> None:
         """All is there that is wanted; what else there is belongs to queries that are no more."""
         self._over = True
+        self._speeds = self._speeds or self._rates()
+
+    def _rates(self) -> tuple[float, float]:
+        """Records and rows a second."""
+        return self._trail.rate(lambda read: read[0]), self._trail.rate(lambda read: read[1])
 
     def progress(self) -> RestoreProgress:
         records, rows, size = self._read
         expected = sum(end - begin for begin, end in self._expected.values())
         total = records if self._over else max(expected, records)
         done = len(self._done)
-        speed = self._trail.rate(lambda read: read[0])
+        records_per_second, rows_per_second = self._speeds or self._rates()
         return RestoreProgress(
             tables=done,
             tables_total=done if self._over else max(len(self._expected), done),
@@ -183,8 +190,8 @@ class Restoring:
             records_total=total,
             rows=rows,
             bytes=size,
-            rows_per_second=self._trail.rate(lambda read: read[1]),
-            seconds_left=time_left(total - records, speed),
+            rows_per_second=rows_per_second,
+            seconds_left=time_left(total - records, records_per_second),
         )
 
 

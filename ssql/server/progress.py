@@ -48,7 +48,8 @@ async def _tell(state: ServerState) -> None:
     while state.engine is not None:
         progress = await asyncio.to_thread(state.engine.progress)
         if not behind and progress.opening.restore.tables:
-            log_opening(progress.opening)
+            restore = progress.opening.restore
+            logger.info("restored tables=%d rows=%d bytes=%d", restore.tables, restore.rows, restore.bytes)
         behind = log_queries(progress, behind)
         if not behind:
             return

@@ -132,5 +132,6 @@ def test_restoring_counts_to_the_end() -> None:
     assert restoring.bounds("y") == (2, 8)
     assert restoring.bounds("z") is None
     restoring.over()  # the rest was of a query that is no more
+    clock.now += 60.0
     assert restoring.progress() == RestoreProgress(1, 1, 4, 4, 400, 9000, 200.0, 0.0)
     assert restoring.bounds("y") is None  # more may have been written since
