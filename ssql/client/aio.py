@@ -11,7 +11,7 @@ from ssql.client import asking
 from ssql.client.backends import AsyncBackend, AsyncPieces, Entity, Start
 from ssql.client.connection import RECONNECT_S, Changes
 from ssql.client.following import PASSING, Follower
-from ssql.client.parameters import Parameters
+from ssql.client.parameters import Parameters, json_values
 from ssql.client.results import Ack, Delta, Result
 from ssql.client.rows import Rows
 from ssql.client.sessions import ClientSession
@@ -53,6 +53,10 @@ class AsyncConnection:
         """Ask one SELECT for what is true now."""
         statement = self.session.statement(sql, parameters)
         return Result(await (await self._backend()).query(statement))
+
+    async def call(self, endpoint: str, /, **values: Any) -> Result:
+        """Call an endpoint with the values of its parameters."""
+        return Result(await (await self._backend()).call(endpoint, json_values(values)))
 
     async def insert(self, target: str, rows: Rows) -> list[Ack]:
         """Append rows; each has its outcome."""

@@ -15,6 +15,13 @@ from ssql.client.rows import Rows
 Entity = dict[str, Any]
 
 
+#: Why an endpoint is not called.
+FOLLOWED = "the endpoint is one that is followed: its answer does not end"
+
+#: The values of a call's parameters, as JSON texts.
+Values = Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class Statement:
     """SQL, and the session that it is carried out in."""
@@ -64,6 +71,8 @@ class Backend(Protocol):
 
     def query(self, statement: Statement) -> pa.Table: ...
 
+    def call(self, endpoint: str, values: Values) -> pa.Table: ...
+
     def insert(self, target: str, rows: Rows, properties: Mapping[str, object]) -> list[Ack]: ...
 
     def follow(self, start: Start) -> Pieces:
@@ -76,6 +85,8 @@ class AsyncBackend(Protocol):
     async def execute(self, statement: Statement) -> list[Entity]: ...
 
     async def query(self, statement: Statement) -> pa.Table: ...
+
+    async def call(self, endpoint: str, values: Values) -> pa.Table: ...
 
     async def insert(self, target: str, rows: Rows, properties: Mapping[str, object]) -> list[Ack]: ...
 

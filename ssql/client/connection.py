@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, Unpack
 from ssql.client import asking
 from ssql.client.backends import Backend, Entity, Pieces, Start
 from ssql.client.following import PASSING, Follower
-from ssql.client.parameters import Parameters
+from ssql.client.parameters import Parameters, json_values
 from ssql.client.results import Ack, Delta, Result
 from ssql.client.rows import Rows
 from ssql.client.sessions import ClientSession
@@ -89,6 +89,19 @@ class Connection:
         db.query("SELECT total FROM spent WHERE customer = ?;", ["ada"]).one().total
         """
         return Result(self._backend.query(self.session.statement(sql, parameters)))
+
+    def call(self, endpoint: str, /, **values: Any) -> Result:
+        """Call an endpoint (`CREATE ENDPOINT`) with the values of its parameters; None is NULL. The query is planned
+        once, whatever the values are.
+
+        db.call("totals", customer="ada", least=5).rows()
+
+        Raises:
+            EndpointNotFound: no endpoint has that name.
+            ParameterMissing, ParameterUnknown, ParameterRefused: the values are not those that it takes.
+            BadParameter: a value has no form in JSON, or the endpoint is one that is followed.
+        """
+        return Result(self._backend.call(endpoint, json_values(values)))
 
     def insert(self, target: str, rows: Rows) -> list[Ack]:
         """Append rows to a stream or table: mappings by column name, or anything in Arrow's form (an Arrow table or

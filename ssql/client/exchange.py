@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 import pyarrow as pa
 
-from ssql.client.backends import Entity, Start, Statement
+from ssql.client.backends import Entity, Start, Statement, Values
 from ssql.client.results import Ack
 from ssql.client.rows import BATCH_ROWS, Rows, as_batches, as_objects
 from ssql.errors import ServerUnavailable, SsqlError, from_json
@@ -72,6 +72,16 @@ def execute(statement: Statement) -> Call[list[Entity]]:
 
 def query(statement: Statement) -> Call[pa.Table]:
     return Call("/sql", _body(statement), ARROW_TYPE, "application/json", _table, statement.sql)
+
+
+def call(endpoint: str, values: Values) -> Call[pa.Table]:
+    body = msgspec.json.encode({name: msgspec.Raw(text.encode()) for name, text in values.items()})
+    return Call(f"/endpoints/{quote(endpoint, safe='')}", body, ARROW_TYPE, "application/json", _table)
+
+
+def goes_on(headers: Mapping[str, str]) -> bool:
+    """Whether an answer has no end: nothing that stands between may hold it back."""
+    return "x-accel-buffering" in headers
 
 
 def subscribe(start: Start) -> Call[None]:

@@ -14,12 +14,12 @@ import pyarrow as pa
 
 from ssql.client import exchange
 from ssql.client.arrow_frames import FrameReader
-from ssql.client.backends import AsyncPieces, Entity, Piece, Pieces, Start, Statement
+from ssql.client.backends import FOLLOWED, AsyncPieces, Entity, Piece, Pieces, Start, Statement, Values
 from ssql.client.exchange import Call
 from ssql.client.results import Ack
 from ssql.client.rows import Rows
 from ssql.client.targets import Server, Verify
-from ssql.errors import BadTarget, ServerUnavailable
+from ssql.errors import BadParameter, BadTarget, ServerUnavailable
 
 T = TypeVar("T")
 
@@ -99,6 +99,14 @@ class HttpBackend:
 
     def query(self, statement: Statement) -> pa.Table:
         return self._answer(exchange.query(statement))
+
+    def call(self, endpoint: str, values: Values) -> pa.Table:
+        call = exchange.call(endpoint, values)
+        response = self._send(call, stream=True)
+        with contextlib.closing(response):
+            if exchange.goes_on(response.headers):
+                raise BadParameter(FOLLOWED)
+            return call.answer(self._url, response.status_code, self._rest(response))
 
     def insert(self, target: str, rows: Rows, properties: Mapping[str, object]) -> list[Ack]:
         calls = exchange.insert(target, rows, properties)
@@ -184,6 +192,14 @@ class AsyncHttpBackend:
 
     async def query(self, statement: Statement) -> pa.Table:
         return await self._answer(exchange.query(statement))
+
+    async def call(self, endpoint: str, values: Values) -> pa.Table:
+        call = exchange.call(endpoint, values)
+        response = await self._send(call, stream=True)
+        async with contextlib.aclosing(response):
+            if exchange.goes_on(response.headers):
+                raise BadParameter(FOLLOWED)
+            return call.answer(self._url, response.status_code, await self._rest(response))
 
     async def insert(self, target: str, rows: Rows, properties: Mapping[str, object]) -> list[Ack]:
         calls = exchange.insert(target, rows, properties)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from ssql.client.backends import AsyncPieces, Entity, Piece, Pieces, Start, Statement
+from ssql.client.backends import FOLLOWED, AsyncPieces, Entity, Piece, Pieces, Start, Statement, Values
 from ssql.client.results import Ack
 from ssql.client.rows import Rows, as_batches, as_objects
 from ssql.client.targets import Local, Server
@@ -70,6 +70,14 @@ class LocalBackend:
             raise BadParameter("the query does not end", hint="Follow it with subscribe().")
         return answer.rows
 
+    def call(self, endpoint: str, values: Values) -> pa.Table:
+        call = self.engine.call(endpoint, values, as_json=True)
+        if call.endpoint.follows:
+            raise BadParameter(FOLLOWED)
+        answer = self.engine.answer(call, Session(dict(call.properties), full_sql=True))
+        assert isinstance(answer, PullResult), "an endpoint that is not followed has an answer that ends"
+        return answer.rows
+
     def insert(self, target: str, rows: Rows, properties: Mapping[str, object]) -> list[Ack]:
         session = Session(dict(properties))
         batches = as_batches(rows)
@@ -116,6 +124,9 @@ class ThreadedBackend:
 
     async def query(self, statement: Statement) -> pa.Table:
         return await asyncio.to_thread(self._backend.query, statement)
+
+    async def call(self, endpoint: str, values: Values) -> pa.Table:
+        return await asyncio.to_thread(self._backend.call, endpoint, values)
 
     async def insert(self, target: str, rows: Rows, properties: Mapping[str, object]) -> list[Ack]:
         return await asyncio.to_thread(self._backend.insert, target, rows, properties)

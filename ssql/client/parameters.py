@@ -13,6 +13,8 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
+import msgspec
+
 from ssql.errors import BadParameter, Span, nearest
 from ssql.sql.lexer import Kind, quote_text, tokens
 
@@ -124,3 +126,19 @@ def _number(text: str, *, fits: bool) -> str:
         raise BadParameter(f"{text.removesuffix('e0').removesuffix('.')} has no form in SQL")
     # The space keeps a minus sign from making a comment with one before it.
     return f" {text}" if text[0] == "-" else text
+
+
+def json_values(values: Mapping[str, Any]) -> dict[str, str]:
+    """The values of an endpoint's parameters as JSON texts.
+
+    Raises:
+        BadParameter: one has no form in JSON.
+    """
+    found = {}
+    for name, value in values.items():
+        if not isinstance(value, str | bool | int | float | Decimal | date | time | None):
+            raise BadParameter(f"a {type(value).__name__} is no value of a parameter")
+        if isinstance(value, float | Decimal) and not isfinite(value):
+            raise BadParameter(f"{value} is no value of a parameter")
+        found[name] = format(value, "f") if isinstance(value, Decimal) else msgspec.json.encode(value).decode()
+    return found

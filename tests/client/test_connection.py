@@ -15,7 +15,9 @@ from ssql.errors import (
     BadParameter,
     ColumnNotFound,
     ConnectionClosed,
+    EndpointNotFound,
     NotOneRow,
+    ParameterUnknown,
     SourceNotFound,
     SyntaxSqlError,
 )
@@ -212,6 +214,33 @@ def test_a_row_that_does_not_fit_is_refused_and_the_others_are_there(shop: Any, 
     with pytest.raises(SourceNotFound):
         shop.insert("nowhere", rows)
     assert shop.insert("orders", []) == []
+
+
+def test_an_endpoint_is_called_with_values(shop: Any) -> None:
+    shop.execute(
+        "CREATE ENDPOINT `Totals` ($c STRING, $least DECIMAL(6, 2) DEFAULT NULL) AS"
+        " SELECT customer, total FROM spent WHERE customer = $c AND ($least IS NULL OR total > $least);"
+        "CREATE ENDPOINT typed ($d DATE, $t TIME, $at TIMESTAMP, $b BOOLEAN, $x DOUBLE, $n BIGINT) AS"
+        " SELECT $d AS d, $t AS t, $at AS at, $b AS b, $x AS x, $n AS n FROM spent LIMIT 1;"
+        "CREATE ENDPOINT followed AS SELECT * FROM orders WHERE price > $p EMIT CHANGES;"
+    )
+    assert shop.call("Totals", c="ada", least=Decimal("7.5")).rows() == [("ada", 7.75)]
+    assert shop.call("Totals", c="ada", least=8).rows() == []
+    assert shop.call("Totals", c="bob", least=None).one().total == 4.5
+    assert shop.call("Totals", c="' OR 1 = 1 --").rows() == []
+    values = {
+        "d": date(2024, 2, 29), "t": time(23, 59, 58, 7000), "at": datetime(2024, 1, 2, 3, 4, 5, 6000), "b": True,
+        "x": -1e300, "n": 5,
+    }  # fmt: skip
+    assert shop.call("typed", **values).one().asdict() == {name.upper(): value for name, value in values.items()}
+    with pytest.raises(ParameterUnknown):
+        shop.call("Totals", c="ada", most=1)
+    with pytest.raises(EndpointNotFound):
+        shop.call("nowhere/else?")
+    with pytest.raises(BadParameter, match="followed"):
+        shop.call("followed", p=1)
+    with pytest.raises(BadParameter):
+        shop.call("Totals", c=b"ada")
 
 
 @pytest.mark.parametrize("form", ["table", "batch", "reader", "pandas"])
