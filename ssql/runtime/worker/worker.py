@@ -55,7 +55,8 @@ class DataflowWorker:
         self._followers = Followers(self._flows, self._commits)
         self._published = Published(self._flows, self._commits)
         self._queries = Queries(self._flows, self._commits, self._followers, self._published, self._statistics)
-        expect(log, self._flows.service, self._flows.restoring)
+        if self._commits.frontier.dataflows:  # else there is nothing to restore, and no need to ask for all topics
+            expect(log, self._flows.service, self._flows.restoring)
         self._thread = threading.Thread(target=self._loop, name="ssql-worker", daemon=True)
         self._calls = Calls(self._flows, self._thread)
 
