@@ -120,6 +120,8 @@ def answer(request: Request, call: EndpointCall) -> PullResult | None:
     except _FINAL:
         raise
     except (SqlError, duckdb.Error):
+        if isinstance(found, _Read) and not found.statement.bound:
+            prepared.put(key, catalog, _Nothing())  # it needs its values to be understood
         return None
 
 

@@ -62,6 +62,7 @@ READS = (
 OTHERS = (
     "SELECT * FROM t WHERE id = $id",
     "SELECT id FROM s WHERE v = $v",
+    "SELECT id, rank() OVER (ORDER BY v) AS r, day + $big AS later FROM t WHERE id = $id",
 )
 DECLARED = {
     "id": "STRING", "text": "STRING", "v": "INT", "big": "BIGINT", "price": "DECIMAL(6, 2)",

@@ -70,6 +70,8 @@ class ReadStatement:
     def __init__(self, database: ReadDatabase, text: str) -> None:
         self._database = database
         self._text = text
+        #: whether DuckDB has bound it
+        self.bound = False
         self._idle: list[_Lane] = []
         self._lock = threading.Lock()
 
@@ -97,10 +99,12 @@ class ReadStatement:
             lane.cursor.close()
         cursor = self._database.cursor()
         try:
-            return _Lane(cursor, self._text, relations)
+            lane = _Lane(cursor, self._text, relations)
         except BaseException:
             cursor.close()
             raise
+        self.bound = True
+        return lane
 
     def _back(self, lane: _Lane) -> None:
         with self._lock:
