@@ -74,5 +74,6 @@ def _answered(block: str) -> str:
                 main(shlex.split(command)[1:])
         else:
             ran = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=False)
-            said.write((ran.stdout + ran.stderr).rstrip("\n") + "\n")
+            answer = (ran.stdout + ran.stderr).rstrip("\n")
+            said.write(f"{answer}\n" if answer else "")
     return said.getvalue()
