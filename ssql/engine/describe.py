@@ -121,13 +121,18 @@ def _describe_source(
 
 
 def _offsets(request: Request, topic: str) -> list[Json]:
-    """How far the worker has read the topic."""
+    """How far the worker has read the topic: all its queries together, or those aside where only they read it."""
     core = request.core
+    reached: dict[int, int] = {}
+    for found in core.worker.progress():
+        for at in found.partitions:
+            if at.topic == topic:
+                reached[at.partition] = min(at.offset, reached.get(at.partition, at.offset))
+    reached |= {partition: at for (name, partition), at in core.worker.cut().frontier.items() if name == topic}
     offsets = []
-    for (name, partition), at in sorted(core.worker.cut().frontier.items()):
-        if name == topic:
-            begin, end = core.log.bounds(topic, partition)
-            offsets.append({"partition": partition, "logStartOffset": begin, "logEndOffset": end, "consumerOffset": at})
+    for partition, offset in sorted(reached.items()):
+        begin, end = core.log.bounds(topic, partition)
+        offsets.append({"partition": partition, "logStartOffset": begin, "logEndOffset": end, "consumerOffset": offset})
     if not offsets:
         return []
     return [{"groupId": core.service_id, "topicSummaries": [{"kafkaTopic": topic, "offsets": offsets}]}]

@@ -174,6 +174,9 @@ def test_a_paused_query_tells_what_it_has_to_read_and_begins_anew_when_it_goes_o
         assert lags(engine) == [(5, 20)]
         [explained] = engine.execute(f"EXPLAIN {query_id};")
         assert "progress" not in explained["queryDescription"]
+        [described] = engine.execute("DESCRIBE s EXTENDED;")
+        (group,) = described["sourceDescription"]["queryOffsetSummaries"]
+        assert [o["consumerOffset"] for o in group["topicSummaries"][0]["offsets"]] == [5]
         (at,) = explained["queryDescription"]["tasksMetadata"][0]["topicOffsets"]
         assert (at["committedOffset"], at["endOffset"]) == (5, 20)
         run(engine, f"RESUME {query_id};")
