@@ -18,6 +18,7 @@ from aiohttp import web
 from ssql.arrow_messages import Messages, TooLong
 from ssql.errors import BadRequest, BodyTooLarge, BodyTypeRefused, SsqlError
 from ssql.rights import Right
+from ssql.server.auth import right_of
 from ssql.server.csv_rows import CsvRows
 from ssql.server.described import BYTES, TEXT, Query, described
 from ssql.server.failures import error_body, error_response, log_error
@@ -113,8 +114,11 @@ async def post_insert(request: web.Request) -> web.Response:
     The answer says how many rows are in, how many were refused, and why the first of these were. Where the request
     breaks off, or is wrong from some batch on, the error has `rows` and `refused` too: what came before it is in.
     """
+    from ssql.engine.rights import check_insert
+
     negotiated(request, (JSON_TYPE,))
     engine = engine_of(request)
+    check_insert(right_of(request))
     target = request.query.get("into", "")
     if not target:
         raise BadRequest('the parameter "into" is missing', hint="Call /insert?into=NAME.")
