@@ -53,9 +53,10 @@ def test_a_word_is_looked_for_in_titles_and_texts(capsys: pytest.CaptureFixture[
     assert main(["docs", "greatest"]) == Exit.OK
     assert capsys.readouterr().out.startswith("### GREATEST\n"), "the one section of that title, whole"
     assert main(["docs", "max.push.queries"]) == Exit.OK
-    places = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert "reference/settings" in places
-    assert "subscriptions#what-it-costs" in places
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first.startswith("reference/settings ")
+    assert first.endswith("`1000`  Most push queries at one time."), "the row, whole"
+    assert "subscriptions#what-it-costs" in [line.split()[0] for line in others]
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from ssql_cli.pager import Paged
 
 #: Where the pages are: in a wheel beside this package, in a checkout in the project's folder.
 _PLACES = (Path(__file__).parents[1] / "pages", Path(__file__).parents[3] / "docs")
-#: Found places of a word that are told.
-_MOST = 20
+#: Found places of a word that are told, and letters of the line there.
+_MOST, _WIDTH = 20, 80
 _HEADING = re.compile(r"(#+) (.*)")
 
 
@@ -133,14 +133,24 @@ def _with(sections: list[Section], word: str) -> list[Section]:
     said = re.compile(rf"(?<!\w){re.escape(word)}", re.IGNORECASE)
     titled = [section for section in sections if said.search(section.title)]
     exact = [section for section in titled if section.title.strip("`").lower() == word.lower()]
-    return exact or [*titled, *(s for s in sections if s not in titled and said.search(s.own))]
+    # A row of a table that begins with the word says what it is.
+    told = [s for s in sections if s not in titled and said.search(s.own)]
+    return exact or [*titled, *sorted(told, key=lambda section: _row(section, word) is None)]
+
+
+def _row(section: Section, word: str) -> str | None:
+    """The row of a table in the section that is about the word."""
+    begin = f"| `{word.lower()}`"
+    return next((line for line in section.own.splitlines() if line.lower().startswith(begin)), None)
 
 
 def _line(section: Section, word: str) -> str:
-    """The first line of a section that has the word, else its title."""
+    """The row that is about the word, whole; else the first line that has it, else the section's title."""
+    if (row := _row(section, word)) is not None:
+        return "  ".join(cell.strip() for cell in row.replace("<br>", " ").strip("|").split(" | ") if cell.strip())
     lines = [line.strip() for line in section.own.splitlines()[1:] if word.lower() in line.lower()]
     text = lines[0] if lines else section.title
-    return text if len(text) <= 80 else text[:79] + "…"
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
 
 
 def _title(text: str) -> str:
