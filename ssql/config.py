@@ -240,7 +240,8 @@ PULL_TIMEOUT_S = setting(
 PULL_MEMORY_BYTES = setting(
     "query.pull.memory.bytes",
     1 << 30,
-    "Memory (bytes) that all queries in full SQL compute with at one time; what is more goes to temporary files.",
+    "Memory (bytes) that all queries in full SQL compute with at one time; what is more goes to temporary files. An "
+    "answer's rows take no more either.",
     parse=int,
 )
 FILES_DIRECTORY = setting(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
 
 from aiohttp import web
 
+from ssql.engine.waiter import WAITER, Waiter
 from ssql.errors import ReaderIdle
 from ssql.server.failures import error_body, log_error
 from ssql.server.lines import write_lines
@@ -48,11 +49,15 @@ QUERY_COMPLETED = "Query Completed"
 
 
 async def begun(request: web.Request, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Begin something in a thread; what a client that goes away meanwhile has begun is closed as soon as it has."""
+    """Begin something in a thread; what a client that goes away meanwhile has begun is ended, or closed as soon as it
+    has begun."""
+    waiter = Waiter()
+    WAITER.set(waiter)
     started = asyncio.ensure_future(in_thread(request, call, *args, **kwargs))
     try:
         return await asyncio.shield(started)
     except asyncio.CancelledError:
+        waiter.leave()
         started.add_done_callback(lambda done: _close_unwanted(request, done))
         raise
 

@@ -13,8 +13,10 @@ import pyarrow as pa
 import pytest
 
 from ssql.engine.api import PullResult
+from ssql.engine.waiter import WAITER, Waiter
 from ssql.errors import (
     ColumnNotFound,
+    EvaluationFailed,
     FunctionNotFound,
     InvalidStatement,
     PullQueryRefused,
@@ -369,6 +371,35 @@ def test_a_query_that_needs_too_much_memory_is_ended(make: Callable[..., Bench])
     with pytest.raises(ReadTooLarge):
         ask(bench, "SELECT list(i) AS l FROM range(20000000) r(i)")
     assert in_order(ask(bench, "WITH x AS (SELECT 1 AS one) SELECT one FROM x").rows) == [(1,)]
+
+
+def test_an_answer_of_very_many_rows_is_ended(make: Callable[..., Bench]) -> None:
+    bench = fill(make(**{"query.pull.memory.bytes": 16 << 20}))
+    with pytest.raises(ReadTooLarge):
+        ask(bench, "SELECT 1 AS one FROM range(100000000000)")
+    assert ask(bench, "SELECT range AS r FROM range(1000000)").rows.num_rows == 1_000_000
+
+
+def test_an_error_behind_the_first_rows_is_that_of_the_values(filled: Bench) -> None:
+    with pytest.raises(EvaluationFailed) as caught:
+        ask(filled, "SELECT CAST(CASE r WHEN 900000 THEN 'x' ELSE '1' END AS INT) AS v FROM range(1000000) t(r)")
+    assert "could not convert" in str(caught.value.hint).lower()
+
+
+def test_a_query_ends_when_nobody_waits_for_it(filled: Bench) -> None:
+    waiter, failed = Waiter(), []
+
+    def wait() -> None:
+        WAITER.set(waiter)
+        with pytest.raises(ReadTimedOut) as ended:
+            ask(filled, "SELECT COUNT(*) FROM range(1000000000) a, range(1000000000) b")
+        failed.append(ended.value)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    waiter.leave()
+    thread.join()
+    assert len(failed) == 1
 
 
 def test_a_query_that_takes_too_long_is_ended(make: Callable[..., Bench]) -> None:

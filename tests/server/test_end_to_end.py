@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from ssql.config import BATCH_MAX_ROWS, DATA_DIR, PUSH_BUFFER_BYTES, Config
 from ssql.engine.engine import LocalEngine
+from ssql.engine.reads import database
 from ssql.server.framing import V1, Delimited
 
 from .fake import Client, happens, in_loop, serving
@@ -269,3 +271,26 @@ async def test_a_look_up_whose_like_was_planned_is_answered_at_once(
         monkeypatch.setattr(engine, "query", None)  # nothing is left to plan
         for path in paths:
             assert "[5]" in await total(*path, "jam")
+
+
+@in_loop
+async def test_a_read_whose_client_leaves_is_ended(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    began, ended = threading.Event(), threading.Event()
+    original = database.interrupted
+
+    @contextlib.contextmanager
+    def noted(cursor: Any, timeout_s: float | None) -> Iterator[None]:
+        with original(cursor, timeout_s):
+            began.set()
+            try:
+                yield
+            finally:
+                ended.set()
+
+    monkeypatch.setattr(database, "interrupted", noted)
+    async with defined(engine) as client:
+        sql = "SELECT COUNT(*) FROM range(1000000000) a, range(1000000000) b"  # years
+        asking = asyncio.create_task(client.post("/sql", json={"sql": sql}))
+        await happens(began.is_set)
+        asking.cancel()
+        await happens(ended.is_set)

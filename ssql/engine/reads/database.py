@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ import pyarrow as pa
 from ssql.config import FILES_DIRECTORY, PULL_MEMORY_BYTES, Config
 from ssql.engine.reads.answers import as_declared, columns_of, conversion, sql_type
 from ssql.engine.reads.files import prefix_of, root_of
+from ssql.engine.waiter import WAITER
+from ssql.errors import ReadTooLarge
 from ssql.functions import install
 from ssql.functions.macros import Macro, macro
 from ssql.sql.lexer import quote_text
@@ -28,6 +30,12 @@ from ssql.types import Column
 
 #: What may be written to disk for one byte of memory, where memory does not do.
 _SPILL = 8
+
+#: How long (s) until what is to end is told so again.
+_AGAIN_S = 0.05
+
+#: Rows of an answer that are taken at a time.
+_BATCH_ROWS = 100_000
 
 _FUNCTIONS = (
     "SELECT upper(function_name), len(parameters), varargs IS NOT NULL FROM duckdb_functions() "
@@ -137,6 +145,7 @@ class ReadDatabase:
 
         Raises:
             Failed: as DuckDB says it; with an InterruptException when it took longer than `timeout_s`.
+            ReadTooLarge: the rows take more memory than a query may have.
             KeyboardInterrupt: Ctrl-C, while DuckDB computed.
         """
         cursor = self.cursor()
@@ -151,7 +160,7 @@ class ReadDatabase:
                 converted = [conversion(n, of, t) for n, (of, t) in enumerate(zip(found.types, types, strict=True), 1)]
                 if any(expression.startswith("CAST") for expression in converted):
                     placed, found = False, found.project(", ".join(converted))
-                rows = found.to_arrow_table()
+                rows = _collected(found.to_arrow_reader(_BATCH_ROWS), self._config[PULL_MEMORY_BYTES])
         except duckdb.Error as error:
             raise Failed(error, placed=placed) from None
         except RuntimeError as stopped:
@@ -171,6 +180,30 @@ class ReadDatabase:
                 shutil.rmtree(self._spill, ignore_errors=True)
 
 
+def _collected(reader: pa.RecordBatchReader, most: int) -> pa.Table:
+    """The rows of a reader, of `most` so many bytes."""
+    batches: list[pa.RecordBatch] = []
+    size = 0
+    try:
+        for batch in reader:
+            size += batch.nbytes
+            if size > most:
+                raise ReadTooLarge
+            batches.append(batch)
+    except OSError as told:
+        raise _as_raised(str(told)) from None
+    finally:
+        reader.close()
+    return pa.Table.from_batches(batches, schema=reader.schema)
+
+
+def _as_raised(said: str) -> duckdb.Error:
+    """DuckDB's error, which Arrow passes on as text: `Out of Memory Error: {...}`."""
+    kind = said.partition(" Error: ")[0].title().replace(" ", "")
+    error: type[duckdb.Error] = getattr(duckdb, f"{kind}Exception", duckdb.Error)
+    return error(said)
+
+
 def bound(cursor: duckdb.DuckDBPyConnection, text: str) -> Any:
     """The relation of a SELECT, not run yet."""
     try:
@@ -183,21 +216,42 @@ def bound(cursor: duckdb.DuckDBPyConnection, text: str) -> Any:
         raise
 
 
+class _Ending:
+    """Ends what a cursor runs: more than once, as DuckDB forgets an interruption when it begins to run."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursor = cursor
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+
+    def begin(self) -> None:
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self) -> None:
+        """Returns when it is over."""
+        while not self._over.is_set():
+            with self._lock:  # not what the cursor runs next
+                if not self._over.is_set():
+                    self._cursor.interrupt()
+            self._over.wait(_AGAIN_S)
+
+    def over(self) -> None:
+        with self._lock:
+            self._over.set()
+
+
 @contextmanager
 def interrupted(cursor: duckdb.DuckDBPyConnection, timeout_s: float | None) -> Iterator[None]:
-    """Within it, what the cursor runs is ended after a time."""
-    if timeout_s is None:
-        yield
-        return
-
-    def end() -> None:
-        with suppress(duckdb.Error):  # it may have just ended, and be closed
-            cursor.interrupt()
-
-    timer = threading.Timer(max(timeout_s, 0.0), end)
-    timer.daemon = True
-    timer.start()
+    """Within it, what the cursor runs is ended after a time, and when nobody waits for it any more."""
+    ending, waiter = _Ending(cursor), WAITER.get()
+    timer = None if timeout_s is None else threading.Timer(max(timeout_s, 0.0), ending.run)
+    if timer is not None:
+        timer.daemon = True
+        timer.start()
     try:
-        yield
+        with waiter.for_them(ending.begin) if waiter is not None else nullcontext():
+            yield
     finally:
-        timer.cancel()
+        ending.over()
+        if timer is not None:
+            timer.cancel()
