@@ -14,7 +14,7 @@ from pathlib import Path
 from ssql.errors import BadCommand, FileUnreadable, FileUnwritable
 from ssql_cli.catalog import Names
 from ssql_cli.live_charts import Wanted
-from ssql_cli.output import FORMATS, SUFFIXES, TEXT_FORMATS
+from ssql_cli.output import FORMATS, SUFFIXES
 from ssql_cli.prompt import Command, Prompt, one_of, say
 
 _ON_OFF = one_of("on", "off")
@@ -48,8 +48,7 @@ def _to_file(prompt: Prompt, rest: str) -> None:
     if runner.out is not sys.stdout and hasattr(runner.out, "close"):
         runner.out.close()
         runner.out = sys.stdout
-        if runner.form not in TEXT_FORMATS:
-            runner.form = "table"
+        runner.form = runner.form_of_screen
     if not rest:
         say(prompt, "rows go to the screen")
         return
@@ -58,6 +57,7 @@ def _to_file(prompt: Prompt, rest: str) -> None:
         runner.out = path.open("w", encoding="utf-8")
     except OSError as bad:
         raise FileUnwritable(str(path), (bad.strerror or str(bad)).lower()) from None
+    runner.form_of_screen = runner.form
     runner.form = SUFFIXES.get(path.suffix.lower(), runner.form)
     say(prompt, f"rows go to {path} as {runner.form}")
 

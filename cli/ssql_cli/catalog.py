@@ -41,6 +41,7 @@ class Catalog:
         self._lock = threading.Lock()
         self._running = self._again = False
         self._idle = threading.Event()
+        self._idle.set()
         self._asked: float | None = None
         self.names = Names()
 

@@ -30,12 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is one of `Exit`."""
     if arguments is None:
         sys.meta_path.insert(0, NoPandas())
-    parser = make_parser()
-    args = parser.parse_args(_with_server(sys.argv[1:] if arguments is None else arguments))
-    _refuse_idle(parser, args)
     # What goes wrong is told once, as an error; a sub-command that has a log of its own sets it up.
     logging.getLogger("ssql").addHandler(logging.NullHandler())
     try:
+        parser = make_parser()
+        args = parser.parse_args(_with_server(sys.argv[1:] if arguments is None else arguments))
+        _refuse_idle(parser, args)
         command = importlib.import_module(args.module)
         return int(command.run(args))
     except KeyboardInterrupt:

@@ -29,7 +29,7 @@ class ProgressBar:
 
     def __init__(self, session: PromptSession[str], backend: Callable[[], Backend]) -> None:
         self._session, self._backend = session, backend
-        self._wanted = threading.Event()
+        self._wanted, self._left = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="ssql-progress", daemon=True)
         self._text = ""
 
@@ -39,13 +39,19 @@ class ProgressBar:
             self._thread.start()
         self._wanted.set()
 
+    def stop(self) -> None:
+        """Look no more: a thread that is still there when the process ends keeps what it looks at from being closed."""
+        self._left.set()
+        self._wanted.set()
+        if self._thread.is_alive():
+            self._thread.join(1.0)  # s: a server that does not answer is not waited for
+
     def _run(self) -> None:
-        pause = threading.Event()
-        while self._wanted.wait():
+        while self._wanted.wait() and not self._left.is_set():
             self._wanted.clear()
-            pause.wait(FIRST_S)
-            while self._draw(self._found()):
-                pause.wait(LOOK_S)
+            self._left.wait(FIRST_S)
+            while not self._left.is_set() and self._draw(self._found()):
+                self._left.wait(LOOK_S)
 
     def _found(self) -> list[str]:
         try:

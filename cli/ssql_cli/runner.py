@@ -50,6 +50,8 @@ class Runner:
     timeout_s: float | None = None
     viewer: Viewer | None = None
     chart: Wanted | None = None
+    #: What rows come back to when they no longer go to a file.
+    form_of_screen: str = "table"
     _scripts: list[Path] = field(default_factory=list)
 
     def run(self, text: str) -> None:

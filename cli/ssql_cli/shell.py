@@ -18,6 +18,7 @@ from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import completion_is_selected, has_focus
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.layout.processors import TabsProcessor
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
 
@@ -40,6 +41,8 @@ PROMPT = "ssql> "
 CONTINUATION = "  ... "
 #: Seconds after which the names that completion knows are asked for again, with the next input.
 CATALOG_S = 10.0
+#: Seconds that the end of the prompt waits for its threads.
+SETTLE_S = 2.0
 #: Names another file for the history of the prompt; empty: no file.
 HISTORY_VARIABLE = "SSQL_HISTORY"
 
@@ -66,9 +69,11 @@ class Shell:
             complete_while_typing=False,
             complete_style=CompleteStyle.MULTI_COLUMN,
             enable_open_in_editor=True,
+            input_processors=[TabsProcessor(char1=" ", char2=" ")],
             key_bindings=_keys(),
         )
         self._failed: BaseException | None = None
+        self._ready: threading.Thread | None = None
         self._prepare = completer.prepare
         self._session.app.after_render += self._shown
         self._progress = ProgressBar(self._session, lambda: self.runner.backend)
@@ -82,6 +87,7 @@ class Shell:
         try:
             self._loop()
         finally:
+            self._progress.stop()
             prompt_commands.end_spooling(self)
 
     def _loop(self) -> None:
@@ -152,7 +158,8 @@ class Shell:
         if isinstance(self.runner.backend, PendingBackend):
             self.runner.backend.on_failure(self._opening_failed)
             self.runner.backend.start()
-        threading.Thread(target=self._get_ready, name="ssql-ready", daemon=True).start()
+        self._ready = threading.Thread(target=self._get_ready, name="ssql-ready", daemon=True)
+        self._ready.start()
 
     def _get_ready(self) -> None:
         self.catalog.refresh()
@@ -160,6 +167,13 @@ class Shell:
         # What a live view needs imports much: the first one shall not wait for it.
         import_module("ssql_cli.follow")
         import_module("ssql_cli.live_view")
+
+    def settle(self) -> None:
+        """Wait a moment for what goes on in the background, once the backend is closed: a thread that is there when
+        the process ends keeps what it looks at from being freed, of which DuckDB complains."""
+        if self._ready is not None:
+            self._ready.join(SETTLE_S)
+        self.catalog.wait(SETTLE_S)
 
     def _check_opened(self) -> None:
         if self._failed is not None:

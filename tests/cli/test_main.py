@@ -113,6 +113,14 @@ def test_a_bug_of_ours_is_no_stack_trace(monkeypatch: pytest.MonkeyPatch, capsys
     assert shown.startswith("error: unexpected KeyError: 'lost'  [internal_error]\nHINT: This is a bug in ssql.")
 
 
+def test_ctrl_c_while_it_starts_is_no_stack_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ssql_cli.main.make_parser", interrupted)
+    assert main(["-e", ";"]) == Exit.INTERRUPTED
+
+
 def test_a_reader_that_goes_away_is_no_fault() -> None:
     engine = FakeEngine()
     engine.answer = pulled(*[("x" * 1000, n) for n in range(1000)])

@@ -242,6 +242,7 @@ def test_rows_go_to_a_file_in_the_form_of_its_name(tmp_path: Path) -> None:
     prompt.runner.out.write("A\n")
     to_file(prompt, "")
     assert prompt.runner.out is sys.stdout
+    assert prompt.runner.form == "table"
     assert file.read_text() == "A\n"
     with pytest.raises(FileUnwritable):
         to_file(prompt, f"{tmp_path}/no/such/file.csv")

@@ -196,3 +196,12 @@ def test_a_stream_is_a_feed(tmp_path: Path) -> None:
         lines = terminal.wait_until(lambda lines: "a  | 2" in lines)
         assert lines[lines.index("a  | 2") - 1] == "a  | 1"
         assert engine.subscriptions == []
+
+
+def test_who_leaves_while_the_engine_is_opened_sees_no_complaint(tmp_path: Path) -> None:
+    command = [SSQL, "--data", str(tmp_path / "data")]
+    with Terminal(command, {**os.environ, "SSQL_HISTORY": ""}) as terminal:
+        terminal.wait_until(ready)
+        terminal.send("\x04")
+        assert terminal.exit_code(60.0) == 0
+        assert not any(word in line for line in terminal.screen() for word in ("leaked", "error", "Traceback"))

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from ssql_cli import settings
-from ssql_cli.backend import open_backend
+from ssql_cli.backend import Backend, open_backend
 from ssql_cli.exits import Exit
 from ssql_cli.runner import Runner, live_view
 
@@ -19,19 +19,28 @@ def run(args: argparse.Namespace) -> Exit:
     asker = settings.credentials(args.user, args.password, args.token)
     variables = settings.variables(args.define)
     backend = open_backend(config, args.server, variables, credentials=asker, in_background=text is None)
+    if text is None:
+        return _prompt(backend, args)
     try:
-        if text is None:
-            from ssql_cli.shell import Shell
-
-            shell = Shell(backend, args.output)
-            _limit(shell.runner, args)
-            shell.run()
-        else:
-            runner = Runner(backend, args.output, sys.stdout, sys.stderr, viewer=live_view)
-            _limit(runner, args)
-            runner.run(text)
+        runner = Runner(backend, args.output, sys.stdout, sys.stderr, viewer=live_view)
+        _limit(runner, args)
+        runner.run(text)
     finally:
         backend.close()
+    return Exit.OK
+
+
+def _prompt(backend: Backend, args: argparse.Namespace) -> Exit:
+    """Ask for statements until the user leaves."""
+    from ssql_cli.shell import Shell
+
+    shell = Shell(backend, args.output)
+    _limit(shell.runner, args)
+    try:
+        shell.run()
+    finally:
+        backend.close()
+        shell.settle()
     return Exit.OK
 
 

@@ -53,6 +53,7 @@ class Calls:
         self._calls: list[tuple[Callable[[], Any], Future[Any]]] = []
         self._lock = threading.Lock()
         self._moved = threading.Condition()
+        self._over = False
         self.committed = Committed()
         #: why the worker has stopped for good
         self.failed: SsqlError | None = None
@@ -65,13 +66,14 @@ class Calls:
 
     def call(self, function: Callable[[], T]) -> T:
         """Run a function in the worker's thread, between epochs, and answer what it answers."""
-        if not self._worker.is_alive():
+        future: Future[T] = Future()
+        with self._lock:
+            if waits := self._worker.is_alive() and not self._over:
+                self._calls.append((function, future))
+        if not waits:
             if self.failed is not None:
                 raise self.failed
             return function()
-        future: Future[T] = Future()
-        with self._lock:
-            self._calls.append((function, future))
         self.wake()
         return future.result()
 
@@ -130,6 +132,13 @@ class Calls:
             # Whoever called waits for what is so after the call, not for what was so before.
             self.note()
             future.set_result(answer)
+
+    def end(self) -> None:
+        """Carry out what waits, for the last time: later calls are carried out where they are made."""
+        while not self._over:
+            self.run()
+            with self._lock:
+                self._over = not self._calls
 
     def fail(self, failure: SsqlError) -> None:
         """The worker has stopped for good: all who wait are told."""

@@ -174,7 +174,7 @@ class DataflowWorker:
             LOGGER.exception("worker stopped")
             self._fail(InternalError(f"the worker stopped: {type(failure).__name__}"))
         finally:
-            self._calls.run()
+            self._calls.end()
 
     def _may_step(self, flow: Flow) -> bool:
         return not flow.paused and flow.retry_at <= clock.monotonic() and not self._queries.splicer.waits(flow)
