@@ -65,7 +65,7 @@ EXIT_CODES: Mapping[str, str] = {
 _ENVIRONMENT = """\
 environment:
   SSQL_...                   any setting: SSQL_BATCH_MAX_ROWS is batch.max.rows (ssql docs settings)
-  SSQL_VAR_NAME              the value of ${NAME} in files, for run, check and test
+  SSQL_VAR_NAME              the value of ${NAME} in files of server, run, check and test
   SSQL_USER, SSQL_PASSWORD   who asks the server
   SSQL_HISTORY               the file of the prompt's history; empty: none
   PAGER, VISUAL, EDITOR      what shows long answers, and edits statements
