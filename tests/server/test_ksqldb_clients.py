@@ -122,3 +122,18 @@ async def test_the_version_is_one_that_ksql_migrations_takes(engine: LocalEngine
     assert found is not None
     assert int(found[1]) >= 6
     assert version.endswith(__version__)
+
+
+@in_loop
+async def test_query_answers_in_the_forms_of_query_stream_where_they_are_accepted(engine: LocalEngine) -> None:
+    async with defined(engine) as client:
+        for accept, begins in (
+            ("application/vnd.ksqlapi.delimited.v1", '{"queryId":'),
+            ("application/vnd.ksql.v1+protobuf", '[{"header":{"queryId":'),
+            ("application/json; charset=utf-8", '[{"header":{"queryId":'),
+            ("application/json;q=0.5, application/vnd.ksqlapi.delimited.v1", '{"queryId":'),
+        ):
+            answer = await client.post("/query", json={"ksql": "SELECT * FROM t;"}, headers={"Accept": accept})
+            assert answer.status == 200
+            assert answer.content_type in accept
+            assert (await answer.text()).startswith(begins)
