@@ -1,4 +1,4 @@
-"""POST /query: one SELECT, answered in the first version's form, as JSON or Protobuf, or line by line, as `Accept` says;
+"""POST /query: one SELECT, answered in the first version's form as JSON or Protobuf, or line by line, as `Accept` says;
 or a PRINT, answered in lines of text."""
 
 from __future__ import annotations
