@@ -28,10 +28,12 @@ _RATE_S = 5.0
 class LiveRows:
     """The rows of a table, kept up to date. Times are seconds of one clock, as given.
 
-    `keys`: the columns of the key that are there; `whole`: they are all of it.
+    `keys`: the columns of the key that are there; `whole`: they are all of it. `empty`: what is said where no row is.
     """
 
-    def __init__(self, columns: Sequence[AnswerColumn], keys: Sequence[str], *, whole: bool = True) -> None:
+    def __init__(
+        self, columns: Sequence[AnswerColumn], keys: Sequence[str], *, whole: bool = True, empty: str = ""
+    ) -> None:
         self.columns = tuple(columns)
         names = [c.name for c in columns]
         self._key_at = [names.index(key) for key in keys]
@@ -42,6 +44,7 @@ class LiveRows:
         self._counts: deque[tuple[float, int]] = deque()
         self._frontier: Mapping[tuple[str, int], int] = {}
         self._last: str = ""
+        self._empty = empty
         self._by: int | None = None
         self._descending = False
         self._chart: Chart | None = None
@@ -122,6 +125,8 @@ class LiveRows:
             if drawn:
                 text = padded(text, width - beside + 1) + drawn[i]
             lines.append(("class:changed" if line in self._changed else "", text))
+        if not order and self._empty:
+            lines += [("class:rule", cut(line, width)) for line in self._empty.splitlines()]
         lines += [("", "")] * (height - 1 - len(lines))
         lines.append(("class:footer", padded(cut(self._footer(start, len(order), now), width), width)))
         return lines

@@ -39,9 +39,9 @@ class LiveView:
     """Shows a table until `q`, Ctrl-C or the end of the query. Arrows, PageUp, PageDown, Home, End scroll; `c` draws a
     column, `t` draws it over time, `s` orders by the next column, `r` the other way round."""
 
-    def __init__(self, followed: Followed, wanted: Wanted | None = None) -> None:
+    def __init__(self, followed: Followed, wanted: Wanted | None = None, empty: str = "") -> None:
         self._followed = followed
-        self.rows = LiveRows(followed.columns, followed.keys, whole=followed.whole)
+        self.rows = LiveRows(followed.columns, followed.keys, whole=followed.whole, empty=empty)
         if wanted is not None:
             names = [c.name.upper() for c in followed.columns]
             places = [i for i in self.rows.numeric() if names[i] == wanted.column.upper()]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from ssql.config import AUTO_OFFSET_RESET
 from ssql.errors import InvalidStatement, SsqlError
 from ssql_cli.backend import Answer, Backend, Lines
 from ssql_cli.entities import write_entity
@@ -23,6 +24,11 @@ from ssql_cli.settings import read_text
 from ssql_cli.tables import printable
 
 T = TypeVar("T")
+
+#: What a live view says that has no rows, where streams are not read from their beginning.
+_FROM_NOW = """\
+no rows yet: streams are read from now on
+SET 'auto.offset.reset' = 'earliest'; reads them from their beginning"""
 
 #: Shows a push query in its own way; False: it cannot, its rows are to be written as they come.
 Viewer = Callable[["Runner", str], bool]
@@ -182,7 +188,8 @@ def live_view(runner: Runner, sql: str) -> bool:
         return False  # what is wrong with it, if anything, is told when it is asked as a query
     if followed is None:
         return False
-    LiveView(followed, runner.chart).run(runner.out)
+    from_now = str(runner.backend.properties.get(AUTO_OFFSET_RESET.key, "latest")).lower() == "latest"
+    LiveView(followed, runner.chart, _FROM_NOW if from_now else "").run(runner.out)
     return True
 
 

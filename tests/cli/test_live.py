@@ -188,6 +188,13 @@ def test_rows_are_ordered_by_another_column_and_the_other_way_round() -> None:
     assert shown() == "abc"
 
 
+def test_a_view_without_rows_says_why() -> None:
+    rows = LiveRows(COLUMNS, ["ID"], empty="no rows yet\nask later")
+    assert [text for _, text in rows.lines(WIDTH, HEIGHT, 0, 0.0)[2:5]] == ["no rows yet", "ask later", ""]
+    change(rows, (1, ["a", 1, None]), now=1.0)
+    assert "no rows yet" not in str(rows.lines(WIDTH, HEIGHT, 0, 1.0))
+
+
 class Broken:
     """A table whose server goes away at once."""
 
