@@ -17,7 +17,7 @@ from ssql.engine.api import PullResult, Session
 from ssql.engine.engine import LocalEngine
 from ssql.log.embedded import EmbeddedLog
 from ssql.rights import Right
-from ssql.server import insert
+from ssql.server import inserting
 
 from .fake import in_loop, serving
 
@@ -102,7 +102,7 @@ async def test_rows_that_do_not_fit_are_told_by_their_number_and_the_others_are_
 async def test_lines_go_in_and_a_bad_one_holds_up_no_other(
     engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(insert, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(inserting, "ROWS_AT_ONCE", 2)
     lines = ['{"id":"a","n":1}', "nonsense", "", '{"id":"b","N":"x"}', '{"id":"c","`low`":2,"at":"2024-01-31"}', "[1]"]
     async with serving(engine) as client:
         status, said = await sent(client, "s", "\n".join(lines), LINES)
