@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Runs(Protocol):
-    """What runs for readers until it ends."""
+    """What runs until it ends."""
 
     @property
     def query_id(self) -> str: ...
@@ -27,13 +27,17 @@ class Runs(Protocol):
     def listed(self) -> bool:
         """Whether it is shown, and counted: not what has ended, nor a feed whose readers are all listed themselves."""
 
+    def close(self) -> None: ...
+
+
+class RunningFeed(Runs, Protocol):
+    """A feed: what reads from streams and tables, for its readers."""
+
     @property
     def reads(self) -> tuple[str, ...]: ...
 
     def stop(self, reason: str) -> None:
         """End it with an error; what has come before can still be taken."""
-
-    def close(self) -> None: ...
 
 
 class RunningPush(Runs, PushQuery, Protocol):
@@ -45,7 +49,7 @@ class Running:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._feeds: dict[str, Runs] = {}
+        self._feeds: dict[str, RunningFeed] = {}
         self._pushes: dict[str, RunningPush] = {}
         self._lock = threading.Lock()
         # Calls to the worker that nobody is to wait for: the worker's own thread must not, an event loop should not.
@@ -57,7 +61,7 @@ class Running:
             self._check()
             self._pushes[push.query_id] = push
 
-    def admit_feed(self, feed: Runs, *, counts: bool) -> None:
+    def admit_feed(self, feed: RunningFeed, *, counts: bool) -> None:
         """Take in a feed that is about to run; it `counts` where its reader is not listed itself.
 
         Raises:
@@ -116,7 +120,7 @@ class Running:
             if name in feed.reads:
                 feed.stop(reason)
 
-    def _all_feeds(self) -> list[Runs]:
+    def _all_feeds(self) -> list[RunningFeed]:
         with self._lock:
             return list(self._feeds.values())
 

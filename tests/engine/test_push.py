@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time as clock
 from collections.abc import Callable
@@ -321,6 +322,41 @@ def test_a_slow_reader_of_a_shared_computation_misses_nothing_and_holds_nothing(
     insert(bench, "t", ("c", 1))
     assert taken(slow, 1) == taken(quick, 1) == [("c", 1, 1)]
     share(bench)
+
+
+@pytest.mark.parametrize(
+    ("sql", "source", "last", "buffer"),
+    [
+        ("SELECT k, v FROM s WHERE v <> 2", "s", ("z", 99, 1), 1),
+        ("SELECT v FROM t WHERE v > 3", "t", (99, 1), 5000),
+        ("SELECT * FROM c", "s", ("z", 2, 1), 1),
+        ("SELECT k, SUM(v) AS total FROM s GROUP BY k", "s", ("z", 100, 1), 5000),
+    ],
+)
+def test_readers_of_any_pace_are_told_the_same(
+    make: Callable[..., Bench], sql: str, source: str, last: tuple[Any, ...], buffer: int
+) -> None:
+    bench = make(**{"query.push.buffer.bytes": buffer, "batch.max.rows": 1})  # else groups tell what an epoch comes to
+    bench.run(STREAM + TABLE + COUNTS)
+    insert(bench, "s", ("a", 1), ("z", 1), ("a", 1))
+    bench.settle()
+    pace = random.Random(buffer)
+    readers = [(bench.push(f"{sql} EMIT CHANGES;"), chance, list[tuple[Any, ...]]()) for chance in (1.0, 0.4, 0.0)]
+    for n in range(5):
+        insert(bench, source, *((pace.choice("abc"), pace.randrange(8)) for _ in range(2)))
+        if source == "t" and n == 3:
+            delete(bench, b"a")
+        for query, chance, told in readers:
+            if pace.random() < chance and (batch := query.take(3, 0.0)) is not None:
+                told.extend(tuple(row.values()) for row in batch.to_pylist())
+        if n == 2:
+            bench.settle()
+            readers.append((bench.push(f"{sql} EMIT CHANGES;"), 0.5, []))
+    insert(bench, source, ("z", 99))
+    for query, _, told in readers:
+        while told[-1:] != [last]:
+            told.extend(taken(query, 1))
+    assert [told for _, _, told in readers] == [readers[0][2]] * len(readers)
 
 
 @pytest.mark.parametrize("sql", ["SELECT v FROM s EMIT CHANGES;", "SELECT k, n FROM c WHERE n < 2 EMIT CHANGES;"])

@@ -28,7 +28,6 @@ class Push:
     def __init__(self, running: Running, query_id: str, statement: str, wish: Wish) -> None:
         self.query_id = query_id
         self.statement = statement
-        self.reads = wish.plan.reads
         self.columns: tuple[Column, ...] = wish.shape.columns
         self._running = running
         self._wish = wish
@@ -57,11 +56,6 @@ class Push:
     @property
     def listed(self) -> bool:
         return not self._ended and (self._subscription is None or not self._subscription.feed_ended)
-
-    def stop(self, reason: str) -> None:
-        """Its feed is stopped, with all its readers."""
-        assert self._subscription is not None
-        self._subscription.feed.stop(reason)
 
     # --- the reader's side ---------------------------------------------------
 
@@ -98,7 +92,7 @@ class Push:
                     self._rest = _rows(frame)
                 continue
             if self._subscription.ended:
-                self._running.forget(self.query_id)
+                self._leave()
                 return None
             return self._nothing
 
@@ -113,14 +107,15 @@ class Push:
         return taken
 
     def _reach_limit(self) -> None:
-        assert self._subscription is not None
         self._final_message = LIMIT_REACHED
-        self._end()
-        self._running.later(LocalSubscription.close, self._subscription)
+        self._ended = True
+        self._leave()
 
-    def _end(self) -> None:
-        self._ended, self._rest = True, None
+    def _leave(self) -> None:
+        """Nothing is wanted any more of the feed, which nobody waits for."""
+        assert self._subscription is not None
         self._running.forget(self.query_id)
+        self._running.later(LocalSubscription.close, self._subscription)
 
     def close(self) -> None:
         """End the query; what was not taken yet is dropped."""
@@ -128,7 +123,8 @@ class Push:
         with self._lock:
             if self._ended:
                 return
-            self._end()
+            self._ended, self._rest = True, None
+        self._running.forget(self.query_id)
         self._subscription.close()
         self._subscription.wake()
 

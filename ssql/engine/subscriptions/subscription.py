@@ -197,6 +197,7 @@ class LocalSubscription:
         if entries := feed.after(self):
             return self._changes(feed, entries)
         if feed.successor is not None:
+            feed.readers.discard(self)
             self.feed, self.tick = feed.successor, feed.handover
         elif feed.ended:
             self._ended, self._error = True, feed.error
