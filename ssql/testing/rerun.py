@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -12,10 +13,11 @@ from ssql.testing.arrivals import ONE_BY_ONE, RERUNS, Arrival
 from ssql.testing.assertions import AssertionFailed
 from ssql.testing.play import Ended, Start, carry_out
 from ssql.testing.records import Mismatch
-from ssql.testing.script import Expected, SqlTest
+from ssql.testing.script import Expected, Item, SqlTest
 from ssql.testing.snapshots import compare
 
 _MEANT = "A test that means the order in which its rows arrive says so: --@once: why"
+_PLACE = re.compile(r"\bROW(?:PARTITION|OFFSET)\b", re.IGNORECASE)
 _CRASHED = "A crash must change nothing: please report this, with the test."
 
 
@@ -65,7 +67,7 @@ class Judge:
             base = carry_out(test, ONE_BY_ONE, start)
             runs = 1
             failure = _unexpected(test, base)
-            for arrival in () if failure or self.quick or test.once else self.reruns:
+            for arrival in () if failure or self.quick or test.once else self._again_as(test):
                 failure = _again(test, base, arrival, start)
                 runs += 1
                 if failure is not None:
@@ -75,6 +77,11 @@ class Judge:
             detail = traceback.format_exc(limit=-8)
             failure = Failure(f"{test.path}:{test.line}", f"{type(bug).__name__}: {bug}", detail, arrival.name)
         return Result(test, failure, time.perf_counter() - started, runs, self.seed)
+
+    def _again_as(self, test: SqlTest) -> Sequence[Arrival]:
+        """In which ways a test is carried out again: rows that a query asks for their place stay where they are."""
+        placed = any(_PLACE.search(step.text) for step in test.steps if isinstance(step, Item))
+        return [arrival for arrival in self.reruns if arrival.one_task or not placed]
 
 
 def lost(test: SqlTest, why: str, seed: int) -> Result:

@@ -111,3 +111,15 @@ def test_an_error_of_an_assertion_has_its_line_in_the_file() -> None:
         "                                 ^^\n"
         'HINT: Did you mean "N"?'
     )
+
+
+def test_all_records_of_a_long_topic_are_seen() -> None:
+    """More than the log gives at a time: each is a batch of its own."""
+    rows = ", ".join(f"({n}, {n})" for n in range(300))
+    passes(
+        f"""
+        CREATE STREAM s (id INT KEY) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');
+        INSERT INTO s (ROWTIME, id) VALUES {rows};
+        ASSERT STREAM s (ROWTIME, id) VALUES {rows};
+        """
+    )

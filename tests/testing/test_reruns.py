@@ -184,3 +184,14 @@ def test_records_of_a_registry_are_told_though_the_run_that_wrote_them_is_over()
         """,
         reruns=(DIES_AFTER,),
     )
+
+
+def test_rows_stay_where_they_are_for_a_query_that_asks_where() -> None:
+    text = """
+        CREATE STREAM s (id INT KEY, n INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');
+        CREATE STREAM d AS SELECT id, n, rowpartition AS place FROM s EMIT CHANGES;
+        INSERT INTO s (ROWTIME, id, n) VALUES (1, 1, 1), (2, 2, 1), (3, 3, 1);
+        ASSERT STREAM d (id, place) VALUES (1, 0), (2, 0), (3, 0);
+        """
+    result = result_of(text, reruns=(EPOCHS, SHUFFLED, REVERSED))
+    assert (result.failure, result.runs) == (None, 2)
