@@ -29,6 +29,7 @@ def find(text: str) -> tuple[Command | None, str]:
     line = text.strip()
     if line.startswith("\\"):
         name, _, rest = line.partition(" ")
+        name = name.rstrip(";")
         return COMMANDS.get(name, _unknown(name)), rest.strip()
     line = line.rstrip(";").strip()
     for name, command in COMMANDS.items():

@@ -202,3 +202,10 @@ def test_a_run_loads_only_what_it_needs(tmp_path: Path) -> None:
     of_engine = loaded("--data", str(tmp_path), "-e", "SHOW STREAMS;")
     assert "ssql.engine.engine" in of_engine
     assert not {"pandas", "prompt_toolkit", "httpx2", "numba"} & set(of_engine)
+
+
+def test_the_prompt_is_there_before_anything_heavy() -> None:
+    heavy = "{'pyarrow', 'numpy', 'duckdb', 'sqlglot', 'httpx2', 'pygments', 'ssql.engine.engine'}"
+    script = f"import sys, ssql_cli.shell; sys.exit(str({heavy} & set(sys.modules) or 0))"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert ran.stderr.strip() in ("", "0")

@@ -78,6 +78,7 @@ class Prompt:
         ("\\d", "\\d", ""),
         ("  \\d  orders ", "\\d", "orders"),
         ("\\watch 0.5", "\\watch", "0.5"),
+        ("\\dt;", "\\dt", ""),
     ],
 )
 def test_a_command_is_known_by_its_first_words(line: str, name: str, rest: str) -> None:
