@@ -20,6 +20,7 @@ from ssql.engine.running import Running, Runs
 from ssql.log.api import Log, Topic
 from ssql.planner.steps import QueryPlan
 from ssql.runtime.api import Cut, QueryStatus, Start, Throughput, Worker
+from ssql.runtime.progress import QueryProgress
 from ssql.schemas.api import Definition, Registered, SchemaRegistry
 from ssql.sql import statements as s
 
@@ -104,6 +105,9 @@ class _Worker:
 
     def throughput(self) -> Mapping[str, Throughput]:
         return self._worker.throughput()
+
+    def progress(self) -> Sequence[QueryProgress]:
+        return self._worker.progress()
 
     def cut(self) -> Cut:
         return self._worker.cut()
