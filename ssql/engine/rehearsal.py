@@ -103,9 +103,6 @@ class _Worker:
     def status(self) -> Sequence[QueryStatus]:
         return self._worker.status()
 
-    def progress(self) -> Sequence[QueryProgress]:
-        return self._worker.progress()
-
     def throughput(self) -> Mapping[str, Throughput]:
         return self._worker.throughput()
 
