@@ -603,8 +603,7 @@ class Config:
             try:
                 merged[entry.key] = entry.parse(str(value))
             except ValueError as bad:
-                why = "expected a whole number" if entry.parse is int else bad
-                raise ConfigError(f'setting "{key}" cannot be "{value}": {why}') from None
+                raise ConfigError(f'setting "{key}" cannot be "{value}": {bad}') from None
         return Config(merged)
 
 

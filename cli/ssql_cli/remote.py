@@ -31,6 +31,8 @@ CONNECT_TIMEOUT_S = 10.0
 _JSON = msgspec.json.Decoder(float_hook=Decimal)
 _SCHEMA_TOKEN = re.compile(r"`(?:[^`]|``)*`|[<>(),]")
 _QUOTED_NAME = re.compile(r"\s*`((?:[^`]|``)*)`")
+#: Before our own version in the one that a server tells.
+_OURS = "-ssql-"
 _SESSION_STATEMENT = re.compile(r"(SET|UNSET|DEFINE|UNDEFINE)\b", re.IGNORECASE)
 
 
@@ -57,6 +59,8 @@ class RemoteBackend:
         info = self._ask("GET", "/info")
         if not isinstance(info, dict) or "KsqlServerInfo" not in info:
             raise ServerUnavailable(self.place, "what answers there is no ssql server")
+        # ksqlDB itself has no full SQL.
+        self._full_sql = _OURS in info["KsqlServerInfo"].get("version", "")
 
     def execute(self, text: str) -> list[Entity]:
         entities: list[Entity] = self._ask("POST", "/ksql", self._request(text), text)
@@ -65,6 +69,8 @@ class RemoteBackend:
         return entities
 
     def query(self, sql: str) -> Answer:
+        if self._full_sql and not is_push(sql):
+            return _Table(self, *self._send("POST", "/sql", self._full(sql), sql), sql)
         return _Streamed(self, *self._send("POST", "/query", self._request(sql), sql), sql)
 
     def print_topic(self, sql: str) -> Lines:
@@ -89,6 +95,9 @@ class RemoteBackend:
 
     def _request(self, sql: str) -> dict[str, object]:
         return {"ksql": sql, "streamsProperties": self.properties, "sessionVariables": self.variables}
+
+    def _full(self, sql: str) -> dict[str, object]:
+        return {"sql": sql, "properties": self.properties, "variables": self.variables}
 
     def _remember(self, text: str) -> None:
         from ssql.config import Config
@@ -128,10 +137,11 @@ class RemoteBackend:
         try:
             connection.connect()
             connection.sock.settimeout(None)  # statements may take long; a push query is silent for hours
-            headers = {"Accept": "application/vnd.ksql.v1+json", **self._authorization}
+            kind_of_body = "application/json" if path == "/sql" else "application/vnd.ksql.v1+json"
+            headers = {"Accept": kind_of_body, **self._authorization}
             data = None if body is None else msgspec.json.encode(body)
             if data is not None:
-                headers["Content-Type"] = "application/vnd.ksql.v1+json"
+                headers["Content-Type"] = kind_of_body
             connection.request(method, path, data, headers)
             line = _Line(connection, connection.sock)
             response = connection.getresponse()
@@ -237,6 +247,52 @@ class _Streamed:
                 element: dict[str, Any] = _JSON.decode(text)
                 return element
         return None
+
+
+class _Table:
+    """The answer of a SELECT in full SQL: one JSON object, the columns in its first line and then a row a line."""
+
+    live = False
+
+    def __init__(self, backend: RemoteBackend, line: _Line, response: http.client.HTTPResponse, sql: str) -> None:
+        self._backend, self._line, self._response, self._sql = backend, line, response, sql
+        self._stopped = False
+        self.final_message: str | None = None
+        head = self._read()
+        self._has_rows = head.endswith(b"[")
+        columns = _JSON.decode(head + b"]}" if self._has_rows else head or b'{"columns":[]}')["columns"]
+        self.columns = tuple(AnswerColumn(column["name"], column["type"]) for column in columns)
+
+    def __iter__(self) -> Iterator[list[Row]]:
+        while self._has_rows and (line := self._read()):
+            if line.endswith(b","):
+                yield [Row(_JSON.decode(line[:-1]))]
+                continue
+            self._has_rows = False
+            end = _JSON.decode(b'{"rows":[' + line)
+            yield [Row(values) for values in end["rows"]]
+            if "error" in end:
+                raise from_json(end["error"], self._sql)
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._line.end()
+
+    def close(self) -> None:
+        self._response.close()
+        self._line.connection.close()
+
+    def _read(self) -> bytes:
+        """The next line; nothing where the reading was stopped."""
+        try:
+            line = self._response.readline()
+        except (OSError, http.client.HTTPException) as bad:
+            if self._stopped:
+                return b""
+            raise ServerUnavailable(self._backend.place, _reason(bad)) from None
+        if not line and not self._stopped:
+            raise ServerUnavailable(self._backend.place, "the connection was lost")
+        return line.strip()
 
 
 class _Text:

@@ -6,8 +6,10 @@ import contextlib
 import io
 import socket
 import threading
+from collections.abc import Iterator
 from decimal import Decimal
 
+import msgspec
 import pytest
 from ssql_cli.backend import AnswerColumn, Row
 from ssql_cli.exits import Exit
@@ -22,9 +24,13 @@ from tests.server.fake import FakeEngine, FakePush
 
 from .fake import pulled, serving
 
+KSQLDB, OURS = "8.5.0", "8.5.0-ssql-0.1.0"
 
-def test_a_pull_query() -> None:
+
+@pytest.mark.parametrize("version", [KSQLDB, OURS])
+def test_a_pull_query(version: str) -> None:
     engine = FakeEngine()
+    engine.version = version
     engine.answer = pulled(("a", 1), ("b", None))
     with serving(engine) as url:
         answer = RemoteBackend(url).query("SELECT * FROM t;")
@@ -32,13 +38,33 @@ def test_a_pull_query() -> None:
         assert [row for rows in answer for row in rows] == [Row(["a", 1]), Row(["b", None])]
         assert not answer.live
         answer.close()
+        assert [(sql, session.full_sql) for sql, session in engine.queries] == [("SELECT * FROM t;", version == OURS)]
 
 
-def test_an_empty_pull_query() -> None:
+@pytest.mark.parametrize("version", [KSQLDB, OURS])
+def test_an_empty_pull_query(version: str) -> None:
     engine = FakeEngine()
+    engine.version = version
     engine.answer = pulled()
     with serving(engine) as url, contextlib.closing(RemoteBackend(url).query("SELECT * FROM t;")) as answer:
+        assert [column.name for column in answer.columns] == ["ID", "N"]
         assert list(answer) == []
+
+
+def test_a_read_in_full_sql_has_what_was_set_and_its_errors_have_their_place() -> None:
+    engine = FakeEngine()
+    engine.version = OURS
+    with serving(engine) as url:
+        backend = RemoteBackend(url, {"region": "eu"})
+        backend.execute("SET 'auto.offset.reset' = 'earliest';")
+        sql = "SELECT x FROM t;"
+        engine.raises = ColumnNotFound("X", span=Span(7, 8)).within(sql, statement=sql)
+        with pytest.raises(SsqlError) as caught:
+            backend.query(sql)
+        assert caught.value.render() == engine.raises.render()
+        (asked,) = engine.queries
+        assert asked[1].properties == {"auto.offset.reset": "earliest"}
+        assert asked[1].variables == {"region": "eu"}
 
 
 def test_a_push_query_until_its_limit() -> None:
@@ -87,13 +113,13 @@ def test_a_query_that_fails_on_its_way_says_so() -> None:
             list(answer)
 
 
-def test_a_connection_that_is_lost_is_told_from_the_end_of_the_rows() -> None:
-    info = b'{"KsqlServerInfo":{}}'
-    header = b'[{"header":{"queryId":"q","schema":"`ID` STRING"}},\n'
-    answers = [
-        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(info) + info,
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % len(header) + header + b"\r\n",
-    ]
+@contextlib.contextmanager
+def answering(version: str, body: bytes, *, whole: bool = True) -> Iterator[str]:
+    """The URL of what says that it is of a version, and answers one request, and then hangs up."""
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
+    info = b'{"KsqlServerInfo":{"version":"%s"}}' % version.encode()
+    length = b"Content-Length: %d\r\n\r\n"
+    answers = [head + length % len(info) + info, head + length % (len(body) + (not whole)) + body]
 
     def answer_and_hang_up(listener: socket.socket) -> None:
         for answer in answers:
@@ -105,8 +131,31 @@ def test_a_connection_that_is_lost_is_told_from_the_end_of_the_rows() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = threading.Thread(target=answer_and_hang_up, args=(listener,))
         server.start()
-        answer = RemoteBackend(f"http://127.0.0.1:{listener.getsockname()[1]}").query("SELECT 1 EMIT CHANGES;")
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.join()
+
+
+def test_rows_that_break_off_with_an_error_end_with_it() -> None:
+    body = b'{"columns":[{"name":"ID","type":"STRING"}],"rows":[\n["a"],\n["b"]],"error":%s}\n'
+    body %= msgspec.json.encode(SourceNotFound("S").as_json())
+    with answering(OURS, body) as url:
+        answer = RemoteBackend(url).query("SELECT id FROM t;")
+        rows = iter(answer)
+        assert [next(rows), next(rows)] == [[Row(["a"])], [Row(["b"])]]
+        with pytest.raises(SsqlError, match="does not exist"), contextlib.closing(answer):
+            next(rows)
+
+
+@pytest.mark.parametrize(
+    ("version", "header", "sql"),
+    [
+        (KSQLDB, b'[{"header":{"queryId":"q","schema":"`ID` STRING"}},\n', "SELECT 1 EMIT CHANGES;"),
+        (OURS, b'{"columns":[{"name":"ID","type":"STRING"}],"rows":[\n["a"],\n', "SELECT id FROM t;"),
+    ],
+)
+def test_a_connection_that_is_lost_is_told_from_the_end_of_the_rows(version: str, header: bytes, sql: str) -> None:
+    with answering(version, header, whole=False) as url:
+        answer = RemoteBackend(url).query(sql)
     with pytest.raises(ServerUnavailable), contextlib.closing(answer):
         list(answer)
 

@@ -167,6 +167,7 @@ class FakeEngine:
         self.before_insert: Callable[[], None] = lambda: None
         self.closed = threading.Event()
         self.at = Progress(OPEN, [])
+        self.version = "0.1.0"
 
     def execute(self, text: str, session: Session | None = None) -> list[Entity]:
         assert session is not None
@@ -211,7 +212,7 @@ class FakeEngine:
         return [InsertAck(i, self.refuse.get(before + i)) for i in range(len(rows))]
 
     def info(self) -> dict[str, Any]:
-        return {"version": "0.1.0", "kafkaClusterId": "c1", "ksqlServiceId": "default_", "serverStatus": "RUNNING"}
+        return {"version": self.version, "kafkaClusterId": "c1", "ksqlServiceId": "default_", "serverStatus": "RUNNING"}
 
     def health(self) -> dict[str, Any]:
         return {"isHealthy": True, "details": {"metastore": {"isHealthy": True}}, "serverState": "RUNNING"}
