@@ -603,7 +603,8 @@ class Config:
             try:
                 merged[entry.key] = entry.parse(str(value))
             except ValueError as bad:
-                raise ConfigError(f'setting "{key}" cannot be "{value}": {bad}') from None
+                why = "expected a whole number" if entry.parse is int else bad
+                raise ConfigError(f'setting "{key}" cannot be "{value}": {why}') from None
         return Config(merged)
 
 

@@ -47,6 +47,12 @@ def has_no_effect(key: str) -> bool:
     return bare in _WITHOUT_EFFECT or key.startswith(_PREFIXES) or bare.startswith(_PREFIXES)
 
 
+def is_misspelt(key: str) -> bool:
+    """True for a property that nearly has the name of a setting: it would be passed over in silence."""
+    known = [name for s in SETTINGS.values() for name in (s.key, *s.aliases)]
+    return lookup(key) is None and bool(get_close_matches(key, known, n=1, cutoff=_TYPO))
+
+
 def effective(config: Config, properties: Mapping[str, object]) -> Config:
     """The settings with a session's properties over them.
 

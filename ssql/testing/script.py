@@ -57,7 +57,7 @@ class Item:
 
     def located(self, error: SsqlError) -> SsqlError:
         """The error of this statement, with its place in the whole file."""
-        if error.text is not None and error.text.rstrip(";") == self.text:
+        if error.text is not None and error.text.rstrip(";") == self.text.rstrip(";"):
             error.span = Span(0, 1) if error.span is None else error.span
             error.span = error.span.shift(self.span.start)
             error.text = self.source.text

@@ -48,3 +48,11 @@ def test_what_only_reads_is_put_by_and_must_have_an_end(engine: LocalEngine, tmp
     assert [read.piece.text for read in reads] == ["SELECT * FROM s;"]
     (tmp_path / "b.sql").write_text("\nSELECT * FROM s EMIT CHANGES;\n")
     assert refused(engine, tmp_path / "b.sql", reads).startswith("b.sql:2: error: a query with EMIT has no end")
+
+
+def test_what_is_there_already_is_passed_over(engine: LocalEngine, tmp_path: Path) -> None:
+    (tmp_path / "a.sql").write_text(f"{STREAM}CREATE STREAM d AS SELECT id, 1 AS one FROM s;\n")
+    for _ in range(2):
+        carry_out(engine, str(tmp_path / "a.sql"))
+    [queries] = engine.execute("SHOW QUERIES;")
+    assert len(queries["queries"]) == 1

@@ -20,6 +20,13 @@ def test_a_configuration_file_is_checked_key_by_key(tmp_path: Path, capsys: pyte
     assert "batch.max.rows" in told
     assert "batch.max.ms" in told
     assert "2 settings, 2 wrong" in told
+    typo = tmp_path / "ksql.properties"
+    typo.write_text("ksql.service.idd=x\nksql.streams.num.stream.threads=4\nbatch.max.rows=many\n")
+    assert main(["config", "check", str(typo)]) == Exit.USAGE
+    told = capsys.readouterr().err
+    assert 'Did you mean "ksql.service.id"?' in told
+    assert "without effect: ksql.streams.num.stream.threads\n" in told
+    assert 'cannot be "many": expected a whole number' in told
     assert main(["config", "check", str(tmp_path / "none.toml")]) == Exit.USAGE
 
 

@@ -63,7 +63,6 @@ def test_statements_see_what_those_before_them_made(bench: Bench) -> None:
         INSERT INTO pairs SELECT id, CAST(NULL AS pair) AS p, v FROM s;
         DROP TYPE pair;
         CREATE TYPE pair AS STRING;
-        DESCRIBE STREAMS EXTENDED;
         DESCRIBE counts;
         """
     )
@@ -104,3 +103,7 @@ def test_a_source_in_use_is_told_by_the_names_of_the_script(bench: Bench) -> Non
     error = bench.fails(STREAM + COUNTS + "DROP STREAM s;")
     assert isinstance(error, SourceInUse)
     assert "CTAS_COUNTS_1" in error.message or "COUNTS" in error.message
+
+
+def test_a_script_may_describe_what_it_makes(bench: Bench) -> None:
+    assert bench.run(STREAM + "DESCRIBE s EXTENDED;")

@@ -14,11 +14,11 @@ from ssql_cli.settings import read_file
 
 def run(args: argparse.Namespace) -> Exit:
     """Tell of every key that is wrong, not of the first alone. Raises `FileUnreadable`."""
-    from ssql.engine.session import has_no_effect
+    from ssql.engine.session import has_no_effect, is_misspelt
 
     from_environment()
     found = read_file(Path(args.file))
-    idle = [key for key in found if has_no_effect(key)]
+    idle = [key for key in found if has_no_effect(key) and not is_misspelt(key)]
     wrong = 0
     for key, value in found.items():
         try:
