@@ -252,3 +252,17 @@ def test_a_file_without_anything_is_told_and_makes_nothing(backend: LocalBackend
         with pytest.raises(FileUnreadable, match=r"it is empty|there is no JSON object"):
             load(backend, file(tmp_path, name, text), "A", LoadOptions())
     assert columns_of(backend, "A") is None
+
+
+def test_who_stops_an_import_is_told_what_is_in(
+    backend: LocalBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def two_batches(file: RowsFile) -> Iterator[pa.RecordBatch]:
+        yield pa.RecordBatch.from_pydict({"ID": [1, 2]})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RowsFile, "batches", two_batches)
+    with pytest.raises(KeyboardInterrupt):
+        load(backend, file(tmp_path, "a.csv", "id\n1\n2\n3\n"), "A", LoadOptions())
+    assert "2 rows of " in capsys.readouterr().err
+    assert len(rows(backend, "SELECT * FROM a;")) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,11 +49,11 @@ def load(backend: Backend, path: Path, name: str, options: LoadOptions) -> Loade
     """
     target = columns_of(backend, name)
     file = RowsFile(path, format_of(path, options.format), header=options.header, target=target)
+    rows, refused, told = 0, 0, list[str]()
     try:
         if target is None:
             backend.execute(create_statement(name, file.columns, options))
         insert = inserter(backend)
-        rows, refused, told = 0, 0, list[str]()
         with Progress(f"{path.name} into {name}", file.about(), about=True) as progress:
             for batch in file.batches():
                 errors = insert(name, _timed(batch))
@@ -61,6 +62,10 @@ def load(backend: Backend, path: Path, name: str, options: LoadOptions) -> Loade
                 refused += len(errors)
                 rows += batch.num_rows - len(errors)
                 progress.at(rows + refused)
+    except BaseException:
+        if rows:
+            print(f"{rows} rows of {path} are in {name}, the others are not", file=sys.stderr)
+        raise
     finally:
         file.close()
     return Loaded(rows, refused + file.bad_rows, [*map(_told, file.bad), *told][:TOLD_LINES], target is None)
