@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
+import pytest
 from ssql_cli.exits import Exit
+from ssql_cli.main import main
 
 from .test_test import RIGHT, SPENT, ssql
 
@@ -51,3 +54,10 @@ def test_a_file_that_is_not_there_and_one_with_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty.sql").write_text("-- nothing\n")
     assert ssql(tmp_path, "check", "none.sql").returncode == Exit.USAGE
     assert ssql(tmp_path, "check", "empty.sql").returncode == Exit.NOTHING
+
+
+def test_a_program_that_calls_it_logs_again_afterwards(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "right.sql").write_text("SHOW STREAMS;")
+    assert main(["check", str(tmp_path / "right.sql")]) == Exit.OK
+    logging.getLogger("ssql").warning("heard")
+    assert caplog.messages == ["heard"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ssql import logs
 from ssql.errors import FileUnreadable, SsqlError
 from ssql.testing.check import Finding, check
 from ssql.testing.script import SqlTest, read_tests
@@ -17,11 +18,14 @@ from ssql_cli.exits import Exit
 
 def run(args: argparse.Namespace) -> Exit:
     """What is wrong goes to stderr, with file, line and caret. Raises `SsqlError` for a file that is not there."""
-    logging.disable(logging.CRITICAL)  # what would be logged is told as a finding
-    variables = settings.variables(args.define, os.environ)
+    with logs.silence():  # what would be logged is told as a finding
+        return _check(args.files, settings.variables(args.define, os.environ))
+
+
+def _check(files: Sequence[Path], variables: Mapping[str, str]) -> Exit:
     told: set[str] = set()
     statements = 0
-    for file in args.files:
+    for file in files:
         try:
             scripts = _read(file)
         except FileUnreadable:
