@@ -185,7 +185,35 @@ class _Line:
             self.socket.shutdown(socket.SHUT_RDWR)
 
 
-class _Streamed:
+class _Reading:
+    """An answer that is read line by line, in one thread, and may be stopped in another."""
+
+    def __init__(self, backend: RemoteBackend, line: _Line, response: http.client.HTTPResponse) -> None:
+        self._backend, self._line, self._response = backend, line, response
+        self._stopped = False
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._line.end()
+
+    def close(self) -> None:
+        self._response.close()
+        self._line.connection.close()
+
+    def _read(self, *, ends: bool = False) -> bytes:
+        """The next line; nothing where the reading was stopped, and at the end of an answer that just `ends`."""
+        try:
+            line = self._response.readline()
+        except (OSError, http.client.HTTPException) as bad:
+            if self._stopped:
+                return b""
+            raise ServerUnavailable(self._backend.place, _reason(bad)) from None
+        if not line and not ends and not self._stopped:
+            raise ServerUnavailable(self._backend.place, "the connection was lost")
+        return line
+
+
+class _Streamed(_Reading):
     """The rows of a query in ksqlDB's first form: one JSON array, an element a line."""
 
     def __init__(
@@ -195,8 +223,9 @@ class _Streamed:
         response: http.client.HTTPResponse,
         sql: str,
     ) -> None:
-        self._backend, self._line, self._response, self._sql = backend, line, response, sql
-        self._ended = self._stopped = self._closed = False
+        super().__init__(backend, line, response)
+        self._sql = sql
+        self._ended = self._closed = False
         self.final_message: str | None = None
         header = self._element()
         if header is None or "header" not in header:
@@ -216,14 +245,9 @@ class _Streamed:
             elif "errorMessage" in element:
                 raise from_json(element["errorMessage"], self._sql)
 
-    def stop(self) -> None:
-        self._stopped = True
-        self._line.end()
-
     def close(self) -> None:
         closed, self._closed = self._closed, True
-        self._response.close()
-        self._line.connection.close()
+        super().close()
         if not closed and not self._ended and self.live and self._query_id:
             with contextlib.suppress(SsqlError):  # the server ends the query of a closed connection in any case
                 self._backend.close_query(self._query_id)
@@ -231,16 +255,9 @@ class _Streamed:
     def _element(self) -> dict[str, Any] | None:
         """The next element, or None at the end of the array."""
         while not self._ended:
-            try:
-                line = self._response.readline()
-            except (OSError, http.client.HTTPException) as bad:
-                if self._stopped:
-                    return None
-                raise ServerUnavailable(self._backend.place, _reason(bad)) from None
+            line = self._read()
             if not line:
-                if self._stopped:
-                    return None
-                raise ServerUnavailable(self._backend.place, "the connection was lost")
+                return None
             self._ended = line.rstrip().endswith(b"]")
             text = line.strip(b"[], \r\n")  # elements are objects: what is left begins and ends with a brace
             if text:
@@ -249,22 +266,22 @@ class _Streamed:
         return None
 
 
-class _Table:
+class _Table(_Reading):
     """The answer of a SELECT in full SQL: one JSON object, the columns in its first line and then a row a line."""
 
     live = False
 
     def __init__(self, backend: RemoteBackend, line: _Line, response: http.client.HTTPResponse, sql: str) -> None:
-        self._backend, self._line, self._response, self._sql = backend, line, response, sql
-        self._stopped = False
+        super().__init__(backend, line, response)
+        self._sql = sql
         self.final_message: str | None = None
-        head = self._read()
+        head = self._read().strip()
         self._has_rows = head.endswith(b"[")
         columns = _JSON.decode(head + b"]}" if self._has_rows else head or b'{"columns":[]}')["columns"]
         self.columns = tuple(AnswerColumn(column["name"], column["type"]) for column in columns)
 
     def __iter__(self) -> Iterator[list[Row]]:
-        while self._has_rows and (line := self._read()):
+        while self._has_rows and (line := self._read().strip()):
             if line.endswith(b","):
                 yield [Row(_JSON.decode(line[:-1]))]
                 continue
@@ -274,53 +291,16 @@ class _Table:
             if "error" in end:
                 raise from_json(end["error"], self._sql)
 
-    def stop(self) -> None:
-        self._stopped = True
-        self._line.end()
 
-    def close(self) -> None:
-        self._response.close()
-        self._line.connection.close()
-
-    def _read(self) -> bytes:
-        """The next line; nothing where the reading was stopped."""
-        try:
-            line = self._response.readline()
-        except (OSError, http.client.HTTPException) as bad:
-            if self._stopped:
-                return b""
-            raise ServerUnavailable(self._backend.place, _reason(bad)) from None
-        if not line and not self._stopped:
-            raise ServerUnavailable(self._backend.place, "the connection was lost")
-        return line.strip()
-
-
-class _Text:
+class _Text(_Reading):
     """The lines of a PRINT, each as it comes."""
-
-    def __init__(self, backend: RemoteBackend, line: _Line, response: http.client.HTTPResponse) -> None:
-        self._backend, self._line, self._response = backend, line, response
-        self._stopped = False
 
     def __iter__(self) -> Iterator[list[str]]:
         while True:
-            try:
-                line = self._response.readline()
-            except (OSError, http.client.HTTPException) as bad:
-                if self._stopped:
-                    return
-                raise ServerUnavailable(self._backend.place, _reason(bad)) from None
+            line = self._read(ends=True)
             if not line:
                 return
             yield [line.decode(errors="replace").removesuffix("\n")]
-
-    def stop(self) -> None:
-        self._stopped = True
-        self._line.end()
-
-    def close(self) -> None:
-        self._response.close()
-        self._line.connection.close()
 
 
 def parse_schema(text: str) -> tuple[AnswerColumn, ...]:
